@@ -1,0 +1,224 @@
+"""The public `@skill` decorator: a typed Python function becomes something a task's code can call.
+
+The stub that the type checker reads, the JSON schema on the wire and the validation of arguments are all made
+from the function's signature. Skills are called by worker threads, several at once, and must be safe for that.
+Imports nothing of the project but its errors.
+"""
+
+import inspect
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, ParamSpec, TypeVar, get_args, get_origin, get_type_hints, overload
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from callboard.errors import TaskError
+
+Replay = Literal["pure", "safe", "keyed", "never"]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_PLAIN_TYPES = (str, int, float, bool, bytes, object, type(None))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkillContext:
+    """What a skill may know of the call it serves; given to a parameter named `ctx` annotated with this class.
+
+    `effect_id` names this one call and stays the same if the call is repeated: use it as an idempotency key.
+    `deadline` (UTC) is when the task will be ended; `settings` holds every `CALLBOARD_SKILL_…` variable, names
+    in lower case without the prefix.
+    """
+
+    task_id: str
+    session_id: str
+    effect_id: str
+    deadline: datetime | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    workspace_root: Path | None = None
+    cancel_event: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the task has been cancelled or has passed its deadline: a long skill should look and return."""
+        return self.cancel_event.is_set()
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds until the deadline, at least 0; None without one."""
+        return None if self.deadline is None else max(0.0, (self.deadline - datetime.now(UTC)).total_seconds())
+
+    @property
+    def workspace(self) -> Path:
+        """The session's own folder, made when first asked for."""
+        if self.workspace_root is None:
+            raise TaskError("skill_not_configured", "This skill needs a workspace folder and the system has none.")
+        folder = self.workspace_root / re.sub(r"[^A-Za-z0-9_-]", "_", self.session_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+@dataclass(frozen=True)
+class Skill(Generic[P, R]):
+    """A function that a task's code can call as `from skills import <python_name>`; itself still callable.
+
+    `name` is what the wire calls it (`charge-card`), `python_name` what code calls it (`charge_card`).
+    `origin` says where it was found: `builtin`, or the file.
+    """
+
+    function: Callable[P, R]
+    name: str
+    replay: Replay
+    origin: str = "builtin"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.function(*args, **kwargs)
+
+    @property
+    def python_name(self) -> str:
+        return self.name.replace("-", "_")
+
+    @cached_property
+    def description(self) -> str:
+        """The first paragraph of the function's docstring."""
+        return " ".join((inspect.getdoc(self.function) or "").split("\n\n")[0].split())
+
+    @cached_property
+    def stub(self) -> str:
+        """The declaration that the type checker and a model read, such as `def calculate(expression: str) -> float: ...`."""
+        shown = [p.replace(annotation=_Shown(self._hints.get(p.name, Any))) for p in self._parameters]
+        shown = [p if p.default is p.empty else p.replace(default=_ELLIPSIS) for p in shown]
+        arguments = str(inspect.Signature(shown))
+        return f"def {self.python_name}{arguments} -> {_shown_type(self._hints.get('return', Any))}:\n    {_docstring(self.description)}\n    ..."
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of the arguments."""
+        return self._arguments.model_json_schema()
+
+    @cached_property
+    def takes_context(self) -> bool:
+        return "ctx" in inspect.signature(self.function).parameters
+
+    def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], ctx: SkillContext) -> Any:
+        """Validate the arguments and call the function; raise `TypeError` or `ValueError` naming what does not fit."""
+        bound = self._signature.bind(*args, **kwargs).arguments
+        try:
+            checked = self._arguments.model_validate(bound)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise ValueError(f"{self.python_name}() argument {where}: {first['msg']}") from error
+        values: dict[str, Any] = {name: getattr(checked, name) for name in bound}
+        if self.takes_context:
+            values["ctx"] = ctx
+        return self.function(**values)  # type: ignore[call-arg]  # built from the signature just above
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self.function, include_extras=True)
+
+    @cached_property
+    def _parameters(self) -> list[inspect.Parameter]:
+        return [p for p in inspect.signature(self.function).parameters.values() if p.name != "ctx"]
+
+    @cached_property
+    def _signature(self) -> inspect.Signature:
+        return inspect.Signature(self._parameters)
+
+    @cached_property
+    def _arguments(self) -> type[BaseModel]:
+        fields: dict[str, Any] = {
+            p.name: (self._hints[p.name], ... if p.default is p.empty else Field(default=p.default))
+            for p in self._parameters
+        }
+        title = "".join(part.title() for part in self.name.split("-"))
+        return create_model(title, __config__=ConfigDict(extra="forbid"), **fields)
+
+
+@overload
+def skill(function: Callable[P, R], /) -> Skill[P, R]: ...
+@overload
+def skill(*, name: str | None = None, replay: Replay = "never") -> Callable[[Callable[P, R]], Skill[P, R]]: ...
+def skill(
+    function: Callable[P, R] | None = None, /, *, name: str | None = None, replay: Replay = "never"
+) -> Skill[P, R] | Callable[[Callable[P, R]], Skill[P, R]]:
+    """Make a skill of a typed function.
+
+    `replay` says what may happen to a call after a crash: `pure` is recomputed, `safe` may be repeated, `keyed`
+    may be repeated with the same `ctx.effect_id`, `never` (the default) must not happen twice.
+    Every parameter needs a type, and there must be a docstring. Raises `TypeError` naming what is missing.
+    """
+
+    def make(target: Callable[P, R]) -> Skill[P, R]:
+        wire_name = name or target.__name__.replace("_", "-")
+        _check(target, wire_name, replay)
+        return Skill(function=target, name=wire_name, replay=replay)
+
+    return make if function is None else make(function)
+
+
+def _check(function: Callable[..., Any], name: str, replay: str) -> None:
+    if len(name) > 64 or not _NAME.fullmatch(name):
+        raise TypeError(f"the skill name {name!r} must be a-z, 0-9 and single hyphens, at most 64 characters")
+    if not name.replace("-", "_").isidentifier():
+        raise TypeError(f"the skill name {name!r} must not begin with a digit: code calls it by that name")
+    if replay not in get_args(Replay):
+        raise TypeError(f"the skill {name!r} has replay={replay!r}; use one of {', '.join(get_args(Replay))}")
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(f"the skill {name!r} is async; write it as a plain function, it has a thread of its own")
+    if not inspect.getdoc(function):
+        raise TypeError(f"the skill {name!r} has no docstring; its first paragraph is what a model reads")
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise TypeError(f"the skill {name!r} takes {parameter}; use named parameters only")
+        if parameter.annotation is parameter.empty:
+            raise TypeError(f"the parameter {parameter.name!r} of the skill {name!r} has no type")
+
+
+class _Shown:
+    """An annotation that prints as it should read in a stub."""
+
+    def __init__(self, annotation: Any) -> None:
+        self._text = _shown_type(annotation)
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+class _Ellipsis:
+    def __repr__(self) -> str:
+        return "..."
+
+
+_ELLIPSIS = _Ellipsis()
+
+
+def _shown_type(annotation: Any) -> str:
+    """Return the type as the sandbox's checker can read it; what it cannot becomes `Any`."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _shown_type(args[0])
+    if origin is Literal:
+        return f"Literal[{', '.join(repr(a) for a in args)}]"
+    if annotation is None or annotation is type(None):
+        return "None"
+    if annotation in _PLAIN_TYPES:
+        return str(annotation.__name__)
+    if str(origin) in ("typing.Union", "<class 'types.UnionType'>"):
+        return " | ".join(_shown_type(a) for a in args)
+    if origin in (list, dict, tuple, set):
+        return f"{origin.__name__}[{', '.join('...' if a is ... else _shown_type(a) for a in args)}]"
+    if annotation in (list, dict, tuple, set):
+        return str(annotation.__name__)
+    return "Any"
+
+
+def _docstring(text: str) -> str:
+    return '"""' + text.replace("\\", "\\\\").replace('"""', "'''") + '"""'

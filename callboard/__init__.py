@@ -1,0 +1,3 @@
+from callboard import _checkout
+
+_checkout.install()

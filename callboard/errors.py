@@ -1,0 +1,178 @@
+"""Every error Callboard raises on purpose, in one tree.
+
+    CallboardError
+    ├── InvalidRequest            the caller must change the request
+    │   ├── UnknownSkill          a name in availableSkills that nothing answers to
+    │   └── UnknownAgent
+    ├── NotFound
+    │   ├── TaskNotFound
+    │   ├── SessionNotFound
+    │   └── SkillNotFound
+    ├── SessionBusy               a session cannot be deleted while a task of it is under way
+    ├── Unavailable               try again later; `retry_after_s` says when
+    │   ├── Overloaded            a bounded inbox or the backlog is full
+    │   ├── ActorCrashed          the actor died while it worked on this message
+    │   ├── ActorStopped          the actor is gone for good
+    │   ├── ReplyTimeout          no reply within the time the caller gave
+    │   ├── StoreUnavailable      the database is locked, gone or read-only
+    │   └── StorageFull           the disk is full
+    ├── ConfigurationError        a setting that cannot work, found at start
+    └── TaskError                 why a task ended as `failed`; its `code` is the task's `errorCode`
+
+Each class has a stable `code`. `http/errors.py` maps the tree to HTTP statuses; nothing else does.
+Any thread may raise these; this module imports nothing of the project.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class CallboardError(Exception):
+    """An error that names the thing, the limit and the next step."""
+
+    code = "internal_error"
+
+    def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = dict(details) if details else None
+
+
+class InvalidRequest(CallboardError):
+    """The request cannot be carried out as it is written."""
+
+    code = "invalid_request"
+
+
+class UnknownSkill(InvalidRequest):
+    """A skill's name that is not in the catalogue."""
+
+    code = "unknown_skill"
+
+
+class UnknownAgent(InvalidRequest):
+    """An agent's name that is not known."""
+
+    code = "unknown_agent"
+
+
+class NotFound(CallboardError):
+    """Nothing is stored under that name."""
+
+    code = "not_found"
+
+
+class TaskNotFound(NotFound):
+    """No task has that id."""
+
+    code = "task_not_found"
+
+
+class SessionNotFound(NotFound):
+    """No session has that id."""
+
+    code = "session_not_found"
+
+
+class SkillNotFound(NotFound):
+    """No skill has that name."""
+
+    code = "skill_not_found"
+
+
+class SessionBusy(CallboardError):
+    """A task of the session is queued or running."""
+
+    code = "session_busy"
+
+
+class Unavailable(CallboardError):
+    """The request is fine and can be tried again after `retry_after_s` seconds."""
+
+    code = "unavailable"
+    retry_after_s = 1
+
+    def __init__(
+        self, message: str, *, details: Mapping[str, Any] | None = None, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(message, details=details)
+        if retry_after_s is not None:
+            self.retry_after_s = retry_after_s
+
+
+class Overloaded(Unavailable):
+    """An inbox or the backlog of tasks is full."""
+
+    code = "overloaded"
+
+
+class ActorCrashed(Unavailable):
+    """The actor died while it worked on the message; whether the message took effect is not known."""
+
+    code = "actor_crashed"
+
+
+class ActorStopped(Unavailable):
+    """The actor has been stopped, or has been given up by its supervisor."""
+
+    code = "actor_stopped"
+    retry_after_s = 5
+
+
+class ReplyTimeout(Unavailable):
+    """No reply came within the caller's timeout; the message may still be carried out."""
+
+    code = "reply_timeout"
+
+
+class StoreUnavailable(Unavailable):
+    """The database does not take the transaction now."""
+
+    code = "store_unavailable"
+    retry_after_s = 2
+
+
+class StorageFull(Unavailable):
+    """The disk that holds the database is full."""
+
+    code = "storage_full"
+    retry_after_s = 30
+
+
+class ConfigurationError(CallboardError):
+    """A setting that cannot work."""
+
+    code = "configuration_error"
+
+
+class TaskError(CallboardError):
+    """Why a task ended as failed.
+
+    `code` becomes the task's `errorCode`; every code there is stands in `TASK_ERROR_CODES`.
+    """
+
+    def __init__(self, code: str, message: str, *, details: Mapping[str, Any] | None = None) -> None:
+        if code not in TASK_ERROR_CODES:
+            raise ValueError(f"{code!r} is not one of TASK_ERROR_CODES")
+        super().__init__(message, details=details)
+        self.code = code
+
+
+TASK_ERROR_CODES: Mapping[str, str] = {
+    "no_skill_fits": "The built-in planner knows no way to work the task out; connect a model.",
+    "type_check_failed": "The planned code does not fit the skills' signatures or the sandbox's Python.",
+    "script_error": "The code raised an error that it did not catch.",
+    "time_limit": "The code ran longer than the sandbox allows.",
+    "memory_limit": "The code used more memory than the sandbox allows.",
+    "recursion_limit": "The code called itself more deeply than the sandbox allows.",
+    "output_limit": "The code printed or returned more than the sandbox allows.",
+    "call_limit": "The code called skills more often than the sandbox allows.",
+    "sandbox_crashed": "The sandbox's process died; the server did not.",
+    "skill_failed": "A skill raised an error that the code did not catch.",
+    "skill_not_allowed": "The code called a skill that the task's availableSkills leaves out.",
+    "skill_not_configured": "A skill lacks a setting that it needs.",
+    "deadline_exceeded": "The task did not end within its timeoutMs or the server's run limit.",
+    "outcome_unknown": "The server died during a skill call that must not be repeated.",
+    "internal_error": "A defect of the server; its log has the details under the request id.",
+}
+"""Every `errorCode` a failed task can have, with what it means; docs/api.md lists them and a test compares."""

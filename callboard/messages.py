@@ -1,0 +1,435 @@
+"""What actors say to each other: requests, records, events and replies.
+
+All are immutable, because Pykka does not copy. A request is an imperative (`SubmitTask`), an event past tense
+(`TaskEvent`), a reply a noun (`TaskAccepted`). `TaskSpec` is the one model of a task's request: HTTP validates
+with it, OpenAPI is made from it, and `SubmitTask` is it plus who asks.
+Times are UTC `datetime`s; durations say their unit in their name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
+from pydantic.alias_generators import to_camel
+
+from callboard.values import INT64_MAX, INT64_MIN, check_text
+
+MAX_TASK_CHARS = 100_000
+SESSION_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
+
+Json = Any
+"""A value that JSON has: None, bool, int, float, str, list or dict with string keys."""
+
+
+class Status(StrEnum):
+    """Where a task stands: pending → running ⇄ paused → completed | failed | cancelled."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+
+
+class Topic(StrEnum):
+    """Names of events, the report's first."""
+
+    TASK_EXECUTE = "agent.task.execute"
+    STEP_STARTED = "agent.step.started"
+    STEP_COMPLETED = "agent.step.completed"
+    TASK_COMPLETED = "agent.task.completed"
+    TASK_FAILED = "agent.task.failed"
+    TASK_CANCELLED = "agent.task.cancelled"
+    SKILL_STARTED = "agent.skill.started"
+    SKILL_COMPLETED = "agent.skill.completed"
+
+
+# --- requests from outside -----------------------------------------------------------------------------------------
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is blank; say what is to be done")
+    return check_text(text, "the text")
+
+
+def _clean(text: str) -> str:
+    return check_text(text, "the text")
+
+
+Text = Annotated[StrictStr, AfterValidator(_clean)]
+LabelNumber = Annotated[StrictInt, Field(ge=INT64_MIN, le=INT64_MAX)]
+LabelValue = Annotated[Text, Field(max_length=1000)] | LabelNumber | Annotated[StrictFloat, Field(allow_inf_nan=False)]
+
+
+class TaskSpec(BaseModel):
+    """A task as its caller writes it, in Python (snake_case) or on the wire (camelCase)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+    task: Annotated[StrictStr, AfterValidator(_not_blank)] = Field(
+        min_length=1, max_length=MAX_TASK_CHARS, description="What is to be done, with the text or data it is about."
+    )
+    session_id: StrictStr | None = Field(
+        default=None,
+        pattern=SESSION_ID_PATTERN,
+        description="Tasks of one session run in order and share a conversation; made up when absent.",
+    )
+    system_prompt: Annotated[Text, Field(max_length=20_000)] | None = Field(
+        default=None, description="Instructions for a model, kept with the task."
+    )
+    available_skills: Annotated[tuple[Annotated[Text, Field(max_length=64)], ...], Field(max_length=200)] | None = (
+        Field(default=None, description="The only skills the task may call; all when absent.")
+    )
+    agent: Annotated[Text, Field(max_length=64)] | None = Field(default=None, description="The agent to address.")
+    labels: Annotated[dict[Annotated[Text, Field(min_length=1, max_length=64)], LabelValue], Field(max_length=32)] = (
+        Field(default_factory=dict, description="The caller's own flat map of strings and numbers, kept with the task.")
+    )
+    timeout_ms: StrictInt | None = Field(
+        default=None, ge=1, le=86_400_000, description="The task ends within this time of its acceptance."
+    )
+    priority: StrictInt = Field(default=0, ge=-100, le=100, description="Higher starts first among waiting tasks.")
+
+
+class SubmitTask(TaskSpec):
+    """Ask the gateway to accept a task; the reply is `TaskAccepted`, sent after the commit.
+
+    Raises pydantic's `ValidationError` (a `ValueError`) where it is built, in the caller's thread.
+    """
+
+    request_id: str | None = None
+    caller: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetTask:
+    """Ask for one task's `TaskRecord`; raises `TaskNotFound`."""
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitTask:
+    """Ask for a task's `TaskRecord` once it has ended, or as it stands after `wait_s` seconds."""
+
+    task_id: str
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListTasks:
+    """Ask for a `TaskPage`, newest first; `cursor` is the `next_cursor` of the page before."""
+
+    session_id: str | None = None
+    status: Status | None = None
+    limit: int = 10
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetEvents:
+    """Ask for an `EventPage`: a task's events with a number above `after`, oldest first."""
+
+    task_id: str
+    after: int = 0
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitEvents:
+    """Like `GetEvents`, but held up to `wait_s` seconds while there is nothing to tell and the task goes on."""
+
+    task_id: str
+    wait_s: float
+    after: int = 0
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelTask:
+    """Ask that a task be cancelled; the reply is its `TaskRecord` after the commit, whatever is true then."""
+
+    task_id: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetSession:
+    """Ask for a `SessionRecord`; raises `SessionNotFound`."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteSession:
+    """Forget a session's conversation and variables; its tasks stay in the history.
+
+    The reply is None after the commit; raises `SessionNotFound`, or `SessionBusy` while a task of it is under way.
+    """
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeToken:
+    """Ask the rate limiter whether `identity` may make one more request; the reply is a `RateDecision`."""
+
+    identity: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping:
+    """Ask an actor whether it is alive; the reply is `Pong`."""
+
+
+# --- replies and records ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pong:
+    """An actor's sign of life."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateDecision:
+    """What the limiter decided: `reset_at` is a unix time in seconds, `retry_after_s` at least 1 when refused."""
+
+    allowed: bool
+    limit: int
+    remaining: int
+    reset_at: float
+    retry_after_s: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskAccepted:
+    """The task is committed and will end."""
+
+    task_id: str
+    session_id: str
+    task: str
+    status: Status = Status.PENDING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRecord:
+    """A task as the history holds it; the fields after `attempt` change while it is worked on."""
+
+    task_id: str
+    session_id: str
+    task: str
+    created_at: datetime
+    system_prompt: str | None = None
+    available_skills: tuple[str, ...] | None = None
+    agent: str | None = None
+    labels: Mapping[str, str | int | float] = field(default_factory=dict)
+    timeout_ms: int | None = None
+    priority: int = 0
+    request_id: str | None = None
+    caller: str | None = None
+    attempt: int = 0
+    status: Status = Status.PENDING
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    output: Json = None
+    error: str | None = None
+    error_code: str | None = None
+    execution_time_ms: float | None = None
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def success(self) -> bool | None:
+        """None until the task has ended."""
+        return self.status is Status.COMPLETED if self.status.ended else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPage:
+    """Some tasks, newest first, and where the next page begins (None: there is none)."""
+
+    tasks: tuple[TaskRecord, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskEvent:
+    """One entry of a task's log; `seq` counts 1, 2, 3, … without a gap within the task."""
+
+    task_id: str
+    seq: int
+    topic: Topic
+    at: datetime
+    data: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPage:
+    """Some events of one task, oldest first; `ended` says that the task has ended and these are the last."""
+
+    events: tuple[TaskEvent, ...]
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One turn of a conversation; `role` is `user` or `assistant`."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRecord:
+    """What a session keeps between tasks.
+
+    `variables` are the names its code has bound; `interpreter` is the signed dump that holds their values.
+    """
+
+    session_id: str
+    created_at: datetime
+    updated_at: datetime
+    conversation: tuple[Turn, ...] = ()
+    variables: tuple[str, ...] = ()
+    interpreter: bytes | None = None
+    tasks: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Counts over the whole history, pruned tasks included; `live` tasks have not ended."""
+
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    execution_ms: float = 0.0
+    live: int = 0
+
+
+# --- what the result logger is told to write -------------------------------------------------------------------------
+# Each is carried out in one transaction with whatever else is waiting; its outcome is told or replied after the commit.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """An event before the store has given it its number."""
+
+    topic: Topic
+    at: datetime
+    data: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordAcceptance:
+    """Store a new task with its first event. Outcome: the `TaskRecord`."""
+
+    record: TaskRecord
+    event: NewEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordStart:
+    """Set a task that has not ended to `running` under a new attempt. Outcome: whether it was."""
+
+    task_id: str
+    attempt: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordEvents:
+    """Append events to a task's log. Outcome: whether the attempt is still the task's own and it has not ended."""
+
+    task_id: str
+    attempt: int
+    events: tuple[NewEvent, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordResult:
+    """End a task, append its last events and keep its session, all or nothing.
+
+    `attempt` None ends it whatever attempt is running (cancel, deadline). Outcome: the `TaskRecord` as it now
+    stands (ended by this or by something earlier), or `TaskNotFound`.
+    `success` and `output` are ignored unless `status` says so; `metadata` replaces what was there.
+    """
+
+    task_id: str
+    attempt: int | None
+    status: Status
+    at: datetime
+    events: tuple[NewEvent, ...]
+    output: Json = None
+    error: str | None = None
+    error_code: str | None = None
+    execution_time_ms: float | None = None
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+    session: SessionRecord | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSessionDeleted:
+    """Delete a session's row. Outcome: None, `SessionNotFound` or `SessionBusy`."""
+
+    session_id: str
+
+
+Record = RecordAcceptance | RecordStart | RecordEvents | RecordResult | RecordSessionDeleted
+
+
+# --- between actors --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """Time has passed; sent by an actor's own inbox to actors that ask for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskQueued:
+    """A task has been committed and may start."""
+
+    record: TaskRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskEnded:
+    """A task's end has been committed; `session` is what its session keeps, if the task itself ended it."""
+
+    record: TaskRecord
+    session: SessionRecord | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerFreed:
+    """A worker thread has let go of a task, whatever became of it."""
+
+    task_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsCommitted:
+    """These events are in the store; `ended` holds the ids of the tasks among them that have ended."""
+
+    events: tuple[TaskEvent, ...]
+    ended: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthReport:
+    """What the health monitor last saw; `problems` are sentences, empty when all is well."""
+
+    status: str
+    services: Mapping[str, bool]
+    totals: Totals
+    problems: tuple[str, ...]
+    at: datetime

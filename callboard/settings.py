@@ -1,0 +1,184 @@
+"""Every setting, read from the environment once at start.
+
+Names, defaults and meanings stand here only; docs/configuration.md lists them and a test compares.
+Nothing else in the project reads the environment. Immutable, so any thread may read it.
+"""
+
+import os
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from callboard.errors import ConfigurationError
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+SKILL_PREFIX = "CALLBOARD_SKILL_"
+
+
+def _setting(default: Any, description: str, *names: str, **limits: Any) -> Any:
+    """Declare a field; `names` are environment variables outside the CALLBOARD_ prefix, first one first."""
+    alias = AliasChoices(*names) if names else None
+    return Field(default=default, description=description, validation_alias=alias, **limits)
+
+
+class Settings(BaseSettings):
+    """The settings of one server, validated as a whole.
+
+    Build with `Settings.load()` (from the environment) or `Settings(port=0, ...)` in tests.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="CALLBOARD_", frozen=True, extra="forbid", populate_by_name=True, env_ignore_empty=True
+    )
+
+    # The report's own names.
+    api_key: CommaSeparated = _setting(
+        (),
+        "Keys that callers must send as X-API-Key, comma-separated; none: no key asked.",
+        "API_KEY",
+        "CALLBOARD_API_KEY",
+        repr=False,
+    )
+    rate_limit_window_ms: int = _setting(
+        60_000,
+        "Length of the sliding window of the rate limiter, in milliseconds.",
+        "RATE_LIMIT_WINDOW_MS",
+        "CALLBOARD_RATE_LIMIT_WINDOW_MS",
+        ge=1000,
+        le=86_400_000,
+    )
+    rate_limit_max_requests: int = _setting(
+        100,
+        "Requests one caller may make in a window; 0 turns the limiter off.",
+        "RATE_LIMIT_MAX_REQUESTS",
+        "CALLBOARD_RATE_LIMIT_MAX_REQUESTS",
+        ge=0,
+        le=1_000_000,
+    )
+    allowed_origins: CommaSeparated = _setting(
+        ("*",),
+        "Origins that browsers may call from (CORS), comma-separated; * for all.",
+        "ALLOWED_ORIGINS",
+        "CALLBOARD_ALLOWED_ORIGINS",
+    )
+    env: Literal["development", "production"] = _setting(
+        "development",
+        "`production` hides internals in errors and sends HSTS; NODE_ENV is read too.",
+        "CALLBOARD_ENV",
+        "NODE_ENV",
+    )
+
+    # The server.
+    host: str = _setting("127.0.0.1", "Address to listen on.")
+    port: int = _setting(3000, "Port to listen on; 0 takes a free one.", ge=0, le=65_535)
+    http_threads: int = _setting(16, "Threads that answer requests.", ge=2, le=256)
+    max_waiting: int = _setting(
+        64,
+        "Requests that may be held at once by `Prefer: wait` or `?wait=`; beyond it they are answered at once.",
+        ge=0,
+        le=1000,
+    )
+    max_wait_s: int = _setting(60, "Longest time one request is held, in seconds.", ge=0, le=600)
+    max_body_bytes: int = _setting(2_000_000, "Largest request body, in bytes.", ge=1024, le=100_000_000)
+    trusted_proxies: CommaSeparated = _setting(
+        (), "Addresses or networks of proxies whose X-Forwarded-For is believed, comma-separated."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least severe line that is logged.")
+    log_format: Literal["auto", "json", "console"] = _setting(
+        "auto", "`auto` is `console` on a terminal and `json` elsewhere."
+    )
+
+    # Where things are kept.
+    data_dir: Path = _setting(
+        Path(platformdirs.user_data_dir("callboard", appauthor=False)),
+        "Folder for the SQLite file, the signing key and the sessions' workspaces.",
+    )
+    database_url: str = _setting(
+        "", "SQLAlchemy address of the history; empty: callboard.db in the data folder.", repr=False
+    )
+    secret_key: str = _setting(
+        "", "Key that signs interpreter snapshots; empty: one is made and kept in the data folder.", repr=False
+    )
+    retention_days: float = _setting(
+        0, "Ended tasks older than this many days are pruned; 0 keeps all.", ge=0, le=36_500
+    )
+    retention_tasks: int = _setting(0, "Ended tasks beyond this many are pruned, oldest first; 0 keeps all.", ge=0)
+
+    # Tasks.
+    workers: int = _setting(8, "Tasks worked on at once.", ge=1, le=256)
+    max_backlog: int = _setting(10_000, "Accepted tasks that have not ended; beyond it new ones get 503.", ge=1)
+    inbox_limit: int = _setting(1000, "Messages that may wait in one actor's inbox.", ge=10)
+    ask_timeout_s: float = _setting(10.0, "Longest wait for an actor's reply, in seconds.", gt=0, le=600)
+    run_timeout_s: float = _setting(
+        300.0, "Longest time one task may run, in seconds, whatever its timeoutMs.", gt=0, le=86_400
+    )
+    session_idle_s: float = _setting(300.0, "Sessions unused this long leave memory; the store keeps them.", gt=0)
+    conversation_turns: int = _setting(100, "Turns of a session's conversation that are kept.", ge=2, le=10_000)
+    shutdown_s: float = _setting(10.0, "Longest time an ordered shutdown takes, in seconds.", gt=0, le=600)
+    health_interval_s: float = _setting(5.0, "Time between two health probes, in seconds.", gt=0, le=300)
+
+    # The sandbox.
+    sandbox_time_s: float = _setting(
+        10.0, "Longest time a task's code may compute, in seconds; skill calls do not count.", gt=0, le=3600
+    )
+    sandbox_memory_bytes: int = _setting(
+        128 * 1024 * 1024, "Most memory a task's code may use, in bytes.", ge=1024 * 1024
+    )
+    sandbox_recursion: int = _setting(400, "Deepest call stack of a task's code.", ge=20, le=1000)
+    sandbox_output_bytes: int = _setting(
+        1_000_000, "Most text a task's code may print or return, in bytes.", ge=1000, le=16_000_000
+    )
+    sandbox_skill_calls: int = _setting(1000, "Most skill calls of one run of a task's code.", ge=1, le=1_000_000)
+
+    # Skills.
+    skills_dir: Path | None = _setting(None, "Folder of more skills, one Python file each.")
+    skill_settings: dict[str, str] = _setting(
+        {},
+        "What skills read as ctx.settings: every CALLBOARD_SKILL_<NAME> variable, such as CALLBOARD_SKILL_SEARXNG_URL.",
+        repr=False,
+    )
+
+    @field_validator("api_key", "allowed_origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ip_network(network, strict=False)
+        return value
+
+    @classmethod
+    def load(cls, **overrides: Any) -> "Settings":
+        """Read the environment; raise `ConfigurationError` naming each variable that cannot work."""
+        skills = {k[len(SKILL_PREFIX) :].lower(): v for k, v in os.environ.items() if k.startswith(SKILL_PREFIX)}
+        try:
+            return cls(**{"skill_settings": skills, **overrides})
+        except ValidationError as error:
+            lines = [f"{_variable(e['loc'])}: {e['msg']}" for e in error.errors(include_url=False, include_input=False)]
+            raise ConfigurationError("These settings cannot work: " + "; ".join(lines)) from error
+
+    @property
+    def production(self) -> bool:
+        return self.env == "production"
+
+    @property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'callboard.db'}"
+
+    @cached_property
+    def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return tuple(ip_network(network, strict=False) for network in self.trusted_proxies)
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    """Return the environment variable behind an error's location."""
+    name = str(location[0])
+    return name if name.isupper() else f"CALLBOARD_{name.upper()}"

@@ -1,0 +1,101 @@
+"""Text, numbers and nesting that every supported database, JSON and msgpack can all hold.
+
+SQLite stores NUL and PostgreSQL refuses it; jsonb refuses NaN; both refuse lone surrogates and integers
+beyond 64 bits. What comes from a caller is refused at the door (`check_value`); what a script or a skill
+made is mended (`storable`), because refusing it would lose a finished result.
+Pure functions; any thread; imported by every folder.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from callboard.errors import InvalidRequest
+
+MAX_DEPTH = 64
+"""How many objects and arrays may stand inside each other."""
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def check_text(text: str, where: str) -> str:
+    """Return `text` as it is, or raise `InvalidRequest` where a database could not hold it."""
+    found = _UNSTORABLE.search(text)
+    if found:
+        what = "the NUL character" if found[0] == "\x00" else "half of a surrogate pair"
+        raise InvalidRequest(
+            f"{where} holds {what} at character {found.start()}, which cannot be stored; leave it out."
+        )
+    return text
+
+
+def check_value(value: Any, where: str = "body", *, depth: int = 0) -> None:
+    """Raise `InvalidRequest` if a decoded JSON or msgpack value could not be stored everywhere.
+
+    Walks objects and arrays at most `MAX_DEPTH` deep; the error names the place, such as `body.labels.a`.
+    """
+    if depth > MAX_DEPTH:
+        raise InvalidRequest(f"{where[:200]} is nested deeper than {MAX_DEPTH} levels; flatten it.")
+    match value:
+        case None | bool():
+            pass
+        case str():
+            check_text(value, where)
+        case int():
+            if not INT64_MIN <= value <= INT64_MAX:
+                raise InvalidRequest(f"{where} is an integer beyond 64 bits; send it as a string.")
+        case float():
+            if not math.isfinite(value):
+                raise InvalidRequest(f"{where} is {value}, which is not a JSON number; send a finite one.")
+        case Mapping():
+            for key, inner in value.items():
+                if not isinstance(key, str):
+                    raise InvalidRequest(f"{where} has a key that is not a string; use string keys.")
+                check_text(key, f"a key of {where}")
+                check_value(inner, f"{where}.{key}" if len(key) <= 64 else where, depth=depth + 1)
+        case list() | tuple():
+            for index, inner in enumerate(value):
+                check_value(inner, f"{where}[{index}]", depth=depth + 1)
+        case _:
+            raise InvalidRequest(f"{where} is a {type(value).__name__}, which JSON does not have.")
+
+
+def mend_text(text: str) -> str:
+    """Return `text` with what no database could hold replaced by U+FFFD."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def storable(value: Any, *, depth: int = 0) -> Any:
+    """Return `value` as plain JSON that every database holds; lossless for what JSON has.
+
+    Integers beyond 64 bits and numbers that are not finite become strings; dates, decimals, sets and bytes
+    what pydantic makes of them; anything else its `repr`; what is nested deeper than `MAX_DEPTH` its `repr`.
+    """
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return mend_text(value)
+        case int():
+            return int(value) if INT64_MIN <= value <= INT64_MAX else str(value)
+        case float():
+            return float(value) if math.isfinite(value) else str(value)
+        case Mapping() | list() | tuple() | set() | frozenset() if depth >= MAX_DEPTH:
+            return mend_text(repr(value)[:1000])
+        case Mapping():
+            return {mend_text(_key(key)): storable(inner, depth=depth + 1) for key, inner in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [storable(inner, depth=depth + 1) for inner in value]
+        case bytes():
+            return mend_text(value.decode("utf-8", "replace"))
+        case _:
+            plain = to_jsonable_python(value, fallback=repr)
+            return storable(plain, depth=depth + 1) if plain is not value else mend_text(repr(value))
+
+
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) else str(key)
