@@ -1,3 +1,96 @@
+"""Callboard: a self-hosted, durable agent task server made of actors.
+
+The public names. `skill` and `SkillContext` for those who write skills; `AgentSystem`, `SubmitTask` and `Settings`
+for those who run tasks from Python; `CallboardError` for both. Loaded when first used, so that a skill's file or
+`callboard --version` does not load the server.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from callboard import _checkout
 
 _checkout.install()
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from callboard.agent.skill import Skill, SkillContext, skill
+    from callboard.errors import CallboardError, TaskError
+    from callboard.messages import (
+        AwaitEvents,
+        AwaitTask,
+        CancelTask,
+        DeleteSession,
+        GetEvents,
+        GetSession,
+        GetTask,
+        ListTasks,
+        Status,
+        SubmitTask,
+        TaskAccepted,
+        TaskEvent,
+        TaskRecord,
+        Topic,
+    )
+    from callboard.settings import Settings
+    from callboard.system import AgentSystem
+
+_HOMES = {
+    "callboard.agent.skill": ("Skill", "SkillContext", "skill"),
+    "callboard.errors": ("CallboardError", "TaskError"),
+    "callboard.messages": (
+        "AwaitEvents",
+        "AwaitTask",
+        "CancelTask",
+        "DeleteSession",
+        "GetEvents",
+        "GetSession",
+        "GetTask",
+        "ListTasks",
+        "Status",
+        "SubmitTask",
+        "TaskAccepted",
+        "TaskEvent",
+        "TaskRecord",
+        "Topic",
+    ),
+    "callboard.settings": ("Settings",),
+    "callboard.system": ("AgentSystem",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AgentSystem",
+    "AwaitEvents",
+    "AwaitTask",
+    "CallboardError",
+    "CancelTask",
+    "DeleteSession",
+    "GetEvents",
+    "GetSession",
+    "GetTask",
+    "ListTasks",
+    "Settings",
+    "Skill",
+    "SkillContext",
+    "Status",
+    "SubmitTask",
+    "TaskAccepted",
+    "TaskError",
+    "TaskEvent",
+    "TaskRecord",
+    "Topic",
+    "__version__",
+    "skill",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'callboard' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value

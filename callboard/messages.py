@@ -15,10 +15,14 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 from pydantic.alias_generators import to_camel
 
+from callboard.errors import InvalidRequest
 from callboard.values import INT64_MAX, INT64_MIN, check_text
 
 MAX_TASK_CHARS = 100_000
 SESSION_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
+
+AGENTS = {"master": "Works a task out: plans, writes Python that calls skills, answers."}
+"""The agents a task can be addressed to, with what they do."""
 
 Json = Any
 """A value that JSON has: None, bool, int, float, str, list or dict with string keys."""
@@ -40,7 +44,7 @@ class Status(StrEnum):
 
 
 class Topic(StrEnum):
-    """Names of events, the report's first."""
+    """Names of events."""
 
     TASK_EXECUTE = "agent.task.execute"
     STEP_STARTED = "agent.step.started"
@@ -52,17 +56,24 @@ class Topic(StrEnum):
     SKILL_COMPLETED = "agent.skill.completed"
 
 
+ENDS = frozenset({Topic.TASK_COMPLETED, Topic.TASK_FAILED, Topic.TASK_CANCELLED})
+"""The topics that end a task's log."""
+
+
 # --- requests from outside -----------------------------------------------------------------------------------------
 
 
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("is blank; say what is to be done")
-    return check_text(text, "the text")
+    return _clean(text)
 
 
 def _clean(text: str) -> str:
-    return check_text(text, "the text")
+    try:
+        return check_text(text, "the text")
+    except InvalidRequest as error:
+        raise ValueError(error.message) from error
 
 
 Text = Annotated[StrictStr, AfterValidator(_clean)]
@@ -107,6 +118,18 @@ class SubmitTask(TaskSpec):
 
     request_id: str | None = None
     caller: str | None = None
+    task_id: str | None = None
+    """A fresh id (`callboard.clock.new_id`) where the asker wants to know it before the reply; otherwise made up."""
+
+
+class ExecuteTask(SubmitTask):
+    """Like `SubmitTask`, with the reply held until the task has ended, or `wait_s` seconds: then its `TaskRecord`.
+
+    An error that comes after the commit (`ReplyTimeout`, `ActorCrashed`) leaves the task going on: name the task
+    with `task_id` to find it again.
+    """
+
+    wait_s: float = Field(ge=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,10 +352,14 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordAcceptance:
-    """Store a new task with its first event. Outcome: the `TaskRecord`."""
+    """Store a new task with its first event. Outcome: the `TaskRecord`.
+
+    With `wait_s` the asker is answered by the master agent, at the task's end or after that time.
+    """
 
     record: TaskRecord
     event: NewEvent
+    wait_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -394,10 +421,21 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """Tell the gateway to admit no more tasks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flush:
+    """The result logger's word to itself: commit what has been buffered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskQueued:
-    """A task has been committed and may start."""
+    """A task has been committed and may start. If it was asked, the reply is its record at its end or after `wait_s`."""
 
     record: TaskRecord
+    wait_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

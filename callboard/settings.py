@@ -36,7 +36,7 @@ class Settings(BaseSettings):
         env_prefix="CALLBOARD_", frozen=True, extra="forbid", populate_by_name=True, env_ignore_empty=True
     )
 
-    # The report's own names.
+    # Names that need no prefix.
     api_key: CommaSeparated = _setting(
         (),
         "Keys that callers must send as X-API-Key, comma-separated; none: no key asked.",
@@ -182,3 +182,13 @@ def _variable(location: tuple[int | str, ...]) -> str:
     """Return the environment variable behind an error's location."""
     name = str(location[0])
     return name if name.isupper() else f"CALLBOARD_{name.upper()}"
+
+
+def unknown_variables() -> list[str]:
+    """Return the CALLBOARD_ variables of the environment that are no setting: most likely misspelt."""
+    known = {f"CALLBOARD_{name.upper()}" for name in Settings.model_fields}
+    return sorted(
+        name
+        for name in os.environ
+        if name.startswith("CALLBOARD_") and not name.startswith(SKILL_PREFIX) and name not in known
+    )

@@ -1,0 +1,53 @@
+# Every target does its own set-up; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+FOLDERS := actors agent http persistence
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-slow fuzz check types bench docs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## make the virtual environment from the pinned versions
+
+$(STAMP): constraints.txt setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Callboard needs Python 3.11 or later; set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+run: $(STAMP) ## start the server on http://127.0.0.1:3000 (CALLBOARD_PORT=…)
+	@exec $(BIN)/callboard serve
+
+test: $(STAMP) ## run the tests (about a minute)
+	$(BIN)/python -m pytest -q -m "not slow and not fuzz" $(ARGS)
+
+test-slow: $(STAMP) ## run the tests that take longer
+	$(BIN)/python -m pytest -q -m slow $(ARGS)
+
+fuzz: $(STAMP) ## fuzz the server from its own OpenAPI document
+	$(BIN)/python -m pytest -q -m fuzz $(ARGS)
+
+check: $(STAMP) types ## lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+types: ## lay out the tree that the type checker reads, under build/types
+	@mkdir -p build/types/callboard
+	@find build/types/callboard -mindepth 1 -maxdepth 1 -type l -delete
+	@for f in callboard/*.py callboard/py.typed $(FOLDERS); do ln -s ../../../$$f build/types/callboard/$$(basename $$f); done
+
+bench: $(STAMP) ## measure speed and size against a bare server, side by side
+	$(BIN)/python -m bench $(ARGS)
+
+docs: $(STAMP) ## write docs/openapi.json from the code and run every example in the documents
+	$(BIN)/callboard openapi > docs/openapi.json
+	$(BIN)/python -m pytest -q tests/docs $(ARGS)
+
+clean: ## remove what the other targets made (not your data)
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis htmlcov .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,260 @@
+"""The bounded, closable inbox that outlives its actor, and the stable address in front of it.
+
+Pykka's own inbox is an unbounded queue that dies with its actor: what was queued vanishes, and an ask that slips
+in afterwards waits for ever. Here the inbox belongs to the address. A restarted actor goes on reading it, and
+closing it answers everything inside and everything that still comes.
+
+Threads: `put` and the methods of `Address` are called from any thread; `get` and `Delivery`'s answers by the
+actor's thread. Imported by `actors/` and the wiring only.
+"""
+
+import contextlib
+import queue
+import time
+from collections import deque
+from typing import Any
+
+import pykka
+
+from callboard.errors import ActorStopped, CallboardError, Overloaded, ReplyTimeout
+from callboard.messages import Tick
+
+LATER: Any = object()
+"""What a handler returns when it has kept or forwarded the delivery and the reply comes later."""
+
+SOON_S = 0.02
+"""Longest time a message put with `put_soon` waits for company, in seconds."""
+
+_LOOK: Any = object()
+
+
+class Delivery:
+    """One message on its way, with the place for its reply (None: it was told, not asked).
+
+    Also the envelope that Pykka's loop takes apart: it sees the delivery itself as the message and no reply,
+    so that replying, and containing what a handler raises, is ours.
+    """
+
+    __slots__ = ("_mailbox", "payload", "reply")
+    reply_to = None
+
+    def __init__(self, payload: Any, reply: "pykka.Future[Any] | None" = None) -> None:
+        self.payload = payload
+        self.reply = reply
+        self._mailbox: Mailbox | None = None
+
+    @property
+    def message(self) -> "Delivery":
+        return self
+
+    def hold(self, mailbox: "Mailbox") -> None:
+        """Keep the delivery for a later answer; it is failed if the actor dies first."""
+        self._mailbox = mailbox
+        mailbox.held.add(self)
+
+    def answer(self, value: Any) -> None:
+        """Send the reply. A delivery that was told, or is answered already, takes it silently."""
+        reply = self.release()
+        if reply is not None:
+            reply.set(value)
+
+    def fail(self, error: BaseException) -> None:
+        """Raise `error` in the asker."""
+        reply = self.release()
+        if reply is not None:
+            reply.set_exception((type(error), error, None))
+
+    @property
+    def answered(self) -> bool:
+        return self.reply is None
+
+    def release(self) -> "pykka.Future[Any] | None":
+        """Let go of the place for the reply, and return it: somebody else answers, or now."""
+        if self._mailbox is not None:
+            self._mailbox.held.discard(self)
+        reply, self.reply = self.reply, None
+        return reply
+
+
+class Mailbox:
+    """A first-in-first-out inbox of at most about `limit` messages; Pykka reads it through `get` and `empty`.
+
+    `wake_at` is a time of `time.monotonic`: `get` returns a `Tick` then, even if nothing arrives. Set by the
+    actor's thread.
+
+    What is put with `put_soon` does not wake the actor each time: the first wakes it, and what follows waits up to
+    `SOON_S` for something that does. PERF: waking a thread costs 20 to 30 µs and a fight for the interpreter lock;
+    a task's events, put this way, wake the result logger once instead of five times.
+    """
+
+    def __init__(self, name: str, limit: int) -> None:
+        self.name = name
+        self.limit = limit
+        self.wake_at: float | None = None
+        # Invariant: only the actor's thread, or the supervisor's while there is no such thread, changes `held`.
+        self.held: set[Delivery] = set()
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._taken: Any = None
+        self._soon: deque[Any] = deque()
+        self._soon_at: float | None = None  # when to look at `_soon` without being woken
+        self._soon_watched = False
+        self._closed: CallboardError | None = None
+
+    def put(self, envelope: Any, *, urgent: bool = True) -> None:
+        """Queue an envelope; never waits. Raises `Overloaded` when full, unless urgent, and `ActorStopped` when closed.
+
+        Urgent messages are those whose number something else bounds (results of admitted tasks, replies).
+        # Invariant: the queue holds at most `limit` + the number of threads putting at once of the other kind.
+        """
+        if self._closed is not None:
+            raise self._closed
+        if not urgent and self._queue.qsize() >= self.limit:
+            raise Overloaded(f"The {self.name}'s inbox holds its limit of {self.limit} messages; try again shortly.")
+        self._queue.put(envelope)
+        if self._closed is not None:  # closed in between: whoever sees it empties the queue, so nothing is left
+            self._refuse_all(self._closed)
+
+    def put_soon(self, envelope: Any) -> None:
+        """Queue an envelope that is in no hurry, in front of whatever the same thread puts afterwards."""
+        if self._closed is not None:
+            raise self._closed
+        self._soon.append(envelope)
+        if not self._soon_watched:
+            self._soon_watched = True
+            self._queue.put(_LOOK)
+
+    def get(self) -> Any:
+        """Return the next envelope, or a `Tick` when `wake_at` comes first."""
+        while True:
+            # Invariant: what a thread put soon comes before what it put later. So `_soon` is looked at once more
+            # after an envelope has been taken from the queue, and before it is returned.
+            if self._soon:
+                return self._soon.popleft()
+            if self.wake_at is not None and time.monotonic() >= self.wake_at:
+                self.wake_at = None
+                return Delivery(Tick())
+            if self._taken is not None:
+                envelope, self._taken = self._taken, None
+                return envelope
+            envelope = self._next()
+            if envelope is _LOOK:
+                self._soon_at = time.monotonic() + SOON_S
+            elif envelope is not None:
+                self._taken = envelope
+            elif self._soon_at is not None and time.monotonic() >= self._soon_at:
+                self._look_again()
+
+    def _next(self) -> Any:
+        """Return the next envelope of the queue, or None when it is time for something else."""
+        times = [at for at in (self.wake_at, self._soon_at) if at is not None]
+        if not times:
+            return self._queue.get()
+        try:
+            return self._queue.get(timeout=max(0.0, min(times) - time.monotonic()))
+        except queue.Empty:
+            return None
+
+    def _look_again(self) -> None:
+        """Go on watching `_soon` while things come; otherwise have the next one wake us."""
+        if self._soon:
+            self._soon_at = time.monotonic() + SOON_S
+            return
+        self._soon_at = None
+        self._soon_watched = False  # whoever appends from now on puts a `_LOOK`; `get` looks once more before it waits
+
+    def empty(self) -> bool:
+        return len(self) == 0
+
+    def __len__(self) -> int:
+        return self._queue.qsize() + len(self._soon) + (self._taken is not None)
+
+    def fail_held(self, error: CallboardError) -> None:
+        """Fail every delivery the dead actor had kept."""
+        for delivery in tuple(self.held):
+            delivery.fail(error)
+
+    def close(self, error: CallboardError | None = None) -> None:
+        """Refuse what comes from now on, and answer what is inside, with `error`. May be called twice."""
+        self._closed = error or ActorStopped(f"The {self.name} has been stopped; start the server again.")
+        self._refuse_all(self._closed)
+        self.fail_held(self._closed)
+
+    def _refuse_all(self, error: CallboardError) -> None:
+        self._soon.clear()  # told, not asked: nobody waits for an answer
+        if isinstance(self._taken, Delivery):
+            self._taken.fail(error)
+        while True:
+            try:
+                envelope = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(envelope, Delivery):
+                envelope.fail(error)
+            elif envelope is not _LOOK and envelope.reply_to is not None:  # Pykka's own request to stop
+                envelope.reply_to.set(None)
+
+
+class Address:
+    """Where an actor is reached, whichever incarnation of it is alive; any thread."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self.mailbox = mailbox
+        self.name = mailbox.name
+
+    def ask(self, message: Any, *, timeout_s: float) -> Any:
+        """Send a message and return the reply.
+
+        Raises what the actor raised, `Overloaded`, `ActorCrashed`, `ActorStopped`, or `ReplyTimeout` after
+        `timeout_s` seconds.
+        """
+        future = self.ask_later(message)
+        try:
+            return future.get(timeout=timeout_s)
+        except pykka.Timeout:
+            raise ReplyTimeout(
+                f"The {self.name} did not answer {type(message).__name__} within {timeout_s:g} s; "
+                "it may still be carried out. Ask for its outcome, or try again."
+            ) from None
+
+    def ask_later(self, message: Any) -> "pykka.Future[Any]":
+        """Send a message and return the future of its reply; get it with a timeout."""
+        future: pykka.Future[Any] = pykka.ThreadingFuture()
+        self.mailbox.put(Delivery(message, future), urgent=False)
+        return future
+
+    def tell(self, message: Any) -> None:
+        """Send a message and expect no reply. Only what something else bounds is told, so it is never refused as full."""
+        self.mailbox.put(Delivery(message))
+
+    def tell_soon(self, message: Any) -> None:
+        """Tell something that may wait up to `SOON_S` seconds, in front of what this thread tells or asks next."""
+        self.mailbox.put_soon(Delivery(message))
+
+    def notify(self, message: Any) -> None:
+        """Tell an actor that may have been stopped or given up; then nobody is told."""
+        with contextlib.suppress(ActorStopped):
+            self.mailbox.put(Delivery(message))
+
+    def offer(self, message: Any) -> bool:
+        """Send a message that may be lost: False if the inbox is full. For subscribers."""
+        try:
+            self.mailbox.put(Delivery(message), urgent=False)
+        except Overloaded:
+            return False
+        except ActorStopped:
+            pass
+        return True
+
+    def forward(self, delivery: Delivery, message: Any) -> Any:
+        """Send `message` on behalf of whoever sent `delivery`, who gets the reply; return `LATER`."""
+        self.mailbox.put(Delivery(message, delivery.reply), urgent=False)
+        delivery.release()
+        return LATER
+
+    def pass_on(self, delivery: Delivery, message: Any) -> None:
+        """Like `forward`, for what something else bounds: never refused as full."""
+        self.mailbox.put(Delivery(message, delivery.reply))
+        delivery.release()
+
+    def __repr__(self) -> str:
+        return f"<Address of the {self.name}>"

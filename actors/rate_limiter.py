@@ -1,0 +1,51 @@
+"""The rate limiter: how many requests one caller may make in a sliding window.
+
+The window itself is `limits`' moving window, exact: no window of the configured length ever holds more than the
+configured number. Its storage outlives a crash of the actor, because the wiring passes it in.
+Reached through the gateway only.
+"""
+
+import math
+import time
+from typing import Any
+
+from limits import RateLimitItemPerSecond
+from limits.storage import Storage
+from limits.strategies import MovingWindowRateLimiter
+
+from callboard.actors.mailbox import Mailbox
+from callboard.actors.supervision import SupervisedActor
+from callboard.messages import Ping, Pong, RateDecision, TakeToken
+
+
+class RateLimiter(SupervisedActor):
+    """Takes a token from a caller's window, or says when the next one is free."""
+
+    def __init__(self, mailbox: Mailbox, *, storage: Storage, window_ms: int, max_requests: int) -> None:
+        super().__init__(mailbox)
+        self._limiter = MovingWindowRateLimiter(storage)
+        # `limits` counts in whole seconds; a part of one is rounded up, which is the stricter side
+        self._window_s = math.ceil(window_ms / 1000)
+        self._item = RateLimitItemPerSecond(max_requests, self._window_s)
+
+    def receive(self, message: Any) -> Any:
+        match message:
+            case TakeToken(identity=identity):
+                return self._take(identity)
+            case Ping():
+                return Pong()
+            case _:
+                return super().receive(message)
+
+    def _take(self, identity: str) -> RateDecision:
+        allowed = self._limiter.hit(self._item, identity)
+        stats = self._limiter.get_window_stats(self._item, identity)
+        # an entry still counts at the very instant it is a window old, so the next whole second is the free one
+        wait_s = max(1, math.floor(stats.reset_time - time.time()) + 1)
+        return RateDecision(
+            allowed=allowed,
+            limit=self._item.amount,
+            remaining=max(0, stats.remaining),
+            reset_at=stats.reset_time,
+            retry_after_s=0 if allowed else wait_s,
+        )

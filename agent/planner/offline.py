@@ -1,0 +1,83 @@
+"""The built-in planner: fixed rules, no model, the same plan for the same task every time.
+
+Families of tasks are tried in the order of `FAMILIES`. First come those that a task has to bring something along
+for (code, Python to run, a table, a text), because what they bring may look like anything; then arithmetic, durations
+and dates, which must understand every word; then the web, small talk and memory. What no family understands is
+refused: a wrong answer is worse than none. Any thread. Imported by the wiring.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from callboard.agent.planner import (
+    arithmetic,
+    code,
+    dates,
+    durations,
+    memory,
+    python_block,
+    small_talk,
+    tables,
+    text,
+    web,
+)
+from callboard.agent.planner.base import Plan, PlanRequest, script
+from callboard.agent.planner.reading import Reading, read
+from callboard.errors import TaskError
+
+FAMILIES: tuple[Callable[[Reading, PlanRequest], Plan | None], ...] = (
+    code.recognise,
+    python_block.recognise,
+    tables.recognise,
+    text.recognise,
+    arithmetic.recognise,
+    durations.recognise,
+    dates.recognise,
+    web.recognise,
+    small_talk.recognise,
+    memory.recognise,
+)
+
+NO_SKILL_FITS = (
+    "The built-in planner cannot work this task out. It does arithmetic, dates and durations, summaries, text "
+    "statistics, code analysis, questions on CSV or JSON, and Python blocks, each on what the task itself contains. "
+    "A model is connected with the settings CALLBOARD_LLM_PROVIDER, CALLBOARD_LLM_BASE_URL, CALLBOARD_LLM_MODEL and "
+    "CALLBOARD_LLM_API_KEY, once a release has model support; see docs/models.md."
+)
+
+_FIRST_SENTENCE = re.compile(r"[^.!?\n]{3,150}[.!,]\s+(?=\S)")
+
+
+class OfflinePlanner:
+    """Plans by rules; holds no state."""
+
+    name = "offline"
+
+    def plan(self, request: PlanRequest) -> Plan:
+        """Return the plan; raise `TaskError` where no family understands the task or its skill is not allowed."""
+        plan = _plan(request) or _after_statement(request)
+        if plan is None:
+            raise TaskError("no_skill_fits", NO_SKILL_FITS)
+        return plan
+
+
+def _plan(request: PlanRequest) -> Plan | None:
+    reading = read(request.task)
+    for recognise in FAMILIES:
+        plan = recognise(reading, request)
+        if plan is not None:
+            return plan
+    return None
+
+
+def _after_statement(request: PlanRequest) -> Plan | None:
+    """Plan `My name is Alice. What is 2 + 2?`: keep what is told, and answer what is asked."""
+    task = request.task.strip()
+    first = _FIRST_SENTENCE.match(task)
+    told = memory.remember(read(first[0].rstrip(" ,\n\t")), request) if first else None
+    if not first or told is None:
+        return None
+    rest = replace(request, task=task[first.end() :], variables=request.variables | {memory.VARIABLE})
+    asked = _plan(rest)
+    return Plan(code=script(*told[:-1], asked.code), intent=asked.intent) if asked else None

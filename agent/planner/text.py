@@ -1,0 +1,106 @@
+"""Texts that the task brings along: summaries and counts.
+
+A text has to be marked off by a fence, quotes, a colon or a line of its own, so that `how many words are in the
+Bible?` is not taken for one. Any thread; imported by the offline planner.
+"""
+
+import re
+
+from callboard.agent.planner.base import Plan, PlanRequest, call_plan, no_fit
+from callboard.agent.planner.numbers import whole_number
+from callboard.agent.planner.reading import Material, Reading, find_material
+
+_SUMMARY = re.compile(
+    r"summari[sz]e\b|sum(?:ming)? up\b|tl;? ?dr\b|condense\b|shorten\b|give (?:me )?(?:a|an|the) (?:[\w-]+ ){0,3}(?:summary|tl;?dr)\b"
+    r"|(?:(?:write|make|create|provide|produce|i need) )?(?:a |an |the )?(?:[\w-]+ ){0,2}summary\b(?= (?:of|for|about)|:|\n)"
+    r"|(?:what are|list|give me|extract) the (?:main|key|most important) (?:points|ideas|sentences)\b|key points\b(?= of| in|:)",
+    re.IGNORECASE,
+)
+_TAIL_CHARS = 150
+_SUMMARY_LAST = re.compile(r"(?:\n\s*|[.!?:]\s+)(?:please )?(?:(?:can|could) you )?(?:summari[sz]e|tl;? ?dr|sum up)\b([^\n]{0,100})$", re.IGNORECASE)
+_SENTENCES = re.compile(r"\b(?:in|into|to|using|with|of)?\s*(?:about |at most |no more than |up to |max(?:imum)? |only |exactly )?(\d{1,3}|an?|one|two|three|four|five|six|seven|eight|nine|ten)[ -](?:short |key |simple )?sentences?\b", re.IGNORECASE)
+_ADDRESS = re.compile(r"\S{1,10}://\S+")
+_SENTENCE_END = re.compile(r"[.!?](?:\s|$)")
+_WHOLE_TEXT_WORDS = 25
+
+_WHAT = {
+    "words": "words", "word": "words", "characters": "characters", "character": "characters", "chars": "characters",
+    "letters": "letters", "letter": "letters", "sentences": "sentences", "sentence": "sentences", "paragraphs": "paragraphs",
+    "paragraph": "paragraphs", "lines": "lines", "line": "lines", "unique words": "uniqueWords", "distinct words": "uniqueWords",
+    "different words": "uniqueWords", "average word length": "averageWordLength", "average sentence length": "averageSentenceLength",
+    "reading time": "readingTimeSeconds", "most common words": "mostFrequentWords", "most frequent words": "mostFrequentWords",
+}  # fmt: skip
+_PLURALS = "|".join(sorted((name for name in _WHAT if name.endswith("s")), key=len, reverse=True))
+_NOUNS = "text|sentence|phrase|passage|paragraph|string|word|article|essay|quote|line"
+_COUNT = re.compile(
+    rf"(?:how many|count(?: up)?(?: all)?(?: the)?(?: number of)?|(?:what(?:'s| is) )?(?:the )?number of|the total (?:number )?of) (?P<many>{_PLURALS})\b"
+    rf"|(?:what(?:'s| is) the |give me the |get the |the )?(?P<one>word|character|letter|sentence|line|paragraph)[ -]count\b"
+    rf"|(?:what(?:'s| is| are) the |give me the |find the |list the |the )?(?P<of>{'|'.join(n for n in _WHAT if ' ' in n)})\b"
+    r"|(?:(?:give|show|compute|calculate|get)(?: me)? )?(?:the |some )?(?:text |basic )?(?:statistics|stats)\b(?P<all>)"
+    r"|analy[sz]e (?:this|the(?: following)?|my) (?:text|paragraph|passage|sentence|essay|article)\b(?P<whole>)",
+    re.IGNORECASE,
+)
+_JOINING = re.compile(
+    rf"\s*(?:(?:are|is|does|do|has|have|there|contained|used|appear|of|in|for|on|about|at|from|this|that|the|my|following|below|given|a|here|we|it"
+    rf"|{_NOUNS}|texts?|contain|says?)\b[\s,]*)*",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(rf"\s*(?:(?:are|is|there|contained|used)\s+)*(?:of|in|for)\s+the\s+(?P<noun>{_NOUNS})\s+(?P<text>\S.*)", re.IGNORECASE | re.DOTALL)
+
+
+def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
+    return _summary(reading, request) or _count(reading, request)
+
+
+def _summary(reading: Reading, request: PlanRequest) -> Plan | None:
+    opening = _SUMMARY.match(reading.outside)
+    if opening:
+        material = find_material(reading, opening.end()) or _running_on(reading.outside[opening.end() :])
+    else:
+        last = _SUMMARY_LAST.search(reading.outside, max(0, len(reading.outside) - _TAIL_CHARS))
+        if not last:
+            return None
+        material = find_material(reading, 0) if reading.fences else Material(last[1], reading.outside[: last.start() + 1])
+    if material is None or not material.content.strip() or _ADDRESS.fullmatch(material.content.strip()):
+        raise no_fit(
+            "There is no text to summarise in this task. Put the text itself behind the request, as in "
+            "'Summarize: …'; the built-in planner cannot fetch pages, open files or look back at earlier tasks."
+        )
+    wanted = _SENTENCES.search(f"{material.before} | {material.after}")
+    limit = {"max_sentences": max(1, min(whole_number(wanted[1].lower()) or 3, 50))} if wanted else {}
+    return call_plan(request, "summary", "summarize", material.content.strip(), **limit)
+
+
+def _running_on(rest: str) -> Material | None:
+    """Take a text that follows without any mark for one if it is clearly longer than an instruction."""
+    sentences = len(_SENTENCE_END.findall(rest[:2000]))
+    if sentences >= 2 or len(rest[:2000].split()) >= _WHOLE_TEXT_WORDS:
+        return Material("", rest.lstrip(" ,-"))
+    return None
+
+
+def _count(reading: Reading, request: PlanRequest) -> Plan | None:
+    opening = _COUNT.match(reading.outside)
+    if not opening:
+        return None
+    text = _counted(reading, opening.end())
+    if text is None:
+        return None
+    what = opening["many"] or opening["one"] or opening["of"]
+    key = f"[{_WHAT[' '.join(what.lower().split())]!r}]" if what else ""
+    return call_plan(request, "text-statistics", "text-statistics", text, then=key)
+
+
+def _counted(reading: Reading, start: int) -> str | None:
+    material = find_material(reading, start)
+    if material and (reading.fences or _only_joins(material.before)):
+        return material.content
+    named = _NAMED.fullmatch(reading.outside, start)
+    if not named or len(named["text"]) > 2000:
+        return None
+    text = named["text"].strip().rstrip("?").rstrip()
+    return text if named["noun"].lower() != "word" or " " not in text else None
+
+
+def _only_joins(words: str) -> bool:
+    return bool(_JOINING.fullmatch(words))

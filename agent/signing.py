@@ -1,0 +1,62 @@
+"""Signing the interpreter's dumps, which Monty itself does not authenticate.
+
+A dump is loaded only if this server, or one with the same key, made it, for the same session, with the same
+interpreter version. Pure functions over an immutable key; any thread. Imported by the runner and the wiring.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from callboard.agent.sandbox import INTERPRETER
+from callboard.errors import ConfigurationError
+
+_MAC_BYTES = 32
+
+
+class Signer:
+    """Signs bytes for a purpose (such as a session's id) and verifies them."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = hashlib.sha256(key).digest()
+
+    def sign(self, dump: bytes, purpose: str) -> bytes:
+        """Return the dump behind its 32 bytes of HMAC-SHA256."""
+        return self._mac(dump, purpose) + dump
+
+    def open(self, signed: bytes, purpose: str) -> bytes | None:
+        """Return the dump, or None where it was made with another key, for another purpose or interpreter."""
+        mac, dump = signed[:_MAC_BYTES], signed[_MAC_BYTES:]
+        return dump if hmac.compare_digest(mac, self._mac(dump, purpose)) else None
+
+    def _mac(self, dump: bytes, purpose: str) -> bytes:
+        header = f"{INTERPRETER}\n{purpose}\n".encode()
+        return hmac.digest(self._key, header + dump, "sha256")
+
+
+def load_key(secret_key: str, data_dir: Path) -> bytes:
+    """Return the configured key, or the one in `data_dir/secret.key`, made with mode 0600 if absent."""
+    if secret_key:
+        return secret_key.encode()
+    path = data_dir / "secret.key"
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Two servers may start at once: whoever links its complete file first wins, and both read the winner's.
+        if not path.exists():
+            mine = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+            mine.touch(mode=0o600)
+            mine.write_text(secrets.token_hex(32))
+            try:
+                os.link(mine, path)
+            except FileExistsError:
+                pass
+            finally:
+                mine.unlink()
+        return path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The signing key {path} can be neither read nor made ({error.strerror}); "
+            "make the folder writable, or set CALLBOARD_DATA_DIR or CALLBOARD_SECRET_KEY."
+        ) from error

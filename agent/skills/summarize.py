@@ -1,0 +1,78 @@
+"""The skill `summarize`: the sentences that say most, as they stand.
+
+The idea is that of SumBasic (Nenkova and Vanderwende, 2005): a sentence made of the words that the text keeps coming
+back to weighs most, and words already said lose half their weight, so that the summary does not repeat itself. Unlike
+there, a word of one sentence only weighs next to nothing, which keeps asides out. Openings get a little more, since
+texts tend to begin with what they are about. Any thread.
+"""
+
+import math
+from collections import Counter
+
+from callboard.agent.skill import skill
+from callboard.agent.skills._words import sentences, words
+
+MAX_SENTENCES = 50
+_FIRST_SENTENCE_BONUS = 1.25
+_SHORT = 4
+_ONCE = 0.1
+_SAID = 0.5
+
+_STOP_WORDS = frozenset(
+    """a about above after again against all also am an and any are as at be because been before being below between
+    both but by can cannot could did do does doing down during each few for from further had has have having he her
+    here hers herself him himself his how however i if in into is it its itself just may me might more most must my
+    myself no nor not now of off on once only or other our ours out over own per same shall she should so some such
+    than that the their theirs them themselves then there these they this those through to too under until up upon us
+    very was we were what when where which while who whom why will with within without would yet you your yours
+    it's don't doesn't didn't isn't aren't wasn't weren't can't won't i'm you're they're we're that's there's""".split()
+)
+
+
+@skill(replay="pure")
+def summarize(text: str, max_sentences: int = 3) -> str:
+    """Return the most telling sentences of a text, verbatim and in their order; at most `max_sentences` of them.
+
+    A text that is already that short comes back whole. Raises ValueError for a blank text.
+    """
+    if not 1 <= max_sentences <= MAX_SENTENCES:
+        raise ValueError(f"max_sentences is {max_sentences}; give 1 to {MAX_SENTENCES}.")
+    found = sentences(text)
+    if not found:
+        raise ValueError("There is no text to summarise; put the text itself into the task.")
+    if len(found) > max_sentences:
+        found = [found[index] for index in sorted(_choose(found, max_sentences))]
+    return " ".join(found)
+
+
+def _choose(found: list[str], wanted: int) -> list[int]:
+    """Return the indices of the chosen sentences, best first; ties go to the earlier one."""
+    contents = [_content(sentence) for sentence in found]
+    counts = Counter(word for content in contents for word in content)
+    weights = {word: count - 1 + _ONCE for word, count in counts.items()}
+    left = set(range(len(found)))
+    chosen: list[int] = []
+    while len(chosen) < wanted:
+        best = max(left, key=lambda index: (_score(contents[index], weights, index), -index))
+        left.discard(best)
+        chosen.append(best)
+        for word in contents[best]:
+            weights[word] *= _SAID
+    return chosen
+
+
+def _content(sentence: str) -> frozenset[str]:
+    return frozenset(_stem(word) for word in map(str.lower, words(sentence)) if word not in _STOP_WORDS)
+
+
+def _stem(word: str) -> str:
+    """Take plain English plurals together; crude, but it only weighs words."""
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+
+
+def _score(content: frozenset[str], weights: dict[str, float], index: int) -> float:
+    if not content:
+        return 0.0
+    # Between the sum, which prefers long sentences, and the mean, which prefers very short ones.
+    score = sum(weights[word] for word in content) / math.sqrt(max(len(content), _SHORT))
+    return score * _FIRST_SENTENCE_BONUS if index == 0 else score

@@ -1,0 +1,133 @@
+"""A load generator in plain Python, for machines without wrk: `python -m bench.client PORT SECONDS [PREFER]`.
+
+One thread, 16 keep-alive connections, the same requests as post.lua; a process of its own. It finishes what it has
+sent. Prints one line of JSON, the same as post.lua.
+"""
+
+import contextlib
+import json
+import selectors
+import socket
+import sys
+import time
+from dataclasses import dataclass, field
+
+from bench.figures import percentile
+
+CONNECTIONS = 16
+PATIENCE_S = 60
+"""How long after the end of the load an answer is waited for."""
+
+
+def request(number: int, prefer: str) -> bytes:
+    """Return the request of a number: a task that no other number asks."""
+    body = b'{"task": "What is %d times %d?"}' % (number, number % 97 + 2)
+    more = f"Prefer: {prefer}\r\n" if prefer else ""
+    head = (
+        f"POST /agent/execute HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"{more}Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode("ascii") + body
+
+
+@dataclass(slots=True)
+class Connection:
+    """One keep-alive connection with at most one request under way."""
+
+    socket: socket.socket
+    sent_at: float = 0.0
+    received: bytearray = field(default_factory=bytearray)
+
+    def send(self, data: bytes) -> None:
+        """Send a request; a connection that is broken by now shows it when it is read."""
+        self.sent_at = time.perf_counter()
+        with contextlib.suppress(ConnectionError):
+            self.socket.sendall(data)
+
+    def read(self) -> int | None:
+        """Return the status of an answer that is complete now, 0 for a broken connection, None to read on."""
+        try:
+            data = self.socket.recv(65_536)
+        except ConnectionError:
+            data = b""
+        if not data:
+            return 0
+        self.received += data
+        end = self.received.find(b"\r\n\r\n")
+        if end < 0:
+            return None
+        head = bytes(self.received[:end])
+        at = head.lower().find(b"\r\ncontent-length:")
+        length = int(head[at + 17 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+        if len(self.received) < end + 4 + length:
+            return None
+        self.received.clear()
+        return int(head[9:12])
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the load has come to so far."""
+
+    sent: int = 0
+    refused: int = 0
+    broken: int = 0
+    latencies_ms: list[float] = field(default_factory=list)
+
+
+def load(port: int, seconds: float, prefer: str) -> Tally:
+    """Send requests for `seconds` seconds, then wait for the answers under way."""
+    tally = Tally()
+    selector = selectors.DefaultSelector()
+    started = time.perf_counter()
+    for _ in range(CONNECTIONS):
+        connection = Connection(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S))
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        selector.register(connection.socket, selectors.EVENT_READ, connection)
+        _send(connection, tally, prefer)
+    while selector.get_map() and time.perf_counter() < started + seconds + PATIENCE_S:
+        for key, _ in selector.select(timeout=1):
+            status = key.data.read()
+            if status is None:
+                continue
+            _count(key.data, status, tally)
+            if status and time.perf_counter() < started + seconds:
+                _send(key.data, tally, prefer)
+            else:
+                selector.unregister(key.fileobj)
+                key.data.socket.close()
+    tally.broken += len(selector.get_map())
+    return tally
+
+
+def _send(connection: Connection, tally: Tally, prefer: str) -> None:
+    tally.sent += 1
+    connection.send(request(tally.sent, prefer))
+
+
+def _count(connection: Connection, status: int, tally: Tally) -> None:
+    if status == 0:
+        tally.broken += 1
+        return
+    tally.latencies_ms.append((time.perf_counter() - connection.sent_at) * 1000)
+    tally.refused += status != 200
+
+
+def main(port: str, seconds: str, prefer: str = "") -> None:
+    started = time.perf_counter()
+    tally = load(int(port), float(seconds), prefer)
+    took = time.perf_counter() - started
+    answer = {
+        "answered": len(tally.latencies_ms),
+        "sent": tally.sent,
+        "seconds": took,
+        "refused": tally.refused,
+        "broken": tally.broken,
+        "p50_ms": percentile(tally.latencies_ms, 50),
+        "p99_ms": percentile(tally.latencies_ms, 99),
+    }
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,65 @@
+"""Load from a process of its own: wrk where it is installed, bench/client.py otherwise."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.figures import BenchError
+
+ROOT = Path(__file__).resolve().parents[1]
+CONNECTIONS = 16
+CLIENTS = ("auto", "wrk", "python")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What came back: every answer was a 200 (anything else raises). `sent` counts those never answered too."""
+
+    answered: int
+    sent: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return self.answered / self.seconds
+
+
+def chosen(client: str) -> str:
+    """Return the client that will be used: `wrk` or `python`."""
+    found = shutil.which("wrk") is not None
+    if client == "wrk" and not found:
+        raise BenchError("wrk is not installed; leave --client out to use the Python client.")
+    return "wrk" if client != "python" and found else "python"
+
+
+def hammer(port: int, seconds: float, *, client: str, prefer: str = "", may_break: bool = False) -> Load:
+    """Post tasks over 16 connections for about `seconds` seconds; raise `BenchError` if any answer is not a 200.
+
+    `may_break`: the server may go away meanwhile (with the Python client, which then ends).
+    """
+    command = _wrk(port, seconds, prefer) if chosen(client) == "wrk" else _python(port, seconds, prefer)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds + 90, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode or not lines:
+        raise BenchError(f"the load failed: {done.stderr.strip() or done.stdout.strip()}")
+    got = json.loads(lines[-1])
+    if got["refused"] or (got["broken"] and not may_break):
+        raise BenchError(f"not every request was answered with a 200: {lines[-1]}")
+    return Load(**{name: got[name] for name in ("answered", "sent", "seconds", "p50_ms", "p99_ms")})
+
+
+def _wrk(port: int, seconds: float, prefer: str) -> list[str]:
+    script = str(Path(__file__).with_name("post.lua"))
+    # wrk counts whole seconds only
+    options = ["-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--timeout", "60s", "-s", script]
+    return ["wrk", *options, f"http://127.0.0.1:{port}/agent/execute", *(["--", prefer] if prefer else [])]
+
+
+def _python(port: int, seconds: float, prefer: str) -> list[str]:
+    return [sys.executable, "-m", "bench.client", str(port), str(seconds), *([prefer] if prefer else [])]

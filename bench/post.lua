@@ -1,0 +1,33 @@
+-- The request of every load: a new task each time, so that no answer can be kept and given again.
+-- Arguments: the value of the Prefer header, or nothing. Prints one line of JSON at the end.
+local threads = {}
+
+function setup(thread)
+   table.insert(threads, thread)
+end
+
+function init(args)
+   sent = 0
+   wrk.headers["Content-Type"] = "application/json"
+   if args[1] then
+      wrk.headers["Prefer"] = args[1]
+   end
+end
+
+function request()
+   sent = sent + 1
+   local body = '{"task": "What is ' .. sent .. ' times ' .. (sent % 97 + 2) .. '?"}'
+   return wrk.format("POST", nil, nil, body)
+end
+
+function done(summary, latency, requests)
+   local total = 0
+   for _, thread in ipairs(threads) do
+      total = total + thread:get("sent")
+   end
+   local e = summary.errors
+   io.write(string.format(
+      '{"answered": %d, "sent": %d, "seconds": %.6f, "refused": %d, "broken": %d, "p50_ms": %.3f, "p99_ms": %.3f}\n',
+      summary.requests, total, summary.duration / 1e6, e.status, e.connect + e.read + e.write + e.timeout,
+      latency:percentile(50) / 1000, latency:percentile(99) / 1000))
+end

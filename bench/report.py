@@ -1,0 +1,106 @@
+"""The figures as a table on the terminal, and as bench/results.md and bench/results.json."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.figures import Figure
+
+HERE = Path(__file__).parent
+HEADINGS = ("measure", "value", "unit", "target", "met", "promised", "note")
+_RIGHT = {"value", "target", "promised"}
+
+
+def number(value: float) -> str:
+    """Return a value with as many digits as mean something."""
+    if value == int(value) and abs(value) < 1000:
+        return f"{value:.0f}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.4f}"
+
+
+def cells(figure: Figure) -> tuple[str, ...]:
+    target = ""
+    if figure.at_most is not None:
+        target = f"≤ {figure.at_most:g}"
+    elif figure.at_least is not None:
+        target = f"≥ {figure.at_least:.2f}"
+    met = {True: "yes", False: "NO", None: ""}[figure.met]
+    promised = "" if figure.promised is None else f"≤ {figure.promised:g}"
+    return (figure.name, number(figure.value), figure.unit, target, met, promised, figure.note)
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """Return the table for a terminal."""
+    rows = [HEADINGS, *map(cells, figures)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
+    widths[-1] = 0  # the last one may be as long as it is
+    lines = []
+    for row in rows:
+        parts = [
+            text.rjust(width) if heading in _RIGHT else text.ljust(width)
+            for text, width, heading in zip(row, widths, HEADINGS, strict=True)
+        ]
+        lines.append("  ".join(parts).rstrip())
+    lines.insert(1, "-" * max(map(len, lines[:1])))
+    return "\n".join(lines)
+
+
+def record(figures: Sequence[Figure], about: dict[str, str]) -> list[Path]:
+    """Write results.md and results.json beside this file; return their paths."""
+    markdown, data = HERE / "results.md", HERE / "results.json"
+    markdown.write_text(_markdown(figures, about), encoding="utf-8")
+    content: dict[str, Any] = {"about": about, "figures": [figure.as_dict() for figure in figures]}
+    data.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [markdown, data]
+
+
+def _markdown(figures: Sequence[Figure], about: dict[str, str]) -> str:
+    lines = ["# Speed and size", "", _INTRODUCTION, "", "## Where", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in about.items()]
+    lines += [
+        "",
+        "## Figures",
+        "",
+        _row(HEADINGS),
+        "|" + "|".join("---:" if h in _RIGHT else "---" for h in HEADINGS) + "|",
+    ]
+    lines += [_row(cells(figure)) for figure in figures]
+    lines += ["", "`promised` is what the report that Callboard implements promises for the same step.", "", _HOW, ""]
+    return "\n".join(lines)
+
+
+def _row(texts: Sequence[str]) -> str:
+    return "| " + " | ".join(texts) + " |"
+
+
+_INTRODUCTION = """\
+Written by `python -m bench --record`; do not edit. Absolute figures move with the machine and with what else it does;
+the ratios were taken side by side in one run and move far less."""
+
+_HOW = """\
+## How
+
+    make bench                          # everything, about four minutes; the table only
+    make bench ARGS=--quick             # short rounds and 100,000 tasks, about a minute
+    make bench ARGS=--record            # everything, and write this file and results.json
+    make bench ARGS='--only throughput' # or micro, footprint, history
+    python -m bench profile accept      # where the time goes, if py-spy is installed (or: profile run)
+
+- **Ceiling**: a bare Falcon app on waitress (16 threads, `poll`) that parses the same POST and answers a small JSON.
+- **Load**: a process of its own with 16 keep-alive connections; every request is another task ("What is 17 times 19?").
+- **accept**: `POST /agent/execute` as it is sent without a preference. The reply goes out after the commit (SQLite on a
+  disk, WAL, `synchronous=FULL`), and the accepted tasks are worked off by the same process *during* the load: their
+  cost is in the figure. The rest of the backlog stays when the load ends.
+- **run to result**: the same with `Prefer: wait=30`: planned, type-checked, run in the sandbox with one skill call,
+  events and result committed, then answered.
+- The server is `callboard serve` with its defaults, request log included (JSON, to a file), the rate limiter off and
+  the backlog unlimited. Each load meets a fresh data folder and a warmed-up process, and stands between two loads of
+  the ceiling.
+- Every answer was a 200. After each load the history held every accepted task, none that was not sent, and the right
+  product for every task that had ended; wrk cuts off up to 16 requests when its time is up, so a few more tasks may
+  be stored than were answered.
+- **Histories** are made by SQL, tasks without events; a session has 20 tasks, every tenth task failed. Short and long
+  are asked in turns, deep pages and sessions at random places."""

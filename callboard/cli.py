@@ -1,0 +1,117 @@
+"""The command line: `callboard serve` runs the server, `callboard openapi` prints its interface.
+
+Runs in the main thread, which ends as waitress' loop. Nothing imports this module.
+"""
+
+import json
+import os
+import signal
+from typing import Any
+
+import click
+
+from callboard import __version__
+from callboard.errors import CallboardError, ConfigurationError
+from callboard.settings import Settings, unknown_variables
+
+_EXIT_CONFIGURATION = 78
+"""sysexits.h's EX_CONFIG: a setting cannot work; starting again will not help."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="callboard")
+def main() -> None:
+    """Callboard: a self-hosted, durable agent task server made of actors.
+
+    Settings are environment variables; docs/configuration.md lists them.
+    """
+
+
+@main.command()
+@click.option("--host", help="Address to listen on.  [default: CALLBOARD_HOST or 127.0.0.1]")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    help="Port to listen on; 0 takes a free one.  [default: CALLBOARD_PORT or 3000]",
+)
+def serve(host: str | None, port: int | None) -> None:
+    """Run the server until SIGINT or SIGTERM.
+
+    \b
+    callboard serve
+    callboard serve --port 8080
+    API_KEY=secret callboard serve --host 0.0.0.0
+    """
+    given: dict[str, Any] = {"host": host, "port": port}
+    settings = _settings({name: value for name, value in given.items() if value is not None})
+    from callboard.http.server import Server
+    from callboard.logs import configure_logging, get_logger
+    from callboard.system import AgentSystem
+
+    configure_logging(settings)
+    log = get_logger("callboard.cli")
+    for name in unknown_variables():
+        log.warning("this variable is no setting of Callboard; see docs/configuration.md", variable=name)
+    try:
+        system = AgentSystem.start(settings)
+    except CallboardError as error:
+        raise SystemExit(_fail(error)) from error
+    clean = True
+    try:
+        server = Server(system)
+        _stop_on_signals(server.close)
+        server.run()
+    except OSError as error:
+        click.echo(
+            f"callboard: cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
+            "free the port or set CALLBOARD_PORT.",
+            err=True,
+        )
+        clean = False
+    finally:
+        clean = system.stop() and clean
+    log.info("stopped", clean=clean)
+    raise SystemExit(0 if clean else 1)
+
+
+@main.command()
+def openapi() -> None:
+    """Print the OpenAPI 3.1 document.
+
+    \b
+    callboard openapi > openapi.json
+    """
+    from callboard.http.openapi import openapi_document
+
+    click.echo(json.dumps(openapi_document(__version__), indent=2))
+
+
+def _settings(overrides: dict[str, Any]) -> Settings:
+    try:
+        return Settings.load(**overrides)
+    except ConfigurationError as error:
+        raise SystemExit(_fail(error)) from error
+
+
+def _fail(error: CallboardError) -> int:
+    click.echo(f"callboard: {error.message}", err=True)
+    return _EXIT_CONFIGURATION if isinstance(error, ConfigurationError) else 1
+
+
+def _stop_on_signals(close: Any) -> None:
+    """End the server on the first SIGINT or SIGTERM, the process on the second."""
+    asked = False
+
+    def handle(_number: int, _frame: Any) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(130)
+        asked = True
+        close()
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+
+
+if __name__ == "__main__":
+    main()

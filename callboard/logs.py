@@ -1,0 +1,92 @@
+"""Log lines: one JSON object a line on standard error, or readable text on a terminal.
+
+Ours come through structlog, other libraries' through the standard library's logging; both leave by one handler, so
+they look alike. `get_logger` sets up nothing global: used in somebody else's program, our lines go where that
+program's logging sends them. `configure_logging` is for the server's own process, called once at start.
+Any thread; imported by every folder.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from structlog.typing import Processor
+
+from callboard.settings import Settings
+
+_SECRET_NAMES = re.compile(r"api_?key|authorization|cookie|passw|secret|token", re.IGNORECASE)
+_URL_PASSWORD = re.compile(r"(://[^/\s:@]*):[^@/\s]+@")
+_HIDDEN = "[hidden]"
+
+QUIET = {
+    "alembic": logging.WARNING,  # tells of every migration context
+    "httpx": logging.WARNING,  # a line for every request a skill makes
+    "pykka": logging.WARNING,
+    "waitress.queue": logging.ERROR,  # PERF: a warning for every request under load; the depth is a metric instead
+}
+"""Loggers of libraries, and the least severe line they may write."""
+
+
+def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Replace values whose name sounds like a secret, and passwords inside addresses."""
+    for name, value in event.items():
+        if _SECRET_NAMES.search(name):
+            event[name] = _HIDDEN
+        elif isinstance(value, str) and "://" in value:
+            event[name] = _URL_PASSWORD.sub(rf"\1:{_HIDDEN}@", value)
+    return event
+
+
+_SHARED: list[Processor] = [
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+]
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """Return a logger whose keyword arguments become fields of the line."""
+    logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+        logging.getLogger(name),
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    return logger
+
+
+def writes_json(settings: Settings) -> bool:
+    """Say whether lines are JSON: always, never, or unless standard error is a terminal."""
+    return settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send every logger's lines to standard error in the settings' format; calling it again replaces the former."""
+    last: list[Processor] = (
+        [structlog.processors.format_exc_info, hide_secrets, structlog.processors.JSONRenderer(default=repr)]
+        if writes_json(settings)
+        else [hide_secrets, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.set_name("callboard")
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_SHARED,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    for former in [h for h in root.handlers if h.get_name() == "callboard"]:
+        root.removeHandler(former)
+    root.addHandler(handler)
+    root.setLevel(settings.log_level.upper())
+    for name, level in QUIET.items():
+        logging.getLogger(name).setLevel(level)

@@ -1,0 +1,295 @@
+"""The one place that builds the actors and wires them together: reading this file shows the whole system.
+
+    caller → Gateway → RateLimiter
+                     → ResultLogger → store → MasterAgent → TaskPool (planner, sandbox, skills)
+                     → HistoryReader → store                   ↓ events, results
+                     → EventBus ← commits ← ResultLogger ← ────┘
+             HealthMonitor probes them; the Supervisor restarts them.
+
+`AgentSystem` is what HTTP, the command line and Python programs use. Its methods may be called from any thread.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from limits.storage import MemoryStorage
+
+from callboard.actors.event_bus import EventBus
+from callboard.actors.gateway import Gateway
+from callboard.actors.health_monitor import HealthBoard, HealthMonitor
+from callboard.actors.history_reader import HistoryReader
+from callboard.actors.mailbox import Address, Mailbox
+from callboard.actors.master_agent import MasterAgent
+from callboard.actors.rate_limiter import RateLimiter
+from callboard.actors.result_logger import Buffer, ResultLogger
+from callboard.actors.supervision import Supervisor
+from callboard.actors.task_pool import TaskPool
+from callboard.agent.cancel import CancelToken
+from callboard.agent.catalogue import Catalogue
+from callboard.agent.planner import OfflinePlanner
+from callboard.agent.runner import Tools
+from callboard.agent.sandbox import Sandbox
+from callboard.agent.signing import Signer, load_key
+from callboard.clock import Clock, new_id
+from callboard.errors import ReplyTimeout, SessionNotFound
+from callboard.messages import (
+    ENDS,
+    AwaitEvents,
+    AwaitTask,
+    Drain,
+    ExecuteTask,
+    HealthReport,
+    SessionRecord,
+    TaskEvent,
+    TaskRecord,
+)
+from callboard.persistence.store import SqlStore
+from callboard.settings import Settings
+
+logger = logging.getLogger("callboard.system")
+
+_LONG_POLL_S = 20.0
+
+
+class AgentSystem:
+    """A running system of actors over one store; `AgentSystem.start()` makes one, `stop()` or `with` ends it."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        """Build everything and start it. Raises `ConfigurationError`, or the store's errors; nothing is left running."""
+        self.settings = settings
+        self.clock = clock
+        self.draining = False
+        self._started_s = clock.monotonic()
+        self._stop_lock = threading.Lock()  # guards `_stopped`: stop() may come from a signal's thread and from `with`
+        self._stopped = False
+        self.catalogue = Catalogue.load(settings.skills_dir)
+        for problem in self.catalogue.problems:
+            logger.warning("%s", problem)
+        signer = Signer(load_key(settings.secret_key, settings.data_dir))
+        self._store = SqlStore.open(settings, clock=clock)
+        self._sandbox = Sandbox(
+            settings,
+            stubs=self.catalogue.stubs(),
+            skills=[skill.python_name for skill in self.catalogue.skills.values()],
+        )
+        self._sandbox.start()
+        self._board = HealthBoard(clock, settings.health_interval_s)
+        self._supervisor = Supervisor(on_give_up=self._board.give_up)
+        self._tools = Tools(
+            planner=OfflinePlanner(),
+            sandbox=self._sandbox,
+            catalogue=self.catalogue,
+            signer=signer,
+            settings=settings,
+            clock=clock,
+            workspace_root=settings.data_dir / "workspaces",
+            load_session=self._load_session,
+        )
+        self._start_actors()
+
+    @classmethod
+    def start(cls, settings: Settings | None = None, *, clock: Clock | None = None) -> "AgentSystem":
+        """Start a system with these settings, or with those of the environment."""
+        return cls(settings or Settings.load(), clock or Clock())
+
+    def _start_actors(self) -> None:
+        settings, clock, store = self.settings, self.clock, self._store
+        names = (
+            "gateway",
+            "rate limiter",
+            "master agent",
+            "result logger",
+            "history reader",
+            "event bus",
+            "health monitor",
+        )
+        at = self._addresses = {name: Address(Mailbox(name, settings.inbox_limit)) for name in names}
+        self.gateway = at["gateway"]
+        self._pool = pool = TaskPool(
+            settings.workers,
+            tools=self._tools,
+            result_logger=at["result logger"],
+            master_agent=at["master agent"],
+            ask_timeout_s=settings.ask_timeout_s,
+        )
+        storage, buffer = MemoryStorage(), Buffer()
+        start = self._supervisor.start
+        start(
+            at["event bus"],
+            lambda mailbox: EventBus(mailbox, store=store, subscribers={at["health monitor"]: ENDS}),
+        )
+        start(
+            at["result logger"],
+            lambda mailbox: ResultLogger(
+                mailbox,
+                store=store,
+                buffer=buffer,
+                settings=settings,
+                clock=clock,
+                address=at["result logger"],
+                master_agent=at["master agent"],
+                event_bus=at["event bus"],
+            ),
+        )
+        start(at["history reader"], lambda mailbox: HistoryReader(mailbox, store=store))
+        start(
+            at["master agent"],
+            lambda mailbox: MasterAgent(
+                mailbox,
+                settings=settings,
+                clock=clock,
+                store=store,
+                pool=pool,
+                result_logger=at["result logger"],
+                history_reader=at["history reader"],
+            ),
+        )
+        start(
+            at["rate limiter"],
+            lambda mailbox: RateLimiter(
+                mailbox,
+                storage=storage,
+                window_ms=settings.rate_limit_window_ms,
+                max_requests=max(1, settings.rate_limit_max_requests),
+            ),
+        )
+        start(
+            at["gateway"],
+            lambda mailbox: Gateway(
+                mailbox,
+                catalogue=self.catalogue,
+                clock=clock,
+                rate_limiter=at["rate limiter"],
+                master_agent=at["master agent"],
+                result_logger=at["result logger"],
+                history_reader=at["history reader"],
+                event_bus=at["event bus"],
+            ),
+        )
+        start(
+            at["health monitor"],
+            lambda mailbox: HealthMonitor(
+                mailbox,
+                board=self._board,
+                clock=clock,
+                interval_s=settings.health_interval_s,
+                actors={"api": at["gateway"], "agent": at["master agent"]},
+                probes={"sandbox": self._probe_sandbox, "llm": lambda: None, "store": store.ping},
+                totals=store.totals,
+            ),
+        )
+
+    # --- what a caller uses ---
+
+    def execute(self, task: str, *, wait_s: float | None = None, **spec: Any) -> TaskRecord:
+        """Post a task, wait for its end, and return it as the history holds it.
+
+        `spec` takes the other fields of `SubmitTask`. Without `wait_s` it waits as long as the task takes; with it,
+        raises `ReplyTimeout` when the time is up (the task goes on).
+        """
+        task_id, timeout_s = new_id(), self.settings.ask_timeout_s
+        until_s = None if wait_s is None else self.clock.monotonic() + wait_s
+
+        def left_s() -> float:
+            return _LONG_POLL_S if until_s is None else max(0.0, min(_LONG_POLL_S, until_s - self.clock.monotonic()))
+
+        slice_s = left_s()
+        first = ExecuteTask(task=task, task_id=task_id, wait_s=slice_s, **spec)
+        record: TaskRecord = self.gateway.ask(first, timeout_s=slice_s + timeout_s)
+        while not record.status.ended:
+            slice_s = left_s()
+            if slice_s <= 0:
+                raise ReplyTimeout(f"The task {task_id} has not ended within {wait_s:g} s; it goes on.")
+            record = self.gateway.ask(AwaitTask(task_id=task_id, wait_s=slice_s), timeout_s=slice_s + timeout_s)
+        return record
+
+    def events(self, task_id: str, *, after: int = 0) -> Iterator[TaskEvent]:
+        """Yield a task's events from number `after` + 1 on, live, until the task has ended."""
+        while True:
+            ask = AwaitEvents(task_id=task_id, after=after, wait_s=_LONG_POLL_S)
+            page = self.gateway.ask(ask, timeout_s=_LONG_POLL_S + self.settings.ask_timeout_s)
+            for event in page.events:
+                after = event.seq
+                yield event
+            if page.ended:
+                return
+
+    def health(self) -> HealthReport:
+        """Return the health monitor's last report, at once."""
+        return self._board.read()
+
+    def wait_until_probed(self, timeout_s: float) -> bool:
+        """Wait until the first health probe is over; False if the time was up first."""
+        return self._board.wait_for_first(timeout_s)
+
+    @property
+    def uptime_s(self) -> float:
+        return self.clock.monotonic() - self._started_s
+
+    # --- the end ---
+
+    def drain(self) -> None:
+        """Admit no more tasks; those accepted go on."""
+        self.draining = True
+        self.gateway.tell(Drain())
+
+    def stop(self) -> bool:
+        """End everything in order within about `shutdown_s` seconds; False if something had to be left behind.
+
+        New tasks are refused, running ones get the time there is, what is done is committed. Tasks that have not
+        ended stay in the store and go on at the next start. May be called twice, and from any thread.
+        """
+        with self._stop_lock:
+            if self._stopped:
+                return True
+            self._stopped = True
+        deadline_s = self.clock.monotonic() + self.settings.shutdown_s
+        self.draining = True
+
+        def left_s() -> float:
+            return max(0.2, deadline_s - self.clock.monotonic())
+
+        in_time = [self._stop_actor(name, left_s()) for name in ("health monitor", "gateway", "rate limiter")]
+        in_time.append(self._stop_actor("master agent", left_s()))
+        in_time.append(self._pool.close(left_s()))
+        in_time += [self._stop_actor(name, left_s()) for name in ("result logger", "event bus", "history reader")]
+        self._supervisor.close()
+        self._sandbox.close()
+        self._store.close()
+        return all(in_time)
+
+    def __enter__(self) -> "AgentSystem":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _stop_actor(self, name: str, timeout_s: float) -> bool:
+        stopped = self._supervisor.stop(self._addresses[name], timeout_s=timeout_s)
+        if not stopped:
+            logger.error("the %s did not stop within %.1f s", name, timeout_s)
+        return stopped
+
+    # --- what the actors are given ---
+
+    def _load_session(self, session_id: str) -> SessionRecord | None:
+        try:
+            return self._store.session(session_id)
+        except SessionNotFound:
+            return None
+
+    def _probe_sandbox(self) -> None:
+        """Check and run a line of code: the type checker, a process and the way there and back all work."""
+        self._sandbox.check("6 * 7")
+        result = self._sandbox.run("6 * 7", call_skill=_no_skill, token=CancelToken(), keep_state=False)
+        if result.value != 42:
+            raise RuntimeError(f"the sandbox computed {result.value!r} for 6 * 7")
+
+
+def _no_skill(name: str, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
+    raise AssertionError(f"the probe calls no skill, but {name} was called")

@@ -1,0 +1,64 @@
+"""What the server says of itself: /, /openapi.json and /docs. None needs a key, since none tells of an installation."""
+
+import base64
+import hashlib
+
+import falcon
+
+from callboard import __version__
+from callboard.http.codec import JSON, encode, respond
+from callboard.http.docs_page import STYLE, docs_page
+from callboard.http.openapi import openapi_document
+from callboard.http.request import Request
+from callboard.http.security_headers import CONTENT_SECURITY_POLICY
+
+_LINKS = {
+    "execute": "/agent/execute",
+    "results": "/agent/results",
+    "skills": "/agent/skills",
+    "agents": "/agent/agents",
+    "health": "/health",
+    "openapi": "/openapi.json",
+    "docs": "/docs",
+}
+
+
+class Index:
+    """GET /: name, version and where to go from here."""
+
+    def on_get(self, req: Request, resp: falcon.Response) -> None:
+        respond(resp, {"name": "callboard", "version": __version__, "links": _LINKS}, req.reply_type)
+
+    on_head = on_get
+
+
+class OpenApi:
+    """GET /openapi.json: the document, encoded once."""
+
+    own_type = True
+
+    def __init__(self) -> None:
+        self._body = encode(openapi_document(__version__), JSON)
+
+    def on_get(self, _req: Request, resp: falcon.Response) -> None:
+        resp.data = self._body
+
+    on_head = on_get
+
+
+class DocsPage:
+    """GET /docs: the same document for people, made once; it loads nothing and runs nothing."""
+
+    own_type = True
+
+    def __init__(self) -> None:
+        self._body = docs_page(openapi_document(__version__)).encode()
+        style = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+        self._policy = f"{CONTENT_SECURITY_POLICY}; style-src 'sha256-{style}'"
+
+    def on_get(self, _req: Request, resp: falcon.Response) -> None:
+        resp.content_type = "text/html; charset=utf-8"
+        resp.set_header("Content-Security-Policy", self._policy)
+        resp.data = self._body
+
+    on_head = on_get

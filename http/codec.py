@@ -1,0 +1,162 @@
+"""Bodies in and out: strict JSON or msgpack, chosen by Content-Type and Accept.
+
+Strict means what every parser agrees on (RFC 8259 and the names rule of RFC 7493): UTF-8, no NaN, no name twice,
+nothing after the value. Where an answer may be in either form, it is in the form of the request's body.
+Pure functions in the request's waitress thread; imported within `http/` only.
+"""
+
+import json
+from functools import lru_cache
+from typing import Any, NoReturn
+
+import falcon
+import msgpack  # type: ignore[import-untyped]
+from falcon.request import Request as FalconRequest
+from falcon.util.mediatypes import best_match
+
+from callboard.http.errors import BodyTooLarge, MalformedBody, UnsupportedMediaType
+from callboard.values import MAX_DEPTH, mend_text
+
+JSON = falcon.MEDIA_JSON
+MSGPACK = falcon.MEDIA_MSGPACK
+MSGPACK_TYPES = (MSGPACK, "application/x-msgpack", "application/vnd.msgpack")
+_JSON_FIRST = (JSON, *MSGPACK_TYPES)
+_MSGPACK_FIRST = (*MSGPACK_TYPES, JSON)
+_MAX_ITEMS = 10_000
+_READABLE = f"send {JSON} or {MSGPACK}"
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # SECURITY: parsers differ in which of two equal names wins, so one that checks and one that acts could disagree.
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise ValueError(f"the name {shown(twice)} stands twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+# PERF: made once; `json.dumps` with options builds an encoder at every call, and `loads` a decoder.
+_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_from_json = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).decode
+
+
+def shown(value: Any, limit: int = 64) -> str:
+    """Return a short, storable, one-line picture of something the client sent."""
+    text = repr(value if not isinstance(value, str) else value[: limit + 1])
+    return mend_text(text if len(text) <= limit + 2 else text[:limit] + "…")
+
+
+def encode(value: Any, media_type: str) -> bytes:
+    """Return `value` as JSON or msgpack."""
+    if media_type == JSON:
+        return _to_json(value).encode()
+    packed: bytes = msgpack.packb(value)
+    return packed
+
+
+def respond(resp: falcon.Response, value: Any, media_type: str) -> None:
+    """Set the body of an answer."""
+    if media_type == JSON:  # also the app's default type: no header to set
+        resp.data = _to_json(value).encode()
+    else:
+        resp.content_type = media_type
+        resp.data = msgpack.packb(value)
+
+
+def reply_type_of(req: FalconRequest) -> str | None:
+    """Return the media type to answer in, or None if the client accepts none of ours."""
+    accept = req.env.get("HTTP_ACCEPT", "*/*")
+    sent = req.content_type
+    if sent == JSON and accept in ("*/*", JSON):
+        return JSON
+    return _negotiate(accept[:500], "msgpack" in (sent or "")) or None
+
+
+@lru_cache(maxsize=256)
+def _negotiate(accept: str, body_is_msgpack: bool) -> str:
+    try:
+        return best_match(_MSGPACK_FIRST if body_is_msgpack else _JSON_FIRST, accept)
+    except ValueError:  # not a list of media ranges at all
+        return ""
+
+
+def read_body(req: FalconRequest, limit_bytes: int) -> Any:
+    """Return the decoded body; raise what names the fault.
+
+    waitress has refused bodies over the limit already; the check here is for other servers.
+    """
+    length = int(req.env.get("CONTENT_LENGTH") or 0)
+    if not length:
+        raise MalformedBody("The body is empty; send a JSON object.")
+    if length > limit_bytes:
+        raise BodyTooLarge(f"The body has {length} bytes; the limit is {limit_bytes}.")
+    decode = _decoder(req.content_type or "")
+    body = req.stream.read(length)
+    if len(body) < length:
+        raise MalformedBody(f"The body ended after {len(body)} of {length} bytes.")
+    try:
+        return decode(body)
+    except RecursionError:
+        raise MalformedBody(f"The body is nested deeper than {MAX_DEPTH} levels; flatten it.") from None
+    except UnicodeDecodeError as error:
+        raise MalformedBody(f"The body is not UTF-8 at byte {error.start}.") from error
+    except ValueError as error:
+        raise MalformedBody(f"The body cannot be read: {mend_text(str(error))[:300]}.") from error
+
+
+@lru_cache(maxsize=64)
+def _media_type(header: str) -> str:
+    """Return the type to decode as, or "" for one that cannot be."""
+    kind, _, parameters = header.partition(";")
+    kind = kind.strip().lower()
+    charset = parameters.lower().replace(" ", "").replace('"', "")
+    if kind in MSGPACK_TYPES:
+        return MSGPACK
+    return JSON if kind == JSON and charset in ("", "charset=utf-8", "charset=utf8") else ""
+
+
+def _decoder(content_type: str) -> Any:
+    kind = JSON if content_type == JSON else _media_type(content_type[:200])
+    if kind == JSON:
+        return decode_json
+    if kind == MSGPACK:
+        return decode_msgpack
+    if not content_type:
+        raise UnsupportedMediaType(f"The request has a body and no Content-Type; {_READABLE}.")
+    raise UnsupportedMediaType(f"The Content-Type {shown(content_type)} cannot be read; {_READABLE} in UTF-8.")
+
+
+def decode_json(body: bytes) -> Any:
+    """Return the value of a JSON text; raise `ValueError` or `RecursionError`."""
+    return _from_json(body.decode())
+
+
+def decode_msgpack(body: bytes) -> Any:
+    """Return the value of a msgpack message; raise `ValueError`.
+
+    # SECURITY: the unpacker allocates what a length promises before it has seen it, and arrays nest, so lengths have
+    # a low limit. No extension types (timestamps are one), no binary, string keys only; deep nesting runs into the
+    # unpacker's fixed stack.
+    """
+    try:
+        return msgpack.unpackb(
+            body,
+            raw=False,
+            strict_map_key=True,
+            object_pairs_hook=_unique,
+            max_array_len=_MAX_ITEMS,
+            max_map_len=_MAX_ITEMS,
+            max_bin_len=0,
+            max_ext_len=0,
+        )
+    except msgpack.ExtraData as error:
+        raise ValueError("there is more after the end of the message") from error
+    except msgpack.StackError as error:
+        raise RecursionError from error
+    except msgpack.UnpackException as error:
+        raise ValueError(str(error) or type(error).__name__) from error

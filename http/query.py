@@ -1,0 +1,88 @@
+"""Query parameters and path parts, read strictly: an unknown or a repeated one is refused by name.
+
+Pure functions in the request's waitress thread; imported within `http/` only.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+
+import falcon
+
+from callboard.errors import InvalidRequest, SessionNotFound, TaskNotFound
+from callboard.http.codec import shown
+from callboard.messages import SESSION_ID_PATTERN, Status
+from callboard.values import INT64_MAX, check_text
+
+_TASK_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+_SESSION_ID = re.compile(SESSION_ID_PATTERN.removeprefix("^").removesuffix("$"))
+_DIGITS = re.compile(r"[0-9]{1,19}")
+_NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
+
+
+def query_of(req: falcon.Request, *known: str) -> Mapping[str, str]:
+    """Return the query's parameters, each at most once and none but the known ones."""
+    if not req.query_string:
+        return {}
+    found: dict[str, str] = {}
+    for name, value in req.params.items():
+        if name not in known:
+            allowed = f"the known ones are: {', '.join(known)}" if known else "this path takes none"
+            raise InvalidRequest(f"Unknown query parameter {shown(name)}; {allowed}.")
+        if not isinstance(value, str):
+            raise InvalidRequest(f"The query parameter {name} is given {len(value)} times; give it once.")
+        found[name] = check_text(value, f"the query parameter {name}")
+    return found
+
+
+def whole_number(query: Mapping[str, str], name: str, default: int, *, least: int, most: int = INT64_MAX) -> int:
+    """Return a parameter that is an integer within limits."""
+    text = query.get(name)
+    if text is None:
+        return default
+    if not _DIGITS.fullmatch(text) or not least <= int(text) <= most:
+        upper = f" to {most}" if most != INT64_MAX else " or more"
+        raise InvalidRequest(f"The query parameter {name} is {shown(text)}; give an integer from {least}{upper}.")
+    return int(text)
+
+
+def seconds(query: Mapping[str, str], name: str) -> float:
+    """Return a parameter that is a number of seconds, 0 when absent."""
+    text = query.get(name, "0")
+    if not _NUMBER.fullmatch(text) or not 0 <= float(text) < math.inf:
+        raise InvalidRequest(f"The query parameter {name} is {shown(text)}; give a number of seconds, such as 20.")
+    return float(text)
+
+
+def status_in(query: Mapping[str, str]) -> Status | None:
+    """Return the status to filter by, if one is given."""
+    text = query.get("status")
+    if text is None:
+        return None
+    try:
+        return Status(text)
+    except ValueError:
+        known = ", ".join(Status)
+        raise InvalidRequest(f"There is no status {shown(text)}; the known ones are: {known}.") from None
+
+
+def session_in(query: Mapping[str, str]) -> str | None:
+    """Return the session to filter by, if one is given."""
+    text = query.get("sessionId")
+    if text is not None and not _SESSION_ID.fullmatch(text):
+        raise InvalidRequest(f"The query parameter sessionId is {shown(text)}; it must match {SESSION_ID_PATTERN}.")
+    return text
+
+
+def task_id_from(text: str) -> str:
+    """Return a task's id from a path or a query; raise `TaskNotFound` for one that no task can have."""
+    if not _TASK_ID.fullmatch(text):
+        raise TaskNotFound(f"There is no task {shown(text)}.")
+    return text
+
+
+def session_id_from(text: str) -> str:
+    """Return a session's id from a path; raise `SessionNotFound` for one that no session can have."""
+    if not _SESSION_ID.fullmatch(text):
+        raise SessionNotFound(f"There is no session {shown(text)}.")
+    return text

@@ -1,0 +1,53 @@
+"""GET /agent/results: one result by its task's id, or the history a page at a time, newest first."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import falcon
+
+from callboard.errors import InvalidRequest
+from callboard.http import views
+from callboard.http.codec import respond
+from callboard.http.query import query_of, session_in, status_in, task_id_from, whole_number
+from callboard.http.request import Request
+from callboard.messages import GetTask, ListTasks, TaskPage, TaskRecord
+
+if TYPE_CHECKING:
+    from callboard.system import AgentSystem
+
+_OF_LISTS = ("sessionId", "status", "limit", "cursor")
+DEFAULT_LIMIT, MAX_LIMIT = 10, 100
+
+
+class Results:
+    """Reads the history."""
+
+    def __init__(self, system: "AgentSystem") -> None:
+        self._gateway = system.gateway
+        self._timeout_s = system.settings.ask_timeout_s
+
+    def on_get(self, req: Request, resp: falcon.Response) -> None:
+        query = query_of(req, "taskId", *_OF_LISTS)
+        view = self._one(req, query) if "taskId" in query else self._page(query)
+        respond(resp, view, req.reply_type)
+
+    on_head = on_get
+
+    def _one(self, req: Request, query: Mapping[str, str]) -> views.View:
+        if len(query) > 1:
+            others = ", ".join(name for name in query if name != "taskId")
+            raise InvalidRequest(f"taskId names one task, so {others} cannot stand beside it; leave one out.")
+        req.task_id = task_id_from(query["taskId"])
+        record: TaskRecord = self._gateway.ask(GetTask(task_id=req.task_id), timeout_s=self._timeout_s)
+        return {"success": True, "result": views.result(record)}
+
+    def _page(self, query: Mapping[str, str]) -> views.View:
+        wish = ListTasks(
+            session_id=session_in(query),
+            status=status_in(query),
+            limit=whole_number(query, "limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
+            cursor=query.get("cursor"),
+        )
+        page: TaskPage = self._gateway.ask(wish, timeout_s=self._timeout_s)
+        results = [views.result(record) for record in page.tasks]
+        return {"success": True, "count": len(results), "results": results, "nextCursor": page.next_cursor}

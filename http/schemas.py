@@ -1,0 +1,224 @@
+"""The shapes of answers, for the OpenAPI document.
+
+Answers are built by hand in http/views.py, which is faster; tests/http/test_openapi.py holds real answers against
+these models. The request's model is `callboard.messages.TaskSpec`, the one that validates.
+Imported by http/openapi.py only.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic.alias_generators import to_camel
+
+from callboard.messages import Status
+
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+
+class Problem(_Answer):
+    """Every error has this shape."""
+
+    error: str = Field(description="A title, the same for every error of its kind.")
+    message: str = Field(description="A sentence that names the thing, the limit and the next step.")
+    code: str = Field(description="A stable name for programs.")
+    details: dict[str, Any] | None = Field(
+        default=None, description="`fields` names each wrong field; in development a defect's traceback."
+    )
+    request_id: str = Field(description="The id under which the server's log has this request.")
+    retry_after: int | None = Field(default=None, description="Seconds to wait, also in the Retry-After header.")
+
+
+class TaskAccepted(_Answer):
+    """The task is committed and will end."""
+
+    success: Literal[True]
+    message: str
+    task_id: str
+    task: str
+    session_id: str
+    status: Status
+
+
+class TaskResult(_Answer):
+    """A task and what became of it."""
+
+    success: bool | None = Field(description="null until the task has ended")
+    task_id: str
+    task: str
+    session_id: str
+    status: Status
+    output: Any = Field(description="What the task came to: any JSON value.")
+    error: str | None = Field(description="Why the task failed, a sentence.")
+    error_code: str | None = Field(description="Why the task failed, a stable name.")
+    execution_time: float | None = Field(description="Milliseconds.")
+    metadata: dict[str, Any] = Field(description="`llmCalls`, `skillCalls`, `totalTokens` and more.")
+    timestamp: Timestamp = Field(description="When the task ended, or else when it was accepted.")
+
+
+class ExecuteReply(RootModel[TaskResult | TaskAccepted]):
+    """The result if the client waited and the task ended in time, else that the task was accepted."""
+
+
+class TaskReport(TaskResult):
+    """All that is known of a task."""
+
+    created_at: Timestamp
+    started_at: Timestamp | None
+    ended_at: Timestamp | None
+    attempt: int = Field(description="How many times work on it has begun.")
+    system_prompt: str | None
+    available_skills: list[str] | None
+    agent: str | None
+    labels: dict[str, str | int | float]
+    timeout_ms: int | None
+    priority: int
+    request_id: str | None = Field(description="The id of the request that submitted it.")
+
+
+class ResultReply(_Answer):
+    success: Literal[True]
+    result: TaskResult
+
+
+class ResultPage(_Answer):
+    """Some results, newest first."""
+
+    success: Literal[True]
+    count: int
+    results: list[TaskResult]
+    next_cursor: str | None = Field(description="The `cursor` of the next page; null on the last.")
+
+
+class ResultsReply(RootModel[ResultReply | ResultPage]):
+    """One result with `taskId`, a page without it."""
+
+
+class Event(_Answer):
+    """One entry of a task's log."""
+
+    task_id: str
+    seq: int = Field(description="Counts 1, 2, 3, … without a gap within the task.")
+    topic: str
+    timestamp: Timestamp
+    data: dict[str, Any]
+
+
+class EventPage(_Answer):
+    """Some of a task's log, oldest first."""
+
+    success: Literal[True]
+    events: list[Event]
+    ended: bool = Field(description="The task has ended and these are the last.")
+    next_after: int = Field(description="The `after` of the next page.")
+
+
+class CancelReply(_Answer):
+    """What is true of the task now."""
+
+    success: bool = Field(description="Whether the task is cancelled.")
+    message: str
+    task_id: str
+    status: Status
+
+
+class Turn(_Answer):
+    role: str
+    content: str
+
+
+class Session(_Answer):
+    """What a session keeps between tasks."""
+
+    session_id: str
+    conversation: list[Turn]
+    variables: list[str] = Field(description="Names that the session's code has bound.")
+    tasks: int
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class SessionReply(_Answer):
+    success: Literal[True]
+    session: Session
+
+
+class SessionDeleted(_Answer):
+    success: Literal[True]
+    message: str
+    session_id: str
+
+
+class Skill(_Answer):
+    """Something that a task's code can call."""
+
+    name: str
+    description: str
+    stub: str = Field(description="Its declaration in Python.")
+    schema_: dict[str, Any] = Field(alias="schema", description="JSON Schema of its arguments.")
+    replay: Literal["pure", "safe", "keyed", "never"] = Field(description="What may happen to a call after a crash.")
+    origin: str = Field(description="`builtin`, or where it was found.")
+
+
+class SkillReply(_Answer):
+    success: Literal[True]
+    skill: Skill
+
+
+class SkillList(_Answer):
+    success: Literal[True]
+    count: int
+    skills: list[Skill]
+
+
+class Agent(_Answer):
+    name: str
+    description: str
+
+
+class AgentList(_Answer):
+    success: Literal[True]
+    count: int
+    agents: list[Agent]
+
+
+class HealthMetrics(_Answer):
+    """Counts over the whole history."""
+
+    total_tasks: int
+    successful_tasks: int
+    failed_tasks: int
+    average_execution_time: float = Field(description="Milliseconds, of the tasks that completed or failed.")
+    cancelled_tasks: int
+    live_tasks: int
+
+
+class Health(_Answer):
+    """How the server is."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    version: str
+    uptime: float = Field(description="Seconds.")
+    timestamp: Timestamp
+    services: dict[str, bool] = Field(description="`api`, `agent`, `sandbox`, `llm` and more.")
+    metrics: HealthMetrics
+    problems: list[str]
+
+
+class Liveness(_Answer):
+    status: Literal["live"]
+
+
+class Readiness(_Answer):
+    status: Literal["ready", "draining", "unhealthy"]
+
+
+class Index(_Answer):
+    """Where to go from here."""
+
+    name: str
+    version: str
+    links: dict[str, str]

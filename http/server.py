@@ -1,0 +1,129 @@
+"""The HTTP server: waitress around the app, with a drain that ends in bounded time.
+
+Threads: `run` is the loop that accepts, reads and writes; `http_threads + max_waiting` waitress threads answer, of
+which at most `max_waiting` are ever held by a wait (http/waiting.py), so that `http_threads` always remain. `close`
+may be called from any thread and from a signal handler. Imported by the command line and by tests.
+"""
+
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from waitress import wasyncore  # type: ignore[import-untyped]
+from waitress.server import create_server  # type: ignore[import-untyped]
+
+from callboard.http.access_log import request_line
+from callboard.http.app import build_app
+from callboard.http.channel import MAX_HEADER_BYTES, channel_class
+from callboard.logs import get_logger
+
+if TYPE_CHECKING:
+    from callboard.system import AgentSystem
+
+CONNECTION_LIMIT = 2000
+CHANNEL_TIMEOUT_S = 30
+BACKLOG = 1024
+_TURN_S = 0.05
+
+_log = get_logger("callboard.http")
+
+
+class Server:
+    """A listening server; it answers while some thread is inside `run`."""
+
+    def __init__(self, system: "AgentSystem") -> None:
+        settings = system.settings
+        self._system = system
+        self._stopping = threading.Event()
+        self._ended = threading.Event()
+        # Guards the waitress server's open file descriptors: a wake-up must not be written to one that is closed, or
+        # by then somebody else's. Re-entrant, since `close` may interrupt `_shut` as a signal handler.
+        self._descriptors = threading.RLock()
+        self._closed = False
+        self._runner: int | None = None
+        self._map: dict[int, Any] = {}
+        self._socket = _listen(settings.host, settings.port)
+        self._waitress = create_server(
+            build_app(system),
+            map=self._map,
+            sockets=[self._socket],
+            threads=settings.http_threads + settings.max_waiting,
+            # waitress refuses what is not below the limit
+            max_request_body_size=settings.max_body_bytes + 1,
+            max_request_header_size=MAX_HEADER_BYTES,
+            connection_limit=CONNECTION_LIMIT,
+            channel_timeout=CHANNEL_TIMEOUT_S,
+            channel_request_lookahead=1,  # notices a client that vanished while it waits
+            asyncore_use_poll=True,  # select() would end the process near 1024 descriptors
+            backlog=BACKLOG,
+            ident=None,
+            # SECURITY: forwarding headers are read by http/client_address.py, from trusted proxies only
+            clear_untrusted_proxy_headers=False,
+        )
+        self._waitress.channel_class = channel_class(settings, request_line(settings))
+        self.host, self.port = self._socket.getsockname()[:2]
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def queued(self) -> int:
+        """How many requests wait for a thread."""
+        return len(self._waitress.task_dispatcher.queue)
+
+    def run(self) -> None:
+        """Answer requests until `close`, then finish those under way; returns when all is closed."""
+        self._runner = threading.get_ident()
+        if self._stopping.is_set():  # closed before it began
+            return self._shut()
+        _log.info("listening", url=self.url)
+        try:
+            while not self._stopping.is_set():
+                wasyncore.loop(timeout=1, use_poll=True, map=self._map, count=1)
+            self._drain()
+        finally:
+            self._shut()
+
+    def close(self) -> None:
+        """Have `run` take no more requests, finish and return; wait for that, unless called inside it (a signal)."""
+        self._stopping.set()
+        if self._runner is None:
+            self._shut()
+        else:
+            with self._descriptors:
+                if not self._closed:
+                    self._waitress.pull_trigger()
+            if self._runner != threading.get_ident():
+                self._ended.wait()
+
+    def _drain(self) -> None:
+        """Stop listening, let requests under way be answered, close connections as they fall idle."""
+        wasyncore.dispatcher.close(self._waitress)
+        self._system.drain()  # ends what is held by a wait
+        channels = self._waitress.active_channels
+        deadline = time.monotonic() + self._system.settings.shutdown_s
+        while channels and time.monotonic() < deadline:
+            for channel in list(channels.values()):
+                if not channel.requests and not channel.total_outbufs_len:
+                    channel.will_close = True
+            wasyncore.loop(timeout=_TURN_S, use_poll=True, map=self._map, count=1)
+
+    def _shut(self) -> None:
+        with self._descriptors:
+            if self._closed:
+                return
+            self._closed = True
+        self._waitress.task_dispatcher.shutdown(timeout=1)
+        wasyncore.close_all(self._map)
+        self._socket.close()
+        self._ended.set()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; what the host resolves to first decides between IPv4 and IPv6. Raises `OSError`."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    dual = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual)

@@ -1,0 +1,37 @@
+"""/agent/sessions/{id}: what a session remembers, and forgetting it."""
+
+from typing import TYPE_CHECKING
+
+import falcon
+
+from callboard.http import views
+from callboard.http.codec import respond
+from callboard.http.query import query_of, session_id_from
+from callboard.http.request import Request
+from callboard.messages import DeleteSession, GetSession, SessionRecord
+
+if TYPE_CHECKING:
+    from callboard.system import AgentSystem
+
+
+class Sessions:
+    """Reads and deletes one session."""
+
+    def __init__(self, system: "AgentSystem") -> None:
+        self._gateway = system.gateway
+        self._timeout_s = system.settings.ask_timeout_s
+
+    def on_get(self, req: Request, resp: falcon.Response, session_id: str) -> None:
+        query_of(req)
+        wish = GetSession(session_id=session_id_from(session_id))
+        record: SessionRecord = self._gateway.ask(wish, timeout_s=self._timeout_s)
+        respond(resp, {"success": True, "session": views.session(record)}, req.reply_type)
+
+    on_head = on_get
+
+    def on_delete(self, req: Request, resp: falcon.Response, session_id: str) -> None:
+        query_of(req)
+        wish = DeleteSession(session_id=session_id_from(session_id))
+        self._gateway.ask(wish, timeout_s=self._timeout_s)
+        view = {"success": True, "message": "Session deleted", "sessionId": session_id}
+        respond(resp, view, req.reply_type)

@@ -1,0 +1,124 @@
+"""A request's body becomes a `SubmitTask`, or an error that names each field and what is wrong with it.
+
+The rules themselves stand in `callboard.messages.TaskSpec`. Pure functions in the request's waitress thread;
+imported within `http/` only.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from callboard.errors import InvalidRequest
+from callboard.http.codec import shown
+from callboard.messages import SubmitTask, TaskSpec
+from callboard.values import INT64_MAX, INT64_MIN, check_value
+
+FIELDS = frozenset(field.alias or name for name, field in TaskSpec.model_fields.items())
+"""The names a task's body may have, as on the wire."""
+
+_INTEGERS = frozenset({"timeoutMs", "priority"})
+_SHOWN_FAULTS = 20
+_MOST_FAULTS = 200
+
+
+def task_from(body: Any, *, request_id: str, caller: str) -> SubmitTask:
+    """Return the task a decoded body asks for, marked with who asks; raise `InvalidRequest`."""
+    require_fields(body, FIELDS)
+    _check_label_numbers(body.get("labels"))
+    fields = {**body, "requestId": request_id, "caller": caller}
+    for name in _INTEGERS & body.keys():
+        # JSON has one kind of number: 5.0 is the integer 5 to JSON Schema, and so to the OpenAPI document.
+        if isinstance(body[name], float) and body[name].is_integer():
+            fields[name] = int(body[name])
+    try:
+        return SubmitTask.model_validate(fields, by_name=False)
+    except ValidationError as error:
+        raise _explained(error) from error
+    except InvalidRequest:  # text that no database could hold, found by a field's own check
+        _name_the_place(body)
+        raise
+
+
+def require_fields(body: Any, known: frozenset[str]) -> None:
+    """Raise unless `body` is an object with no other names than the known ones."""
+    if not isinstance(body, dict):
+        raise InvalidRequest('The body must be an object, such as {"task": "What is 12 times 7?"}.')
+    if body.keys() <= known:
+        return
+    unknown = sorted(shown(name) for name in body.keys() - known)
+    names = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+    plural = "s" if len(unknown) > 1 else ""
+    allowed = f"the known ones are: {', '.join(sorted(known))}" if known else "this request takes none"
+    faults = [{"field": name.strip("'"), "problem": "is not known"} for name in unknown[:_SHOWN_FAULTS]]
+    raise InvalidRequest(f"Unknown field{plural} {names}; {allowed}.", details={"fields": faults})
+
+
+def _check_label_numbers(labels: Any) -> None:
+    """Refuse integers beyond 64 bits, which the model would take as floats."""
+    for name, value in labels.items() if isinstance(labels, dict) else ():
+        if type(value) is int and not INT64_MIN <= value <= INT64_MAX:
+            place, problem = f"labels.{shown(name)[1:-1]}", "is an integer beyond 64 bits; send it as a string"
+            raise InvalidRequest(f"{place} {problem}.", details={"fields": [{"field": place, "problem": problem}]})
+
+
+def _explained(error: ValidationError) -> InvalidRequest:
+    """Return one readable sentence for all faults, with each of them in `details`."""
+    if error.error_count() > _MOST_FAULTS:  # PERF: pydantic would build a dict for each of up to a million
+        return InvalidRequest(f"The body has {error.error_count()} faults; compare it with TaskSpec in /openapi.json.")
+    faults: dict[str, str] = {}
+    for fault in error.errors(include_url=False):
+        place, problem = _place(fault["loc"]), _problem(fault)
+        # A label may be text or a number, so pydantic finds one fault for each; more than one says it is neither.
+        faults[place] = "must be a string or a number" if place in faults else problem
+    sentence = "; ".join(f"{place} {problem}" for place, problem in list(faults.items())[:3])
+    more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
+    fields = [{"field": place, "problem": problem} for place, problem in list(faults.items())[:_SHOWN_FAULTS]]
+    return InvalidRequest(f"{sentence}{more}.", details={"fields": fields})
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Return where a fault is, such as `labels.colour` or `availableSkills[2]`."""
+    parts = location[:2]  # deeper ones are pydantic's names for the branches of a union
+    text = str(parts[0]) if parts else "the body"
+    for part in parts[1:]:
+        text += f"[{part}]" if isinstance(part, int) else f".{shown(part)[1:-1] or '(empty name)'}"
+    return text
+
+
+_PROBLEMS: Mapping[str, str] = {
+    "missing": "is missing",
+    "string_type": "must be a string",
+    "string_unicode": "holds half of a surrogate pair, which cannot be stored",
+    "int_type": "must be an integer",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "dict_type": "must be an object",
+    "tuple_type": "must be an array",
+    "string_too_short": "is empty",
+    "string_too_long": "is longer than {max_length} characters",
+    "string_pattern_mismatch": "does not match {pattern}",
+    "too_short": "is empty",
+    "too_long": "is longer than {max_length}",
+    "greater_than_equal": "is less than {ge}",
+    "less_than_equal": "is more than {le}",
+    "value_error": "{error}",
+}
+"""pydantic's kinds of fault in our words; any other keeps pydantic's own."""
+
+
+def _problem(fault: Mapping[str, Any]) -> str:
+    ours = _PROBLEMS.get(fault["type"])
+    return ours.format_map(fault.get("ctx", {})) if ours else f"is not valid: {fault['msg']}"
+
+
+def _name_the_place(body: Mapping[str, Any]) -> None:
+    """Raise an error that names the field which holds text that cannot be stored, unless it is in a huge list."""
+    for name, value in body.items():
+        if isinstance(value, dict | list) and len(value) > _MOST_FAULTS:
+            continue
+        try:
+            check_value(value, name)
+        except InvalidRequest as error:
+            fault = {"field": name, "problem": error.message}
+            raise InvalidRequest(error.message, details={"fields": [fault]}) from None

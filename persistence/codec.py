@@ -1,0 +1,161 @@
+"""Records to rows and back, and the cursors of pages.
+
+`Rows` makes what the writer binds; the functions below it read rows whose values SQLAlchemy's types have
+decoded. Pure functions; any thread; imported within `persistence/` only.
+"""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Dialect, TypeDecorator
+from sqlalchemy.types import TypeEngine
+
+from callboard.errors import InvalidRequest
+from callboard.messages import NewEvent, SessionRecord, Status, TaskEvent, TaskRecord, Topic, Turn
+from callboard.persistence.statements import Row
+from callboard.persistence.tables import dump_json, tasks, time_number
+
+STATUSES = {status.value: status for status in Status}
+UNENDED = frozenset(status.value for status in Status if not status.ended)
+TOPICS = {topic.value: topic for topic in Topic}
+
+_CURSOR = re.compile(r"1:([A-Za-z0-9._:-]{1,128})")
+
+
+def _aware(moment: datetime) -> Any:
+    """Return the time, which must have a zone: PostgreSQL would take a naive one for local time."""
+    if moment.tzinfo is None:
+        raise TypeError(f"the time {moment} has no zone")
+    return moment
+
+
+class Rows:
+    """Rows to bind, in the order of the columns in tables.py."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.at: Callable[[datetime], Any] = time_number if dialect.name == "sqlite" else _aware
+
+    def _at(self, moment: datetime | None) -> Any:
+        return None if moment is None else self.at(moment)
+
+    def task(self, r: TaskRecord) -> Row:
+        return (
+            *(r.task_id, r.session_id, r.status._value_, r.attempt, r.priority),
+            *(self.at(r.created_at), self._at(r.started_at), self._at(r.ended_at)),
+            *(r.execution_time_ms, r.timeout_ms, r.agent, r.error_code, r.request_id, r.caller),
+            None if r.available_skills is None else dump_json(r.available_skills),
+            *(_object(r.labels), _object(r.metadata), r.error, _json(r.output), r.system_prompt, r.task),
+        )
+
+    def event(self, task_id: str, seq: int, event: NewEvent) -> Row:
+        # PERF: an enum's `_value_` takes 0.01 µs and its `value` 0.1 µs, nine times a task.
+        return (task_id, seq, event.topic._value_, self.at(event.at), dump_json(event.data))
+
+    def started(self, task_id: str, status: Status, attempt: int, started_at: datetime | None) -> Row:
+        return (task_id, status._value_, attempt, self._at(started_at), None, None, None, "{}", None, None)
+
+    def ended(self, r: TaskRecord) -> Row:
+        return (
+            *(r.task_id, r.status._value_, r.attempt, self._at(r.started_at), self._at(r.ended_at)),
+            *(r.execution_time_ms, r.error_code, _object(r.metadata), r.error, _json(r.output)),
+        )
+
+    def session(self, r: SessionRecord) -> Row:
+        conversation = [(turn.role, turn.content) for turn in r.conversation]
+        return (
+            *(r.session_id, self.at(r.created_at), self.at(r.updated_at), r.tasks),
+            *(dump_json(r.variables), dump_json(conversation), r.interpreter),
+        )
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else dump_json(value)
+
+
+def _object(value: Any) -> str:
+    return dump_json(value) if value else "{}"
+
+
+def task_from_row(row: Sequence[Any]) -> TaskRecord:
+    """Return the task in a row of all columns of `tasks`."""
+    return TaskRecord(
+        task_id=row[0],
+        session_id=row[1],
+        status=STATUSES[row[2]],
+        attempt=row[3],
+        priority=row[4],
+        created_at=row[5],
+        started_at=row[6],
+        ended_at=row[7],
+        execution_time_ms=row[8],
+        timeout_ms=row[9],
+        agent=row[10],
+        error_code=row[11],
+        request_id=row[12],
+        caller=row[13],
+        available_skills=None if row[14] is None else tuple(row[14]),
+        labels=row[15],
+        metadata=row[16],
+        error=row[17],
+        output=row[18],
+        system_prompt=row[19],
+        task=row[20],
+    )
+
+
+def raw_decoder(of_type: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any]:
+    """Return what decodes a value that came straight from the driver; only our own types change it."""
+    own = isinstance(of_type, TypeDecorator)
+    return (of_type.dialect_impl(dialect).result_processor(dialect, None) if own else None) or _itself
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def raw_task_decoder(dialect: Dialect) -> Callable[[Row], TaskRecord]:
+    """Return what makes a task of a row that came straight from the driver, by the columns' types."""
+    decoders = [raw_decoder(column.type, dialect) for column in tasks.c]
+
+    def decode(row: Row) -> TaskRecord:
+        return task_from_row([decoder(value) for decoder, value in zip(decoders, row, strict=True)])
+
+    return decode
+
+
+def event_from_row(row: Sequence[Any]) -> TaskEvent:
+    """Return the event in a row of all columns of `events`."""
+    return TaskEvent(task_id=row[0], seq=row[1], topic=TOPICS[row[2]], at=row[3], data=row[4])
+
+
+def session_from_row(row: Sequence[Any]) -> SessionRecord:
+    """Return the session in a row of all columns of `sessions`."""
+    return SessionRecord(
+        session_id=row[0],
+        created_at=row[1],
+        updated_at=row[2],
+        tasks=row[3],
+        variables=tuple(row[4]),
+        conversation=tuple(Turn(role=role, content=content) for role, content in row[5]),
+        interpreter=row[6],
+    )
+
+
+def encode_cursor(task_id: str) -> str:
+    """Return the cursor of the page that goes on below a task."""
+    return urlsafe_b64encode(f"1:{task_id}".encode()).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str) -> str:
+    """Return the id that a page goes on below; raise `InvalidRequest` for what `encode_cursor` never made."""
+    try:
+        text = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
+    except ValueError:
+        text = ""
+    found = _CURSOR.fullmatch(text)
+    if found is None or encode_cursor(found[1]) != cursor:
+        raise InvalidRequest("cursor is not a nextCursor of a page before; leave it out to begin with the newest.")
+    return found[1]

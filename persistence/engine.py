@@ -1,0 +1,150 @@
+"""Engines: one connection that writes, a pool that reads.
+
+SQLite: write-ahead log, so that readers and the writer never wait for each other; `synchronous=FULL`, so that a
+commit is on the disk; and BEGIN IMMEDIATE, so that a transaction waits for the lock at its start, where waiting
+works, and not in its middle, where SQLite answers "locked" at once. PostgreSQL: by its address.
+Called by `store.py` at start; engines are safe in any thread.
+"""
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from callboard.clock import Clock
+from callboard.errors import ConfigurationError
+from callboard.persistence.tables import dump_json, load_json
+
+LOCK_WAIT_MS = 5000
+"""How long a transaction waits for another's lock before the store is called unavailable."""
+
+OLDEST_SQLITE = (3, 35, 0)
+READERS = 8
+
+
+def parse_url(address: str) -> URL:
+    """Return the address of the history, or raise `ConfigurationError` where it cannot hold one."""
+    try:
+        url = make_url(address.replace("postgres://", "postgresql://", 1))
+    except ArgumentError as error:
+        raise ConfigurationError(
+            "CALLBOARD_DATABASE_URL is not a database address; write sqlite:////path/file.db or postgresql://…"
+        ) from error
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        if url.database in (None, "", ":memory:"):
+            raise ConfigurationError("CALLBOARD_DATABASE_URL names an in-memory SQLite; give it a file's path.")
+        return url.set(drivername="sqlite+pysqlite")
+    if backend == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    raise ConfigurationError(f"CALLBOARD_DATABASE_URL names {backend}; sqlite and postgresql are supported.")
+
+
+def open_writer(url: URL, *, clock: Clock, lock_wait_ms: int = LOCK_WAIT_MS) -> Engine:
+    """Return the engine of the connection that writes; creates a missing SQLite file and its folder."""
+    if url.get_backend_name() == "sqlite":
+        _prepare_file(url)
+        engine = _create(url, pool_size=1, max_overflow=0)
+        event.listen(engine, "connect", _on_sqlite_writer(clock, lock_wait_ms))
+        event.listen(engine, "begin", _begin_immediate)
+    else:
+        engine = _create(url, pool_size=1, max_overflow=0)
+        event.listen(engine, "connect", _on_postgresql_writer(lock_wait_ms))
+    return engine
+
+
+def open_readers(url: URL, *, lock_wait_ms: int = LOCK_WAIT_MS) -> Engine:
+    """Return the engine that any thread reads with; each statement is a transaction of its own."""
+    postgresql = url.get_backend_name() == "postgresql"
+    engine = _create(
+        url,
+        pool_size=READERS,
+        max_overflow=-1,
+        pool_use_lifo=True,  # few connections stay warm, each with its page cache
+        pool_pre_ping=postgresql,
+        isolation_level="AUTOCOMMIT",
+    )
+    if not postgresql:
+        event.listen(engine, "connect", _on_sqlite_reader(lock_wait_ms))
+    return engine
+
+
+def _create(url: URL, **options: Any) -> Engine:
+    try:
+        return create_engine(url, json_serializer=dump_json, json_deserializer=load_json, **options)
+    except (ImportError, NoSuchModuleError) as error:
+        raise ConfigurationError(
+            f"The driver of {url.drivername} is missing; install it with: pip install 'callboard[postgres]'"
+        ) from error
+
+
+def _prepare_file(url: URL) -> None:
+    """Create the SQLite file so that its owner alone may read it; SQLite gives its -wal and -shm the same mode."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old; 3.35 or later is needed.")
+    assert url.database is not None
+    if url.database.startswith("file:"):
+        return
+    path = Path(url.database)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise ConfigurationError(f"The history cannot be kept in {path}: {error.strerror}.") from error
+
+
+def _begin_immediate(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _on_sqlite_writer(clock: Clock, lock_wait_ms: int) -> Any:
+    def connect(connection: sqlite3.Connection, _record: object) -> None:
+        # The driver must not begin transactions of its own: they would be deferred ones.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout={lock_wait_ms}")
+        _enter_wal(connection, clock, lock_wait_ms / 1000)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA journal_size_limit=67108864")
+
+    return connect
+
+
+def _enter_wal(connection: sqlite3.Connection, clock: Clock, wait_s: float) -> None:
+    """Switch the file to a write-ahead log, once and for all.
+
+    SQLite does not wait for a lock here, so two processes that open a new file at once have to try again.
+    """
+    deadline = clock.monotonic() + wait_s
+    while True:
+        try:
+            mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or clock.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+    if mode != "wal":
+        raise ConfigurationError(
+            f"SQLite cannot keep a write-ahead log there (it says {mode!r}); put the data folder on a local disk."
+        )
+
+
+def _on_sqlite_reader(lock_wait_ms: int) -> Any:
+    def connect(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute(f"PRAGMA busy_timeout={lock_wait_ms}")
+        connection.execute("PRAGMA query_only=ON")
+
+    return connect
+
+
+def _on_postgresql_writer(lock_wait_ms: int) -> Any:
+    def connect(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {lock_wait_ms}")
+        connection.commit()
+
+    return connect

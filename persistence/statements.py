@@ -1,0 +1,208 @@
+"""The writer's SQL, made by SQLAlchemy Core from tables.py and compiled once.
+
+PERF: each statement takes many rows at once. The sqlite3 module gives up the interpreter lock twice for each row
+of an `executemany`, and beside busy HTTP threads each time costs a wait: 72 rows took 2.4 ms that way and 1.1 ms
+as two statements of 64 and 8 rows. Core's own execution would add 19 µs a statement, the DB-API cursor adds 1 µs.
+Used by the writer's thread; imported within `persistence/` only.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any
+
+from sqlalchemy import (
+    ClauseElement,
+    Column,
+    Dialect,
+    Float,
+    Select,
+    bindparam,
+    cast,
+    column,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+    values,
+)
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.sql.elements import BindParameter
+
+from callboard.messages import Status
+from callboard.persistence.tables import Id, events, sessions, tasks, totals
+
+MOST_ROWS = 64
+"""Rows in the largest statement: the limit is 32,766 values in SQLite and 65,535 in PostgreSQL."""
+
+CHANGING = (
+    "id",
+    "status",
+    "attempt",
+    "started_at",
+    "ended_at",
+    "execution_time_ms",
+    "error_code",
+    "metadata",
+    "error",
+    "output",
+)
+"""What a task's row is updated with, in the order of `Rows.started` and `Rows.ended`; the id finds the row."""
+
+Row = tuple[Any, ...]
+Params = list[tuple[BindParameter[Any], ...]]
+
+
+class ManyRows:
+    """A statement over any number of rows, run as the fewest statements whose row counts are powers of two.
+
+    So few texts are ever made that the driver keeps all of them prepared.
+    """
+
+    def __init__(
+        self, dialect: Dialect, columns: Sequence[Column[Any]], build: Callable[[Params], ClauseElement]
+    ) -> None:
+        self._dialect = dialect
+        self._columns = columns
+        self._build = build
+        self._texts: dict[int, str] = {}
+
+    def execute(self, cursor: DBAPICursor, rows: Sequence[Row]) -> int:
+        """Run the statement over `rows`; return how many rows of the database it touched."""
+        start, left, touched = 0, len(rows), 0
+        while left:
+            size = MOST_ROWS if left >= MOST_ROWS else 1 << (left.bit_length() - 1)
+            text = self._texts.get(size) or self._compile(size)
+            cursor.execute(text, list(chain.from_iterable(rows[start : start + size])))
+            touched += cursor.rowcount
+            start += size
+            left -= size
+        return touched
+
+    def fetch(self, cursor: DBAPICursor, keys: Sequence[Any]) -> list[Row]:
+        """Run a SELECT over any number of keys; a key may be asked for twice, to fill a statement."""
+        found: list[Row] = []
+        for start in range(0, len(keys), MOST_ROWS):
+            some = list(keys[start : start + MOST_ROWS])
+            size = 1 << (len(some) - 1).bit_length()
+            some += some[-1:] * (size - len(some))
+            cursor.execute(self._texts.get(size) or self._compile(size), some)
+            found += cursor.fetchall()
+        return found
+
+    def _compile(self, size: int) -> str:
+        rows = [tuple(bindparam(f"{c.name}_{i}", type_=c.type) for c in self._columns) for i in range(size)]
+        compiled: Any = self._build(rows).compile(dialect=self._dialect)
+        # Invariant: values are bound row by row, each row in the order of the columns.
+        assert compiled.positiontup == [p.key for row in rows for p in row]
+        self._texts[size] = text = str(compiled)
+        return text
+
+
+class Named:
+    """A statement that is run with values by name."""
+
+    def __init__(self, dialect: Dialect, statement: ClauseElement) -> None:
+        compiled: Any = statement.compile(dialect=dialect)
+        self._text = str(compiled)
+        self._names: list[str] = compiled.positiontup
+        self._given: dict[str, Any] = compiled.params
+
+    def execute(self, cursor: DBAPICursor, **values: Any) -> None:
+        given = self._given
+        cursor.execute(self._text, [values[name] if name in values else given[name] for name in self._names])
+
+
+class Statements:
+    """Every statement of the writer for one dialect."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        plain = plain_dialect(dialect)
+        self.lock_tasks = ManyRows(plain, [tasks.c.id], _lock) if dialect.name == "postgresql" else None
+        self.task_states = ManyRows(plain, [tasks.c.id], _states)
+        self.full_tasks = ManyRows(plain, [tasks.c.id], lambda ids: select(tasks).where(_among(ids)))
+        self.insert_tasks = ManyRows(plain, list(tasks.c), lambda rows: insert(tasks).values(_named(tasks, rows)))
+        self.insert_events = ManyRows(plain, list(events.c), lambda rows: insert(events).values(_named(events, rows)))
+        self.update_tasks = ManyRows(plain, [tasks.c[name] for name in CHANGING], _update)
+        dialect_insert = _insert_of(dialect)
+        self.keep_sessions = ManyRows(plain, list(sessions.c), lambda rows: _upsert(dialect_insert, rows))
+        self.found_sessions = ManyRows(
+            plain,
+            list(sessions.c),
+            lambda rows: dialect_insert(sessions).values(_named(sessions, rows)).on_conflict_do_nothing(),
+        )
+        self.delete_tasks = ManyRows(plain, [tasks.c.id], lambda ids: delete(tasks).where(_among(ids)))
+        self.delete_events = ManyRows(plain, [tasks.c.id], _delete_events)
+        self.add_totals = Named(plain, _add_totals())
+        self.session_is_busy = Named(plain, unended_of(bindparam("session_id", type_=Id)))
+        self.delete_session = Named(plain, delete(sessions).where(sessions.c.id == bindparam("session_id", type_=Id)))
+
+
+def _insert_of(dialect: Dialect) -> Any:
+    """Return the `insert` that knows ON CONFLICT; PostgreSQL's is loaded only where it is used."""
+    if dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+        return sqlite_insert
+    from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+    return postgresql_insert
+
+
+def _named(table: Any, rows: Params) -> list[dict[str, Any]]:
+    return [dict(zip(table.c.keys(), row, strict=True)) for row in rows]
+
+
+def _among(ids: Params) -> Any:
+    return tasks.c.id.in_([row[0] for row in ids])
+
+
+def _lock(ids: Params) -> ClauseElement:
+    """Lock rows in one order everywhere, so that two writers never wait for each other."""
+    return select(tasks.c.id).where(_among(ids)).order_by(tasks.c.id).with_for_update()
+
+
+def _states(ids: Params) -> ClauseElement:
+    """Select what decides a record's fate. On PostgreSQL after `lock_tasks`: its snapshot must be younger."""
+    last_seq = select(func.coalesce(func.max(events.c.seq), literal_column("0"))).where(events.c.task_id == tasks.c.id)
+    wanted = (tasks.c.id, tasks.c.status, tasks.c.attempt, tasks.c.started_at, last_seq.scalar_subquery())
+    return select(*wanted).where(_among(ids))
+
+
+def _update(rows: Params) -> ClauseElement:
+    # PostgreSQL takes a column of NULLs for text unless it is told otherwise, and SQLAlchemy tells all but floats.
+    typed = [tuple(cast(p, p.type) if isinstance(p.type, Float) else p for p in row) for row in rows]
+    columns = [column(name, tasks.c[name].type) for name in CHANGING]
+    changed = values(*columns, name="changed").data(typed).cte("changed")
+    renewed = {name: changed.c[name] for name in CHANGING if name != "id"}
+    return update(tasks).values(renewed).where(tasks.c.id == changed.c.id)
+
+
+def _upsert(dialect_insert: Any, rows: Params) -> ClauseElement:
+    statement = dialect_insert(sessions).values(_named(sessions, rows))
+    replaced = {c.name: statement.excluded[c.name] for c in sessions.c if c.name not in ("id", "created_at")}
+    result: ClauseElement = statement.on_conflict_do_update(index_elements=["id"], set_=replaced)
+    return result
+
+
+def _add_totals() -> ClauseElement:
+    counted = [c for c in totals.c if c.name != "id"]
+    return update(totals).values({c: c + bindparam(f"more_{c.name}", type_=c.type) for c in counted})
+
+
+def _delete_events(ids: Params) -> ClauseElement:
+    return delete(events).where(events.c.task_id.in_([row[0] for row in ids]))
+
+
+def unended_of(session_id: Any) -> Select[Any]:
+    """Select when the oldest task of a session that has not ended was made."""
+    live = tasks.c.status.in_([literal_column(f"'{status.value}'") for status in Status if not status.ended])
+    return select(tasks.c.created_at).where(tasks.c.session_id == session_id, live).order_by(tasks.c.id).limit(1)
+
+
+def plain_dialect(dialect: Dialect) -> Dialect:
+    """Return the dialect with positional placeholders, so that a row is a tuple; psycopg's would name them."""
+    cls: Any = type(dialect)
+    plain: Dialect = cls(paramstyle="qmark" if dialect.name == "sqlite" else "format")
+    return plain

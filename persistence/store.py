@@ -1,0 +1,111 @@
+"""The store behind one interface: the history of tasks, their events, sessions and totals.
+
+`SqlStore` keeps it in SQLite or PostgreSQL. Writing belongs to the result logger's thread; reading is safe in
+any thread. Imported by whoever wires the actors, and by the actors for the `Store` interface.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from callboard.clock import Clock
+from callboard.messages import EventPage, ListTasks, Record, SessionRecord, TaskPage, TaskRecord, Totals
+from callboard.persistence.batch import WriteOutcome
+from callboard.persistence.engine import LOCK_WAIT_MS, open_readers, open_writer, parse_url
+from callboard.persistence.faults import not_opened
+from callboard.persistence.migrate import migrate
+from callboard.persistence.reads import Reader
+from callboard.persistence.retention import Pruner
+from callboard.persistence.transaction import Transaction
+from callboard.persistence.writes import Writer
+from callboard.settings import Settings
+
+__all__ = ["SqlStore", "Store", "WriteOutcome"]
+
+
+_CLOCK = Clock()
+
+
+class Store(Protocol):
+    """What actors ask of a history. Every method may raise `StoreUnavailable`; writing also `StorageFull`."""
+
+    def close(self) -> None:
+        """Let go of every connection; writing afterwards raises `StoreUnavailable`."""
+
+    def write(self, records: Sequence[Record]) -> list[WriteOutcome]:
+        """Store records in one transaction; return their outcomes in order. The writer's thread only.
+
+        A record that cannot be stored has its error as outcome and costs the others nothing; where the
+        database does not take the transaction, the call raises and nothing is stored.
+        """
+
+    def prune_step(self, *, older_than: datetime | None, keep: int | None, limit: int = 200) -> int:
+        """Delete at most `limit` ended tasks, oldest first, with their events; return how many.
+
+        A task goes if it ended before `older_than` or if more than `keep` ended ones are stored.
+        The writer's thread only.
+        """
+
+    def task(self, task_id: str) -> TaskRecord:
+        """Return a task as it stands; raise `TaskNotFound`."""
+
+    def tasks(self, query: ListTasks) -> TaskPage:
+        """Return a page of tasks, newest first; raise `InvalidRequest` for a limit or cursor that cannot be."""
+
+    def events(self, task_id: str, after: int = 0, limit: int = 1000) -> EventPage:
+        """Return a task's events numbered above `after`, oldest first; raise `TaskNotFound`."""
+
+    def session(self, session_id: str) -> SessionRecord:
+        """Return a session; an empty one while its first task is under way; raise `SessionNotFound`."""
+
+    def unfinished(self) -> list[TaskRecord]:
+        """Return the tasks that have not ended, oldest first."""
+
+    def totals(self) -> Totals:
+        """Return the counts over the whole history, deleted tasks included."""
+
+    def ping(self) -> None:
+        """Ask the database anything; raise `StoreUnavailable` if it does not answer."""
+
+
+class SqlStore(Reader):
+    """A `Store` in SQLite or PostgreSQL."""
+
+    def __init__(self, writer: Engine, readers: Engine) -> None:
+        super().__init__(readers)
+        self._engines = (readers, writer)  # the writer last: it empties the write-ahead log into the file
+        self._transaction = Transaction(writer)
+        self._writer = Writer(writer, self._transaction)
+        self._pruner = Pruner(writer, self._transaction)
+
+    @classmethod
+    def open(cls, settings: Settings, *, clock: Clock = _CLOCK, lock_wait_ms: int = LOCK_WAIT_MS) -> "SqlStore":
+        """Open the history that the settings name: create what is missing and migrate it.
+
+        Raises `ConfigurationError` where it cannot be kept, or was made by a newer version.
+        """
+        url = parse_url(settings.resolved_database_url)
+        writer = open_writer(url, clock=clock, lock_wait_ms=lock_wait_ms)
+        try:
+            migrate(writer)
+            return cls(writer, open_readers(url, lock_wait_ms=lock_wait_ms))
+        except BaseException as error:
+            writer.dispose()
+            if isinstance(error, DBAPIError):
+                raise not_opened(error) from error
+            raise
+
+    def close(self) -> None:
+        super().close()
+        self._transaction.close()
+        for engine in self._engines:
+            engine.dispose()
+
+    def write(self, records: Sequence[Record]) -> list[WriteOutcome]:
+        return self._writer.write(records)
+
+    def prune_step(self, *, older_than: datetime | None, keep: int | None, limit: int = 200) -> int:
+        return self._pruner.step(older_than=older_than, keep=keep, limit=limit)

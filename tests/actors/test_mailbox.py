@@ -1,0 +1,101 @@
+"""The inbox that outlives its actor, and the address in front of it."""
+
+import threading
+
+import pytest
+
+from callboard.actors.mailbox import Address, Delivery, Mailbox
+from callboard.errors import ActorStopped, Overloaded, ReplyTimeout
+from callboard.messages import Ping, Tick
+
+
+def test_a_full_inbox_refuses_an_ask_and_says_its_limit() -> None:
+    address = Address(Mailbox("gateway", 2))
+    address.ask_later(1)
+    address.ask_later(2)
+    with pytest.raises(Overloaded, match="gateway's inbox holds its limit of 2"):
+        address.ask(3, timeout_s=1)
+
+
+def test_a_full_inbox_still_takes_what_something_else_bounds() -> None:
+    mailbox = Mailbox("logger", 1)
+    Address(mailbox).ask_later(1)
+    Address(mailbox).tell("result")
+    assert len(mailbox) == 2
+
+
+def test_an_offer_to_a_full_inbox_is_lost_and_says_so() -> None:
+    address = Address(Mailbox("subscriber", 1))
+    assert address.offer(1)
+    assert not address.offer(2)
+
+
+def test_an_ask_that_nobody_answers_ends_after_its_timeout() -> None:
+    with pytest.raises(ReplyTimeout, match=r"The gateway did not answer Ping within 0\.01 s"):
+        Address(Mailbox("gateway", 5)).ask(Ping(), timeout_s=0.01)
+
+
+def test_closing_answers_what_is_inside() -> None:
+    mailbox = Mailbox("gateway", 5)
+    future = Address(mailbox).ask_later(1)
+    mailbox.close()
+    with pytest.raises(ActorStopped):
+        future.get(timeout=1)
+
+
+def test_closing_answers_what_was_kept_for_later() -> None:
+    mailbox = Mailbox("gateway", 5)
+    future = Address(mailbox).ask_later(1)
+    mailbox.get().hold(mailbox)
+    mailbox.close()
+    with pytest.raises(ActorStopped):
+        future.get(timeout=1)
+
+
+def test_a_closed_inbox_refuses_at_once() -> None:
+    mailbox = Mailbox("gateway", 5)
+    mailbox.close()
+    with pytest.raises(ActorStopped, match="has been stopped"):
+        Address(mailbox).tell(1)
+
+
+def test_no_ask_is_left_hanging_when_the_inbox_closes_while_others_put() -> None:
+    for _ in range(50):
+        mailbox = Mailbox("gateway", 10_000)
+        address = Address(mailbox)
+        start = threading.Barrier(5)
+        outcomes: list[str] = []
+
+        def ask(address: Address = address, start: threading.Barrier = start, outcomes: list[str] = outcomes) -> None:
+            start.wait()
+            for _ in range(20):
+                try:
+                    address.ask(1, timeout_s=10)
+                except ActorStopped:
+                    outcomes.append("stopped")
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        start.wait()
+        mailbox.close()
+        for thread in threads:
+            thread.join(10)
+        assert outcomes == ["stopped"] * 80
+
+
+def test_the_inbox_delivers_a_tick_when_nothing_else_comes() -> None:
+    mailbox = Mailbox("monitor", 5)
+    mailbox.wake_at = 0.0
+    assert isinstance(mailbox.get().payload, Tick)
+    assert mailbox.wake_at is None
+
+
+def test_a_delivery_is_answered_only_once() -> None:
+    mailbox = Mailbox("gateway", 5)
+    future = Address(mailbox).ask_later(1)
+    delivery: Delivery = mailbox.get()
+    delivery.answer("first")
+    delivery.answer("second")
+    delivery.fail(ValueError("third"))
+    assert future.get(timeout=1) == "first"

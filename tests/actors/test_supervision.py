@@ -1,0 +1,175 @@
+"""Crashes are contained, the mailbox is kept, the address is stable, and a supervisor gives up in the end."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from callboard.actors import supervision
+from callboard.actors.mailbox import LATER, Address, Mailbox
+from callboard.actors.supervision import SupervisedActor, Supervisor
+from callboard.errors import ActorCrashed, ActorStopped, CallboardError, TaskNotFound
+
+
+class Fragile(SupervisedActor):
+    """Crashes on request."""
+
+    def __init__(self, mailbox: Mailbox, on_setup: Callable[[], None] = lambda: None) -> None:
+        super().__init__(mailbox)
+        self._on_setup = on_setup
+        self._kept: list[Any] = []
+
+    def setup(self) -> None:
+        self._on_setup()
+
+    def receive(self, message: Any) -> Any:
+        match message:
+            case BaseException():
+                raise message
+            case "hold":
+                self._kept.append(self.hold())
+                return LATER
+            case "incarnation":
+                return self.actor_urn
+            case threading.Event():
+                return message.wait(10)
+            case _:
+                return message
+
+
+@pytest.fixture
+def given_up() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def supervisor(given_up: list[str]) -> Iterator[Supervisor]:
+    made = Supervisor(on_give_up=lambda name, _error: given_up.append(name))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def fragile(supervisor: Supervisor) -> Iterator[Address]:
+    address = Address(Mailbox("fragile", 1000))
+    supervisor.start(address, Fragile)
+    yield address
+    supervisor.stop(address, timeout_s=5)
+
+
+def test_an_error_of_the_tree_is_an_answer_and_the_actor_lives(fragile: Address) -> None:
+    incarnation = fragile.ask("incarnation", timeout_s=5)
+    with pytest.raises(TaskNotFound):
+        fragile.ask(TaskNotFound("no task"), timeout_s=5)
+    assert fragile.ask("incarnation", timeout_s=5) == incarnation
+
+
+@pytest.mark.parametrize("error", [ValueError("defect"), SystemExit(3), KeyboardInterrupt(), MemoryError()])
+def test_any_other_error_is_a_crash_that_the_asker_hears_of_and_the_address_survives(
+    fragile: Address, error: BaseException
+) -> None:
+    incarnation = fragile.ask("incarnation", timeout_s=5)
+    with pytest.raises(ActorCrashed, match="The fragile crashed while it worked on"):
+        fragile.ask(error, timeout_s=5)
+    assert fragile.ask("incarnation", timeout_s=5) != incarnation
+
+
+def test_a_crash_in_one_actor_leaves_the_others_alone(supervisor: Supervisor, fragile: Address) -> None:
+    other = Address(Mailbox("other", 10))
+    supervisor.start(other, Fragile)
+    incarnation = other.ask("incarnation", timeout_s=5)
+    with pytest.raises(ActorCrashed):
+        fragile.ask(SystemExit(1), timeout_s=5)
+    assert other.ask("incarnation", timeout_s=5) == incarnation
+    supervisor.stop(other, timeout_s=5)
+
+
+def test_what_was_queued_behind_a_crash_is_handled_by_the_next_incarnation(fragile: Address) -> None:
+    gate = threading.Event()
+    blocked = fragile.ask_later(gate)
+    crash = fragile.ask_later(ValueError("defect"))
+    queued = [fragile.ask_later(n) for n in range(10)]
+    gate.set()
+    assert blocked.get(timeout=5)
+    with pytest.raises(ActorCrashed):
+        crash.get(timeout=5)
+    assert [future.get(timeout=5) for future in queued] == list(range(10))
+
+
+def test_who_was_kept_waiting_hears_of_the_crash(fragile: Address) -> None:
+    kept = fragile.ask_later("hold")
+    fragile.tell(ValueError("defect"))
+    with pytest.raises(ActorCrashed):
+        kept.get(timeout=5)
+
+
+def test_an_actor_that_keeps_crashing_is_given_up_and_says_so(fragile: Address, given_up: list[str]) -> None:
+    for _ in range(supervision.MAX_RESTARTS + 1):
+        with pytest.raises(ActorCrashed):
+            fragile.ask(ValueError("defect"), timeout_s=5)
+    # the supervisor closes the mailbox with this ask in it, or had closed it before
+    with pytest.raises(ActorStopped, match="keeps crashing and was given up"):
+        fragile.ask("anyone?", timeout_s=5)
+    assert given_up == ["fragile"]
+
+
+def test_an_actor_that_cannot_start_is_given_up(supervisor: Supervisor, given_up: list[str]) -> None:
+    def fail() -> None:
+        raise SystemExit("no database")
+
+    address = Address(Mailbox("broken", 10))
+    supervisor.start(address, lambda mailbox: Fragile(mailbox, on_setup=fail))
+    with pytest.raises(CallboardError):
+        address.ask("anyone?", timeout_s=5)
+    assert given_up == ["broken"]
+
+
+def test_a_stopped_actor_first_handles_what_was_queued(supervisor: Supervisor) -> None:
+    address = Address(Mailbox("orderly", 100))
+    supervisor.start(address, Fragile)
+    queued = [address.ask_later(n) for n in range(50)]
+    assert supervisor.stop(address, timeout_s=5)
+    assert [future.get(timeout=5) for future in queued] == list(range(50))
+
+
+def test_stopping_a_stuck_actor_is_bounded(supervisor: Supervisor) -> None:
+    address, gate = Address(Mailbox("stuck", 100)), threading.Event()
+    supervisor.start(address, Fragile)
+    blocked = address.ask_later(gate)
+    assert not supervisor.stop(address, timeout_s=0.05)
+    gate.set()
+    assert blocked.get(timeout=5)
+
+
+def test_a_storm_of_crashes_leaves_no_ask_hanging(
+    supervisor: Supervisor, fragile: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100,000 asks from 8 threads, one in 200 of them deadly: each gets its reply or an error."""
+    monkeypatch.setattr(supervision, "MAX_RESTARTS", 10**9)
+    outcomes: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    def ask(seed: int) -> None:
+        mine: Counter[str] = Counter()
+        for number in range(12_500):
+            deadly = (number * 7 + seed) % 200 == 0
+            message = (SystemExit(1) if number % 2 else ValueError("defect")) if deadly else number
+            try:
+                reply = fragile.ask(message, timeout_s=30)
+            except CallboardError as error:
+                mine[error.code] += 1
+            else:
+                mine["answered" if reply == message else "wrong"] += 1
+        with lock:
+            outcomes.update(mine)
+
+    threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(100)
+    assert sum(outcomes.values()) == 100_000
+    assert set(outcomes) == {"answered", "actor_crashed"}
+    assert outcomes["actor_crashed"] >= 500

@@ -1,0 +1,101 @@
+"""Settings come from the environment, once, and say what is wrong with them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from callboard.errors import ConfigurationError
+from callboard.settings import Settings, unknown_variables
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("CALLBOARD_") or name in ("API_KEY", "NODE_ENV", "ALLOWED_ORIGINS"):
+            monkeypatch.delenv(name)
+
+
+def test_the_reports_names_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", "one, two,")
+    monkeypatch.setenv("RATE_LIMIT_WINDOW_MS", "30000")
+    monkeypatch.setenv("RATE_LIMIT_MAX_REQUESTS", "7")
+    monkeypatch.setenv("ALLOWED_ORIGINS", "http://localhost:3000,https://example.com")
+    monkeypatch.setenv("NODE_ENV", "production")
+    settings = Settings.load()
+    assert settings.api_key == ("one", "two")
+    assert settings.rate_limit_window_ms == 30_000
+    assert settings.rate_limit_max_requests == 7
+    assert settings.allowed_origins == ("http://localhost:3000", "https://example.com")
+    assert settings.production
+
+
+def test_our_own_name_of_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODE_ENV", "production")
+    monkeypatch.setenv("CALLBOARD_ENV", "development")
+    assert not Settings.load().production
+
+
+def test_every_bad_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBOARD_PORT", "http")
+    monkeypatch.setenv("RATE_LIMIT_WINDOW_MS", "1")
+    monkeypatch.setenv("CALLBOARD_TRUSTED_PROXIES", "not-an-address")
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load()
+    for name in ("CALLBOARD_PORT", "RATE_LIMIT_WINDOW_MS", "CALLBOARD_TRUSTED_PROXIES"):
+        assert name in caught.value.message
+
+
+def test_an_error_does_not_repeat_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", "very-secret")
+    monkeypatch.setenv("CALLBOARD_PORT", "x")
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load()
+    assert "very-secret" not in str(caught.value)
+
+
+def test_secrets_are_not_in_the_repr() -> None:
+    settings = Settings(
+        api_key=("very-secret",), secret_key="very-secret", database_url="postgresql://u:very-secret@h/d"
+    )
+    assert "very-secret" not in repr(settings)
+
+
+def test_what_skills_read_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBOARD_SKILL_SEARXNG_URL", "http://127.0.0.1:8888")
+    assert Settings.load().skill_settings == {"searxng_url": "http://127.0.0.1:8888"}
+
+
+def test_a_misspelt_variable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBOARD_PROT", "1")
+    monkeypatch.setenv("CALLBOARD_PORT", "1")
+    monkeypatch.setenv("CALLBOARD_SKILL_X", "1")
+    assert unknown_variables() == ["CALLBOARD_PROT"]
+
+
+def _variables() -> dict[str, str]:
+    names = {}
+    for name, field in Settings.model_fields.items():
+        alias = field.validation_alias
+        own = f"CALLBOARD_{name.upper()}"
+        names[str(alias.choices[0]) if alias is not None and hasattr(alias, "choices") else own] = name
+    return names
+
+
+def test_every_setting_is_documented_and_nothing_else_is() -> None:
+    documented = set(re.findall(r"^\| `([A-Z_]+)`", DOCUMENT.read_text(), re.MULTILINE))
+    expected = {"CALLBOARD_SKILL_…" if n == "CALLBOARD_SKILL_SETTINGS" else n for n in _variables()}
+    assert documented | {"CALLBOARD_SKILL_…"} == expected | {"CALLBOARD_SKILL_…"}
+
+
+def test_every_documented_default_is_the_real_one() -> None:
+    text = DOCUMENT.read_text()
+    for variable, name in _variables().items():
+        default = Settings.model_fields[name].default
+        if isinstance(default, int | float) and not isinstance(default, bool):
+            row = next(line for line in text.splitlines() if line.startswith(f"| `{variable}`"))
+            assert f"| {default:,}".rstrip("0").rstrip(".").replace(",", "") in row.replace(",", ""), row

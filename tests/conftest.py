@@ -1,0 +1,58 @@
+"""What every test may use: settings on a folder of its own, a running system, and a watch over leaked threads."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callboard import AgentSystem, Settings
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left_behind() -> Iterator[None]:
+    """Fail a test that leaves a thread of ours running."""
+    before = set(threading.enumerate())
+    yield
+    left = [t for t in threading.enumerate() if t not in before and t.is_alive()]
+    for thread in left:
+        thread.join(5)
+    still = [thread.name for thread in left if thread.is_alive() and thread.name not in MAY_STAY]
+    assert not still, f"threads left behind: {still}"
+
+
+MAY_STAY: set[str] = set()
+"""Names of threads a test leaves behind on purpose (a skill that never returns)."""
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path) -> Callable[..., Settings]:
+    """Return a function that makes settings on this test's own folder, the limiter off unless asked for."""
+
+    def make(**changes: Any) -> Settings:
+        return Settings(
+            **{"data_dir": tmp_path / "data", "port": 0, "rate_limit_max_requests": 0, "workers": 4, **changes}
+        )
+
+    return make
+
+
+@pytest.fixture
+def start_system(make_settings: Callable[..., Settings]) -> Iterator[Callable[..., AgentSystem]]:
+    """Return a function that starts a system; all of them are stopped after the test."""
+    systems: list[AgentSystem] = []
+
+    def start(**changes: Any) -> AgentSystem:
+        systems.append(AgentSystem.start(make_settings(**changes)))
+        return systems[-1]
+
+    yield start
+    for system in systems:
+        system.stop()
+
+
+@pytest.fixture
+def system(start_system: Callable[..., AgentSystem]) -> AgentSystem:
+    """A running system with the defaults of the tests."""
+    return start_system()

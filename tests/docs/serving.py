@@ -1,0 +1,95 @@
+"""The real `callboard serve` as a process, on a free port, in a folder of its own."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+BIN = Path(sys.executable).parent
+DEFAULT_ADDRESS = "http://127.0.0.1:3000"
+
+COMMON = {"RATE_LIMIT_MAX_REQUESTS": "1000", "CALLBOARD_SKILLS_DIR": "skills", "CALLBOARD_WORKERS": "4"}
+VARIANTS = {
+    "default": {},
+    "with a key": {"API_KEY": "your-secret-key"},
+    "with a low limit": {"RATE_LIMIT_MAX_REQUESTS": "2"},
+}
+"""The servers that documents are run against, by the name a `server` note gives."""
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """Return an environment without settings of the developer's own."""
+    kept = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT") if name in os.environ}
+    return {**kept, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": str(home), **more}
+
+
+class Served:
+    """One server process; `lines` are its log lines so far, decoded."""
+
+    def __init__(self, folder: Path, data: Path, **settings: str) -> None:
+        self.folder = folder
+        self.data = data
+        self.environment = environment(folder, CALLBOARD_DATA_DIR=str(data))
+        self.lines: list[dict[str, Any]] = []
+        self.url = ""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "callboard", "serve", "--port", "0"],
+            cwd=folder,
+            env={**self.environment, **COMMON, **settings},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._reader: threading.Thread | None = None
+
+    def wait_until_ready(self) -> None:
+        """Return once it listens; raise with its log if it ends before that."""
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._note(line)
+            if self.lines and self.lines[-1].get("event") == "listening":
+                self.url = self.lines[-1]["url"]
+                self._reader = threading.Thread(target=self._read_on, name="log-reader")
+                self._reader.start()
+                return
+        raise RuntimeError(f"callboard serve ended with {self._process.wait()}: {self.lines}")
+
+    def _read_on(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._note(line)
+
+    def _note(self, line: str) -> None:
+        with contextlib.suppress(ValueError):  # what Python itself writes, such as a warning
+            self.lines.append(json.loads(line))
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=30)
+
+    def result(self, task: str, **fields: Any) -> dict[str, Any]:
+        """Post a task and return its result."""
+        with self.client() as client:
+            answer = client.post("/agent/execute", json={"task": task, **fields}, headers={"Prefer": "wait=30"})
+        found: dict[str, Any] = answer.json()
+        assert "output" in found, found
+        return found
+
+    def stop(self) -> int:
+        """End the server as an operator would; return its exit status."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            status = self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait(20)
+        if self._reader is not None:
+            self._reader.join(20)
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+        return status

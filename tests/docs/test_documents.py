@@ -1,0 +1,24 @@
+"""Every example of the documents runs, and answers what the document shows."""
+
+import pytest
+
+from tests.docs.documents import DOCUMENTS, RUN, Block, blocks
+from tests.docs.notebook import Notebook, compare, missing_program
+
+BLOCKS = [block for path in DOCUMENTS for block in blocks(path)]
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.is_run], ids=lambda block: block.name)
+def test_the_example_runs_and_answers_as_shown(block: Block, notebook: Notebook) -> None:
+    program = missing_program(block)
+    if program is not None:
+        pytest.skip(f"{program} is not installed")
+    ran = notebook.run(block)
+    assert ran.status == 0, f"exit status {ran.status}\n{ran.out}\n{ran.err}"
+    if block.answer is not None:
+        compare(block.answer, ran)
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language in RUN and not b.is_run], ids=lambda b: b.name)
+def test_an_example_that_is_not_run_says_why(block: Block) -> None:
+    assert len(block.notes["not run"]) > 10

@@ -1,0 +1,83 @@
+"""The report's suite for health: the system's status, its services, its metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from callboard.messages import HealthReport, Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.http.conftest import Running
+
+PATHS = ["/health", "/health/live", "/health/ready"]
+
+
+def test_health_has_the_reports_body(shared: Running) -> None:
+    assert shared.system.wait_until_probed(20)
+    reply = shared.client.get("/health")
+    body = reply.json()
+    assert reply.status_code == 200
+    assert body["status"] == "healthy", body["problems"]
+    assert {"status", "version", "uptime", "timestamp", "services", "metrics"} <= body.keys()
+    assert {"api", "agent", "sandbox", "llm"} <= body["services"].keys()
+    assert set(body["services"].values()) == {True}
+    assert {"totalTasks", "successfulTasks", "failedTasks", "averageExecutionTime"} <= body["metrics"].keys()
+
+
+def test_uptime_goes_on(shared: Running) -> None:
+    first = shared.client.get("/health").json()["uptime"]
+    shared.result("What is 1 + 1?")
+    assert 0 < first <= shared.client.get("/health").json()["uptime"]
+
+
+def test_metrics_count_what_became_of_the_tasks(start_server: Callable[..., Running]) -> None:
+    running = start_server(health_interval_s=0.05)
+    running.result("What is 6 times 7?")
+    assert running.result("Please paint the fence.")["status"] == "failed"
+    metrics: dict[str, Any] = {}
+    while metrics.get("totalTasks") != 2:  # the monitor's next report has them
+        metrics = running.client.get("/health").json()["metrics"]
+    assert metrics["successfulTasks"] == 1
+    assert metrics["failedTasks"] == 1
+    assert metrics["averageExecutionTime"] > 0
+
+
+@pytest.mark.parametrize(("status", "expected"), [("healthy", 200), ("degraded", 200), ("unhealthy", 503)])
+def test_the_status_code_follows_the_report(
+    shared: Running, monkeypatch: pytest.MonkeyPatch, status: str, expected: int
+) -> None:
+    report = HealthReport(
+        status=status, services={"api": True}, totals=Totals(), problems=("why",), at=shared.system.clock.now()
+    )
+    monkeypatch.setattr(shared.system, "health", lambda: report)
+    reply = shared.client.get("/health")
+    assert (reply.status_code, reply.json()["status"], reply.json()["problems"]) == (expected, status, ["why"])
+    assert shared.client.get("/health/ready").status_code == expected
+    assert shared.client.get("/health/live").status_code == 200
+
+
+def test_a_draining_server_is_live_and_not_ready(shared: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared.system, "draining", True)
+    reply = shared.client.get("/health/ready")
+    assert (reply.status_code, reply.json()) == (503, {"status": "draining"})
+    assert shared.client.get("/health/live").status_code == 200
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_health_is_neither_keyed_nor_limited(start_server: Callable[..., Running], path: str) -> None:
+    running = start_server(api_key=("k",), rate_limit_max_requests=1)
+    assert running.system.wait_until_probed(20)
+    replies = [running.client.get(path) for _ in range(4)]
+    assert {reply.status_code for reply in replies} == {200}
+    assert not any("x-ratelimit-limit" in reply.headers for reply in replies)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_head_is_answered_like_get_without_the_body(shared: Running, path: str) -> None:
+    reply = shared.client.head(path)
+    assert (reply.status_code, reply.content) == (200, b"")
+    assert int(reply.headers["content-length"]) > 0

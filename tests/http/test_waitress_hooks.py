@@ -1,0 +1,72 @@
+"""What http/channel.py and http/server.py build on in waitress without its documentation promising it."""
+
+from __future__ import annotations
+
+import inspect
+
+from waitress import wasyncore  # type: ignore[import-untyped]
+from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
+from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
+from waitress.server import BaseWSGIServer, create_server  # type: ignore[import-untyped]
+from waitress.task import ErrorTask, Task, ThreadedTaskDispatcher, WSGITask  # type: ignore[import-untyped]
+
+
+def test_a_channel_names_its_parser_and_its_tasks() -> None:
+    assert HTTPChannel.parser_class is HTTPRequestParser
+    assert HTTPChannel.task_class is WSGITask
+    assert HTTPChannel.error_task_class is ErrorTask
+    assert BaseWSGIServer.channel_class is HTTPChannel
+
+
+def test_a_server_makes_its_channels_of_the_class_it_names() -> None:
+    assert "self.channel_class(" in inspect.getsource(BaseWSGIServer.handle_accept)
+    assert "self.error_task_class(" in inspect.getsource(HTTPChannel.service)
+    assert "self.parser_class(" in inspect.getsource(HTTPChannel.received)
+
+
+def test_the_head_of_an_answer_ends_with_an_empty_line_and_is_bytes() -> None:
+    class Request:
+        version = "1.1"
+        headers: dict[str, str] = {}
+
+    class Channel:
+        class server:
+            class adj:
+                ident = None
+
+    task = Task(Channel, Request)
+    task.response_headers = [("content-security-policy", "x"), ("Content-Length", "0")]
+    head = task.build_response_header()
+    assert isinstance(head, bytes)
+    assert head.endswith(b"\r\n\r\n")
+    assert head.count(b"\r\n\r\n") == 1
+    assert b"\r\nContent-Security-Policy: x\r\n" in head
+    assert "self.build_response_header()" in inspect.getsource(Task.write)
+
+
+def test_the_parser_keeps_a_forbidden_transfer_coding_and_drops_an_allowed_one() -> None:
+    old, new = HTTPRequestParser(Adjustments()), HTTPRequestParser(Adjustments())
+    old.parse_header(b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked")
+    new.parse_header(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5")
+    assert "TRANSFER_ENCODING" in old.headers
+    assert "TRANSFER_ENCODING" not in new.headers
+    assert new.chunked
+    assert issubclass(ParsingError, Exception)
+    assert "except ParsingError" in inspect.getsource(HTTPRequestParser.received)
+
+
+def test_the_loop_can_be_turned_once_and_the_server_knows_its_channels() -> None:
+    assert {"timeout", "use_poll", "map", "count"} <= inspect.signature(wasyncore.loop).parameters.keys()
+    assert {"map"} <= inspect.signature(create_server).parameters.keys()
+    for name in ("active_channels", "task_dispatcher", "pull_trigger"):
+        assert name in inspect.getsource(BaseWSGIServer)
+    assert "timeout" in inspect.signature(ThreadedTaskDispatcher.shutdown).parameters
+
+
+def test_a_channel_is_closed_read_and_asked_through_what_the_lingering_one_overrides() -> None:
+    assert "self.handle_close()" in inspect.getsource(HTTPChannel.handle_write)
+    assert "self.received(data)" in inspect.getsource(HTTPChannel.handle_read)
+    assert "self.handle_close()" in inspect.getsource(wasyncore.dispatcher.recv)
+    assert ".readable()" in inspect.getsource(wasyncore.poll2)
+    assert "channel.will_close = True" in inspect.getsource(BaseWSGIServer.maintenance)

@@ -1,0 +1,115 @@
+"""Migrations: what they make, when they are refused, and that a start without work does not load Alembic."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, inspect, text
+
+from callboard.clock import Clock
+from callboard.errors import ConfigurationError
+from callboard.persistence import migrate
+from callboard.persistence.engine import open_writer, parse_url
+from callboard.persistence.tables import metadata
+
+if TYPE_CHECKING:
+    from tests.persistence.conftest import Maker, OpenStore
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "persistence" / "migrations"
+
+
+@pytest.fixture
+def writer(database_url: str) -> Iterator[Engine]:
+    engine = open_writer(parse_url(database_url), clock=Clock())
+    yield engine
+    engine.dispose()
+
+
+def test_every_revision_is_listed_and_the_last_one_is_the_head() -> None:
+    scripts = ScriptDirectory(str(FOLDER))
+    listed = [script.revision for script in reversed(list(scripts.walk_revisions()))]
+    assert tuple(listed) == migrate.REVISIONS
+    assert scripts.get_current_head() == migrate.HEAD_REVISION
+
+
+def test_migrating_an_empty_database_gives_the_tables_of_the_code(writer: Engine) -> None:
+    migrate.migrate(writer)
+    with writer.connect() as connection:
+        assert migrate.current_revision(connection) == migrate.HEAD_REVISION
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_downgrade_leaves_nothing_and_can_be_undone(writer: Engine) -> None:
+    migrate.migrate(writer)
+    with writer.begin() as connection:
+        migrate.downgrade(connection, "base")
+    assert set(inspect(writer).get_table_names()) == {"alembic_version"}
+    migrate.migrate(writer)
+    assert "tasks" in inspect(writer).get_table_names()
+
+
+def test_the_index_for_retention_is_partial_on_every_backend(writer: Engine) -> None:
+    migrate.migrate(writer)
+    [index] = [i for i in inspect(writer).get_indexes("tasks") if i["name"] == "ix_tasks_ended"]
+    assert "ended_at IS NOT NULL" in str(index["dialect_options"][f"{writer.dialect.name}_where"])
+
+
+def test_a_database_of_a_newer_version_is_refused(open_at: "OpenStore", database_url: str, raw_engine: Engine) -> None:
+    open_at(database_url).close()
+    with raw_engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(ConfigurationError, match=r"newer Callboard.*9999"):
+        open_at(database_url)
+
+
+def test_a_database_that_holds_other_tables_of_those_names_is_refused(
+    open_at: "OpenStore", database_url: str, raw_engine: Engine
+) -> None:
+    open_at(database_url).close()
+    with raw_engine.begin() as connection:
+        connection.execute(text("DROP TABLE alembic_version"))
+    with pytest.raises(ConfigurationError, match="tasks"):
+        open_at(database_url)
+    with raw_engine.connect() as connection:
+        assert migrate.current_revision(connection) is None, "nothing of a failed migration may stay"
+
+
+def test_a_reopened_store_holds_what_was_written(open_at: "OpenStore", database_url: str, make: "Maker") -> None:
+    first = open_at(database_url)
+    accepted = make.acceptance()
+    first.write([accepted])
+    first.close()
+    assert open_at(database_url).task(accepted.record.task_id) == accepted.record
+
+
+def test_stores_that_open_a_new_database_at_once_all_succeed(open_at: "OpenStore", database_url: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        opened = list(pool.map(open_at, [database_url] * 4))
+    for store in opened:
+        store.ping()
+
+
+def test_processes_that_open_a_new_file_at_once_all_succeed(sqlite_url: str) -> None:
+    code = f"{OPEN}; SqlStore.open(Settings(database_url={sqlite_url!r})).close()"
+    processes = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) for _ in range(3)]
+    assert [process.wait(30) for process in processes] == [0, 0, 0]
+
+
+OPEN = "from callboard.persistence.store import SqlStore; from callboard.settings import Settings"
+
+
+def test_a_start_on_a_migrated_database_does_not_load_alembic(open_at: "OpenStore", sqlite_url: str) -> None:
+    open_at(sqlite_url).close()
+    unwanted = ("alembic", "sqlalchemy.orm", "sqlalchemy.dialects.postgresql")
+    code = f"{OPEN}; import sys; SqlStore.open(Settings(database_url={sqlite_url!r})).close(); "
+    code += f"print([name for name in {unwanted!r} if name in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

@@ -1,0 +1,64 @@
+"""No read grows with the history: SQLite's plans use an index for the search and for the order."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import Connection, Engine, Select, select
+
+from callboard.messages import ListTasks, Status
+from callboard.persistence.codec import encode_cursor
+from callboard.persistence.reads import page
+from callboard.persistence.retention import oldest_ended
+from callboard.persistence.tables import tasks
+
+if TYPE_CHECKING:
+    from tests.persistence.conftest import OpenStore
+
+CURSOR = encode_cursor("019ab000-0000-7000-8000-000000000000")
+FILTERS: dict[str, dict[str, Any]] = {
+    "no filter": {},
+    "session": {"session_id": "s"},
+    "status": {"status": Status.COMPLETED},
+    "both": {"session_id": "s", "status": Status.FAILED},
+}
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url
+
+
+@pytest.fixture
+def connection(open_at: "OpenStore", sqlite_url: str, raw_engine: Engine) -> Iterator[Connection]:
+    open_at(sqlite_url)
+    with raw_engine.connect() as connection:
+        yield connection
+
+
+def plan(connection: Connection, statement: Select[Any]) -> str:
+    text = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
+    return "; ".join(row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}"))
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["first page", "deep page"])
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_page_is_cut_from_an_index_in_its_order(connection: Connection, name: str, deep: bool) -> None:
+    query = ListTasks(**FILTERS[name], cursor=CURSOR if deep else None)
+    found = plan(connection, page(query))
+    assert "TEMP B-TREE" not in found
+    if deep or FILTERS[name]:
+        assert "SEARCH tasks USING INDEX" in found
+        assert "SCAN" not in found
+    else:
+        assert found == "SCAN tasks USING INDEX sqlite_autoindex_tasks_1", "the newest ones, in the order of the id"
+
+
+@pytest.mark.parametrize("bound", [False, True], ids=["by count", "by age"])
+def test_retention_finds_the_oldest_tasks_in_an_index(connection: Connection, bound: bool) -> None:
+    statement = oldest_ended(200)
+    if bound:
+        statement = statement.where(tasks.c.ended_at < select(tasks.c.ended_at).limit(1).scalar_subquery())
+    found = plan(connection, statement)
+    assert "ix_tasks_ended" in found
+    assert "TEMP B-TREE" not in found

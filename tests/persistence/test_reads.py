@@ -1,0 +1,156 @@
+"""Pages of tasks and of events, totals, and what a restart finds."""
+
+from base64 import urlsafe_b64encode
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from callboard.errors import InvalidRequest
+from callboard.messages import ListTasks, Status, Topic, Totals
+from callboard.persistence.store import SqlStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.persistence.conftest import Maker
+
+
+def test_pages_hold_the_newest_tasks_first(store: SqlStore, make: "Maker") -> None:
+    accepted = [make.acceptance() for _ in range(5)]
+    store.write(accepted)
+    first = store.tasks(ListTasks(limit=2))
+    assert [task.task_id for task in first.tasks] == ["task-00000005", "task-00000004"]
+    second = store.tasks(ListTasks(limit=2, cursor=first.next_cursor))
+    third = store.tasks(ListTasks(limit=2, cursor=second.next_cursor))
+    assert [task.task_id for task in third.tasks] == ["task-00000001"]
+    assert third.next_cursor is None
+
+
+def test_a_last_page_that_is_full_has_no_cursor(store: SqlStore, make: "Maker") -> None:
+    store.write([make.acceptance() for _ in range(4)])
+    second = store.tasks(ListTasks(limit=2, cursor=store.tasks(ListTasks(limit=2)).next_cursor))
+    assert len(second.tasks) == 2
+    assert second.next_cursor is None
+
+
+def test_tasks_accepted_meanwhile_do_not_shift_a_page(store: SqlStore, make: "Maker") -> None:
+    store.write([make.acceptance() for _ in range(4)])
+    first = store.tasks(ListTasks(limit=2))
+    store.write([make.acceptance() for _ in range(3)])
+    second = store.tasks(ListTasks(limit=2, cursor=first.next_cursor))
+    assert [task.task_id for task in second.tasks] == ["task-00000002", "task-00000001"]
+
+
+@pytest.mark.parametrize("limit", [0, -1, 101])
+def test_a_limit_out_of_range_is_refused(store: SqlStore, limit: int) -> None:
+    with pytest.raises(InvalidRequest, match="limit"):
+        store.tasks(ListTasks(limit=limit))
+
+
+BAD_CURSORS = [
+    "",
+    "x",
+    "*",
+    "é",
+    "a" * 5000,
+    *(urlsafe_b64encode(t).decode() for t in (b"\xff", b"2:a", b"1:", b"1:\0")),
+]
+
+
+@pytest.mark.parametrize("cursor", BAD_CURSORS, ids=lambda cursor: cursor[:10])
+def test_a_cursor_that_no_page_gave_is_refused(store: SqlStore, cursor: str) -> None:
+    with pytest.raises(InvalidRequest, match="cursor"):
+        store.tasks(ListTasks(cursor=cursor))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    mix=st.lists(
+        st.tuples(st.sampled_from("ab"), st.sampled_from([None, Status.COMPLETED, Status.FAILED])), max_size=25
+    ),
+    session_id=st.sampled_from([None, "a", "b", "c"]),
+    status=st.sampled_from([None, Status.PENDING, Status.COMPLETED, Status.FAILED]),
+    limit=st.integers(1, 10),
+)
+def test_every_task_stands_on_one_page_newest_first(
+    emptied: "Callable[[], SqlStore]",
+    make: "Maker",
+    mix: list[tuple[str, Status | None]],
+    session_id: str | None,
+    status: Status | None,
+    limit: int,
+) -> None:
+    store = emptied()
+    expected: list[str] = []
+    for session, end in mix:
+        accepted = make.acceptance(session_id=session)
+        store.write([accepted, *([make.result(accepted, end, attempt=0)] if end else [])])
+        if session_id in (None, session) and status in (None, end or Status.PENDING):
+            expected.insert(0, accepted.record.task_id)
+    found: list[str] = []
+    cursor = None
+    while True:
+        page = store.tasks(ListTasks(session_id=session_id, status=status, limit=limit, cursor=cursor))
+        found += [task.task_id for task in page.tasks]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+        assert len(page.tasks) == limit
+    assert found == expected
+
+
+def test_events_come_in_pages_and_only_the_last_one_says_that_the_task_has_ended(
+    store: SqlStore, make: "Maker"
+) -> None:
+    accepted = make.acceptance()
+    store.write([accepted, make.start(accepted), make.events(accepted, *[Topic.STEP_STARTED] * 4)])
+    task_id = accepted.record.task_id
+    assert [event.seq for event in store.events(task_id, after=2).events] == [3, 4, 5]
+    assert not store.events(task_id).ended
+    store.write([make.result(accepted)])
+    first = store.events(task_id, after=1, limit=3)
+    assert ([event.seq for event in first.events], first.ended) == ([2, 3, 4], False)
+    last = store.events(task_id, after=4, limit=2)
+    assert ([event.seq for event in last.events], last.ended) == ([5, 6], True)
+    assert store.events(task_id, after=99).ended
+
+
+def test_events_read_back_as_they_were_written(store: SqlStore, make: "Maker") -> None:
+    accepted = make.acceptance()
+    [outcome] = store.write([accepted])
+    [event] = store.events(accepted.record.task_id).events
+    assert event == outcome.events[0]
+    assert event.topic is Topic.TASK_EXECUTE
+    assert event.data == {"task": "What is 12 times 7?"}
+
+
+def test_a_restart_finds_the_tasks_that_have_not_ended_oldest_first(store: SqlStore, make: "Maker") -> None:
+    pending, running, ended, last = (make.acceptance() for _ in range(4))
+    store.write([pending, running, ended, last, make.start(running), make.cancel(ended)])
+    found = store.unfinished()
+    assert [task.task_id for task in found] == [a.record.task_id for a in (pending, running, last)]
+    assert [task.status for task in found] == [Status.PENDING, Status.RUNNING, Status.PENDING]
+
+
+def test_totals_count_each_kind_of_end(store: SqlStore, make: "Maker") -> None:
+    first, second, third, _ = accepted = [make.acceptance() for _ in range(4)]
+    assert store.totals() == Totals()
+    store.write(accepted)
+    store.write([make.result(first, attempt=0, execution_time_ms=1.5), make.cancel(third)])
+    store.write([make.result(second, Status.FAILED, attempt=0, execution_time_ms=2.0)])
+    assert store.totals() == Totals(total=4, completed=1, failed=1, cancelled=1, execution_ms=3.5, live=1)
+
+
+def test_a_ping_asks_the_database(store: SqlStore) -> None:
+    store.ping()
+
+
+@pytest.mark.parametrize("text", ["\0", "a\ud800"], ids=["NUL", "surrogate"])
+def test_an_id_that_cannot_be_stored_is_refused_when_asked_for(store: SqlStore, text: str) -> None:
+    for ask in (store.task, store.events, store.session):
+        with pytest.raises(InvalidRequest):
+            ask(text)
+    with pytest.raises(InvalidRequest):
+        store.tasks(ListTasks(session_id=text))

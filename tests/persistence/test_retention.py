@@ -1,0 +1,91 @@
+"""Pruning old tasks in small steps."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from callboard.errors import TaskNotFound
+from callboard.messages import ListTasks, RecordAcceptance, Totals
+from callboard.persistence.store import SqlStore
+from callboard.persistence.tables import events
+
+if TYPE_CHECKING:
+    from tests.persistence.conftest import Maker
+
+
+def ended(store: SqlStore, make: "Maker", count: int) -> list[RecordAcceptance]:
+    """Store tasks that end one after the other, each a second later."""
+    accepted = [make.acceptance() for _ in range(count)]
+    for one in accepted:
+        make.tick()
+        store.write([one, make.result(one, attempt=0)])
+    return accepted
+
+
+def left(store: SqlStore) -> list[str]:
+    return [task.task_id for task in reversed(store.tasks(ListTasks(limit=100)).tasks)]
+
+
+def ids(accepted: list[RecordAcceptance]) -> list[str]:
+    return [one.record.task_id for one in accepted]
+
+
+def test_the_oldest_tasks_beyond_a_count_are_deleted(store: SqlStore, make: "Maker") -> None:
+    accepted = ended(store, make, 6)
+    assert store.prune_step(older_than=None, keep=4) == 2
+    assert left(store) == ids(accepted[2:])
+    assert store.prune_step(older_than=None, keep=4) == 0
+
+
+def test_tasks_that_ended_before_a_time_are_deleted(store: SqlStore, make: "Maker") -> None:
+    accepted = ended(store, make, 6)
+    limit = store.task(accepted[3].record.task_id).ended_at
+    assert store.prune_step(older_than=limit, keep=None) == 3
+    assert left(store) == ids(accepted[3:])
+
+
+def test_either_reason_is_enough(store: SqlStore, make: "Maker") -> None:
+    accepted = ended(store, make, 6)
+    limit = store.task(accepted[1].record.task_id).ended_at
+    assert store.prune_step(older_than=limit, keep=2) == 4
+    assert left(store) == ids(accepted[4:])
+    assert store.prune_step(older_than=make.tick(), keep=2) == 2
+
+
+def test_a_step_deletes_no_more_than_its_limit(store: SqlStore, make: "Maker") -> None:
+    accepted = ended(store, make, 5)
+    assert store.prune_step(older_than=make.tick(), keep=None, limit=3) == 3
+    assert left(store) == ids(accepted[3:])
+    assert store.prune_step(older_than=None, keep=0, limit=3) == 2
+
+
+def test_tasks_that_have_not_ended_are_kept_and_not_counted(store: SqlStore, make: "Maker") -> None:
+    live = make.acceptance()
+    store.write([live])
+    accepted = ended(store, make, 2)
+    assert store.prune_step(older_than=make.tick(), keep=1, limit=10) == 2
+    assert left(store) == ids([live])
+    with pytest.raises(TaskNotFound):
+        store.events(accepted[0].record.task_id)
+
+
+def test_events_go_with_their_task_and_no_others(store: SqlStore, make: "Maker", raw_engine: Engine) -> None:
+    ended(store, make, 3)
+    store.prune_step(older_than=None, keep=1)
+    with raw_engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(events)).scalar() == 2
+
+
+def test_totals_go_on_counting_deleted_tasks(store: SqlStore, make: "Maker") -> None:
+    ended(store, make, 3)
+    store.prune_step(older_than=None, keep=0)
+    assert store.totals() == Totals(total=3, completed=3)
+    ended(store, make, 2)
+    assert store.prune_step(older_than=None, keep=1) == 1
+
+
+def test_two_processes_that_prune_count_each_task_once(store: SqlStore, second_store: SqlStore, make: "Maker") -> None:
+    ended(store, make, 4)
+    assert store.prune_step(older_than=None, keep=2) == 2
+    assert second_store.prune_step(older_than=None, keep=2) == 0

@@ -1,0 +1,134 @@
+"""What holds for a SQLite file only: modes, the write-ahead log, and what is told when the file will not do."""
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from callboard.errors import ConfigurationError, StorageFull, StoreUnavailable
+from callboard.messages import Totals
+from callboard.persistence.faults import unavailable
+from callboard.persistence.store import SqlStore
+
+if TYPE_CHECKING:
+    from tests.persistence.conftest import Maker, OpenStore
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "callboard.db"
+
+
+@pytest.fixture
+def beside(store: SqlStore, path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection of somebody else to the store's file."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def test_the_file_and_its_folder_are_the_owners_alone(store: SqlStore, make: "Maker", path: Path) -> None:
+    store.write([make.acceptance()])
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in [path.parent, *path.parent.iterdir()]}
+    assert modes == {"data": 0o700, "callboard.db": 0o600, "callboard.db-wal": 0o600, "callboard.db-shm": 0o600}
+
+
+def test_an_orderly_end_leaves_one_file(store: SqlStore, make: "Maker", path: Path) -> None:
+    store.write([make.acceptance()])
+    store.ping()
+    store.close()
+    assert [file.name for file in path.parent.iterdir()] == ["callboard.db"]
+
+
+def test_commits_are_on_the_disk_and_readers_do_not_wait(store: SqlStore, beside: sqlite3.Connection) -> None:
+    with store._transaction as cursor:
+        cursor.execute("PRAGMA synchronous")
+        assert cursor.fetchone() == (2,), "FULL"
+        assert beside.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert store.totals() == Totals()
+
+
+def test_readers_cannot_write(store: SqlStore) -> None:
+    with store._connection() as connection, pytest.raises(OperationalError, match="readonly"):
+        connection.exec_driver_sql("DELETE FROM tasks")
+
+
+def test_a_file_that_stays_locked_is_unavailable_until_the_lock_is_gone(
+    open_at: "OpenStore", sqlite_url: str, make: "Maker", path: Path
+) -> None:
+    store = open_at(sqlite_url, lock_wait_ms=20)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    accepted = make.acceptance()
+    with pytest.raises(StoreUnavailable, match="locked"):
+        store.write([accepted])
+    with pytest.raises(StoreUnavailable, match="locked"):
+        store.prune_step(older_than=None, keep=0)
+    store.ping()
+    other.execute("COMMIT")
+    other.close()
+    assert store.write([accepted])[0].value == accepted.record
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_of_the_batch(store: SqlStore, make: "Maker") -> None:
+    first = make.acceptance()
+    store.write([first, make.start(first)])
+    with store._transaction as cursor:
+        cursor.execute("PRAGMA page_count")
+        row = cursor.fetchone()
+        assert row is not None
+    with store._transaction as cursor:
+        cursor.execute(f"PRAGMA max_page_count={row[0]}")
+    large = make.acceptance(task="x" * 100_000)
+    with pytest.raises(StorageFull):
+        store.write([make.events(first), large])
+    assert len(store.events(first.record.task_id).events) == 1
+    assert store.totals() == Totals(total=1, live=1)
+    # The connection is replaced after a fault, and its limit with it: space has been made.
+    outcomes = store.write([make.events(first), large])
+    assert [event.seq for event in outcomes[0].events] == [2]
+    assert store.totals() == Totals(total=2, live=2)
+
+
+def test_a_read_only_file_is_unavailable(store: SqlStore, make: "Maker", path: Path) -> None:
+    read_only = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        read_only.execute("DELETE FROM tasks")
+    read_only.close()
+    fault = unavailable(caught.value)
+    assert isinstance(fault, StoreUnavailable)
+    assert "read-only" in fault.message
+
+
+@pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:"])
+def test_an_in_memory_database_is_refused(open_at: "OpenStore", address: str) -> None:
+    with pytest.raises(ConfigurationError, match="in-memory"):
+        open_at(address)
+
+
+@pytest.mark.parametrize("address", ["mysql://localhost/x", "nonsense", "oracle://x"])
+def test_an_address_of_no_supported_database_is_refused(open_at: "OpenStore", address: str) -> None:
+    with pytest.raises(ConfigurationError, match="CALLBOARD_DATABASE_URL"):
+        open_at(address)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(open_at: "OpenStore", tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="cannot be kept"):
+        open_at(f"sqlite:///{tmp_path}/file/callboard.db")
+
+
+def test_a_file_that_is_no_database_is_refused(open_at: "OpenStore", sqlite_url: str, path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("hello " * 1000)
+    with pytest.raises(ConfigurationError, match="not a database"):
+        open_at(sqlite_url)

@@ -1,0 +1,80 @@
+"""Any sequence of records, in any batches, keeps the store's invariants."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from callboard.messages import ListTasks, Record, RecordAcceptance, RecordSessionDeleted, Status, TaskEvent, Topic
+from callboard.persistence.store import SqlStore, WriteOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.persistence.conftest import Maker
+
+TASKS = 3
+ENDS = [Status.COMPLETED, Status.FAILED, Status.CANCELLED]
+
+number = st.integers(0, TASKS - 1)
+attempt = st.integers(0, 3)
+steps = st.one_of(
+    st.tuples(st.just("accept"), number),
+    st.tuples(st.just("start"), number, attempt),
+    st.tuples(st.just("events"), number, attempt, st.integers(0, 3)),
+    st.tuples(st.just("end"), number, st.one_of(st.none(), attempt), st.sampled_from(ENDS), st.booleans()),
+    st.tuples(st.just("delete"), number),
+)
+
+
+def record(make: "Maker", accepted: list[RecordAcceptance], step: tuple[Any, ...]) -> Record:
+    task: RecordAcceptance = accepted[step[1]]
+    match step:
+        case ("accept", _):
+            return task
+        case ("start", _, attempt):
+            return make.start(task, attempt)
+        case ("events", _, attempt, count):
+            return make.events(task, *[Topic.SKILL_STARTED] * count, attempt=attempt)
+        case ("end", _, attempt, status, keep):
+            session = make.session(task.record.session_id) if keep else None
+            return make.result(task, status, attempt=attempt, execution_time_ms=1.0, session=session)
+        case _:
+            return RecordSessionDeleted(session_id=task.record.session_id)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=st.lists(st.lists(steps, max_size=6), max_size=10))
+def test_numbers_have_no_gap_a_task_ends_once_and_totals_are_exact(
+    emptied: "Callable[[], SqlStore]", make: "Maker", batches: list[list[tuple[Any, ...]]]
+) -> None:
+    store = emptied()
+    accepted = [make.acceptance(session_id=f"s{n % 2}") for n in range(TASKS)]
+    told: list[TaskEvent] = []
+    for batch in batches:
+        records = [record(make, accepted, step) for step in batch]
+        outcomes = store.write(records)
+        assert len(outcomes) == len(records)
+        told += [event for outcome in outcomes for event in outcome.events]
+        check_outcomes(records, outcomes)
+    stored = store.tasks(ListTasks(limit=100)).tasks
+    for task in stored:
+        events = store.events(task.task_id)
+        assert [event.seq for event in events.events] == list(range(1, len(events.events) + 1))
+        assert list(events.events) == [event for event in told if event.task_id == task.task_id]
+        ends = [event for event in events.events if event.topic in {f"agent.task.{end}" for end in ENDS}]
+        assert len(ends) == (1 if task.status.ended else 0)
+        assert ends == list(events.events[-1:]) if ends else True
+    counted = Counter(task.status for task in stored)
+    totals = store.totals()
+    assert (totals.completed, totals.failed, totals.cancelled) == tuple(counted[end] for end in ENDS)
+    assert (totals.total, totals.live) == (len(stored), sum(1 for task in stored if not task.status.ended))
+    assert totals.execution_ms == totals.total - totals.live
+
+
+def check_outcomes(records: list[Record], outcomes: list[WriteOutcome]) -> None:
+    """Whatever was refused appended nothing."""
+    for made, outcome in zip(records, outcomes, strict=True):
+        if outcome.value is False or isinstance(outcome.value, Exception):
+            assert outcome.events == (), made
