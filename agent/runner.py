@@ -98,8 +98,8 @@ class TaskRun:
         try:
             output = self._step()
         except TaskError as error:
-            return Outcome(error=error, metadata=self._metadata, session=self._session)
-        return Outcome(output=output, metadata=self._metadata, session=self._remembered(output))
+            return Outcome(error=error, metadata=self._metadata, session=self._used(self._session))
+        return Outcome(output=output, metadata=self._metadata, session=self._used(self._remembered(output)))
 
     def _loaded_session(self) -> SessionRecord:
         record, now = self._job.record, self._tools.clock.now()
@@ -180,6 +180,9 @@ class TaskRun:
             return
         signed = self._tools.signer.sign(state, self._session.session_id)
         self._session = replace(self._session, interpreter=signed, variables=tuple(sorted(variables)))
+
+    def _used(self, session: SessionRecord) -> SessionRecord:
+        return replace(session, tasks=session.tasks + 1, updated_at=self._tools.clock.now())
 
     def _remembered(self, output: Any) -> SessionRecord:
         answer = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)

@@ -8,11 +8,12 @@ import json
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench.client import task_of
 from bench.figures import BenchError
 
 _TASK = re.compile(r"What is (\d+) times (\d+)\?")
@@ -39,6 +40,13 @@ def nothing_lost(folder: Path, *, answered: int, sent: int) -> dict[str, int]:
     if not answered <= total <= sent:
         raise BenchError(f"{answered} tasks were accepted of {sent} sent, but the history holds {total}.")
     return found
+
+
+def missing(folder: Path, *, sent: int, unanswered: Iterable[int]) -> int:
+    """Return how many of the requests 1 to `sent` were answered with a 200 and are not in the history."""
+    with history(folder) as connection:
+        stored = {task for (task,) in connection.execute("SELECT task FROM tasks")}
+    return len({task_of(number) for number in set(range(1, sent + 1)) - set(unanswered)} - stored)
 
 
 def all_right(folder: Path) -> int:

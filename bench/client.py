@@ -1,7 +1,7 @@
 """A load generator in plain Python, for machines without wrk: `python -m bench.client PORT SECONDS [PREFER]`.
 
 One thread, 16 keep-alive connections, the same requests as post.lua; a process of its own. It finishes what it has
-sent. Prints one line of JSON, the same as post.lua.
+sent. Prints one line of JSON: what post.lua prints, and the numbers of requests that were never answered.
 """
 
 import contextlib
@@ -19,9 +19,14 @@ PATIENCE_S = 60
 """How long after the end of the load an answer is waited for."""
 
 
+def task_of(number: int) -> str:
+    """Return a task that no other number asks."""
+    return f"What is {number} times {number % 97 + 2}?"
+
+
 def request(number: int, prefer: str) -> bytes:
-    """Return the request of a number: a task that no other number asks."""
-    body = b'{"task": "What is %d times %d?"}' % (number, number % 97 + 2)
+    """Return the request of a number."""
+    body = json.dumps({"task": task_of(number)}).encode()
     more = f"Prefer: {prefer}\r\n" if prefer else ""
     head = (
         f"POST /agent/execute HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -35,6 +40,7 @@ class Connection:
     """One keep-alive connection with at most one request under way."""
 
     socket: socket.socket
+    number: int = 0
     sent_at: float = 0.0
     received: bytearray = field(default_factory=bytearray)
 
@@ -71,7 +77,7 @@ class Tally:
 
     sent: int = 0
     refused: int = 0
-    broken: int = 0
+    unanswered: list[int] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
 
 
@@ -96,18 +102,19 @@ def load(port: int, seconds: float, prefer: str) -> Tally:
             else:
                 selector.unregister(key.fileobj)
                 key.data.socket.close()
-    tally.broken += len(selector.get_map())
+    tally.unanswered += [key.data.number for key in selector.get_map().values()]
     return tally
 
 
 def _send(connection: Connection, tally: Tally, prefer: str) -> None:
     tally.sent += 1
+    connection.number = tally.sent
     connection.send(request(tally.sent, prefer))
 
 
 def _count(connection: Connection, status: int, tally: Tally) -> None:
     if status == 0:
-        tally.broken += 1
+        tally.unanswered.append(connection.number)
         return
     tally.latencies_ms.append((time.perf_counter() - connection.sent_at) * 1000)
     tally.refused += status != 200
@@ -122,7 +129,8 @@ def main(port: str, seconds: str, prefer: str = "") -> None:
         "sent": tally.sent,
         "seconds": took,
         "refused": tally.refused,
-        "broken": tally.broken,
+        "broken": len(tally.unanswered),
+        "unanswered": tally.unanswered,
         "p50_ms": percentile(tally.latencies_ms, 50),
         "p99_ms": percentile(tally.latencies_ms, 99),
     }

@@ -16,13 +16,17 @@ CLIENTS = ("auto", "wrk", "python")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What came back: every answer was a 200 (anything else raises). `sent` counts those never answered too."""
+    """What came back: every answer was a 200 (anything else raises). `sent` counts those never answered too.
+
+    `unanswered` are their numbers, where the client knows them (the Python client does).
+    """
 
     answered: int
     sent: int
     seconds: float
     p50_ms: float
     p99_ms: float
+    unanswered: tuple[int, ...] = ()
 
     @property
     def rate(self) -> float:
@@ -51,7 +55,8 @@ def hammer(port: int, seconds: float, *, client: str, prefer: str = "", may_brea
     got = json.loads(lines[-1])
     if got["refused"] or (got["broken"] and not may_break):
         raise BenchError(f"not every request was answered with a 200: {lines[-1]}")
-    return Load(**{name: got[name] for name in ("answered", "sent", "seconds", "p50_ms", "p99_ms")})
+    del got["refused"], got["broken"]
+    return Load(**{**got, "unanswered": tuple(got.get("unanswered", ()))})
 
 
 def _wrk(port: int, seconds: float, prefer: str) -> list[str]:

@@ -117,6 +117,8 @@ class Server:
                 return
             self._closed = True
         self._waitress.task_dispatcher.shutdown(timeout=1)
+        for channel in list(self._waitress.active_channels.values()):
+            channel.handle_close()  # a thread that is still busy with one now knows better than to wake the loop
         wasyncore.close_all(self._map)
         self._socket.close()
         self._ended.set()

@@ -1,7 +1,7 @@
 """The built-in planner: fixed rules, no model, the same plan for the same task every time.
 
 Families of tasks are tried in the order of `FAMILIES`. First come those that a task has to bring something along
-for (code, Python to run, a table, a text), because what they bring may look like anything; then arithmetic, durations
+for (code, Python to run, a text, a table), because what they bring may look like anything; then arithmetic, durations
 and dates, which must understand every word; then the web, small talk and memory. What no family understands is
 refused: a wrong answer is worse than none. Any thread. Imported by the wiring.
 """
@@ -29,8 +29,8 @@ from callboard.errors import TaskError
 FAMILIES: tuple[Callable[[Reading, PlanRequest], Plan | None], ...] = (
     code.recognise,
     python_block.recognise,
-    tables.recognise,
     text.recognise,
+    tables.recognise,
     arithmetic.recognise,
     durations.recognise,
     dates.recognise,

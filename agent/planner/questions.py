@@ -32,7 +32,7 @@ CLUE = re.compile(
 
 _DATA = r"(?:csv|json|tsv|table|data ?set|data|spreadsheet|records?|array|list|file|rows?|entries|objects)"
 _ABOUT_DATA = re.compile(
-    rf"\b(?:in|from|of|for|on|using|given|within|with)\s+(?:(?:this|these|the|following|below|above|my|our|given|attached)\s+)*(?:(?:csv|json)\s+)?{_DATA}"
+    rf"(?<!number )\b(?:in|from|of|for|on|using|given|within|with)\s+(?:(?:this|these|the|following|below|above|my|our|given|attached)\s+)*(?:(?:csv|json)\s+)?{_DATA}"
     rf"(?:\s+(?:data|file|table|list|array|below|above|records|rows|text))*(?=\s*(?:[,.:;?!]|$|by\b|where\b|with\b|per\b|whose\b|for\b|grouped\b|group\b|that\b))"
 )
 _MARKS = re.compile(r"[?!:]+(?=\s|$)|\.(?=\s|$)")
@@ -249,10 +249,12 @@ def _extreme(fold: str, line: str, columns: list[str], names: _Names) -> Questio
     places = names.places(line)
     deciding = [name for name, start, _ in places if start >= word.end() - 1]
     asked = [name for name, start, _ in places if start < word.start()]
+    named = [column for column in names.table.columns if column.lower() == "name"]
     if word[0] in _IMPLIED and not asked:
-        asked, deciding = deciding, [c for c in names.table.columns if re.search(_IMPLIED[word[0]], c, re.IGNORECASE)]
+        asked = deciding or named
+        deciding = [column for column in names.table.columns if re.search(_IMPLIED[word[0]], column, re.IGNORECASE)]
     elif not asked and re.search(r"\b(?:which|who)\b", line[: word.start()]):
-        asked = [column for column in names.table.columns if column.lower() == "name"]
+        asked = named
     if len(asked) != 1 or len(deciding) != 1 or asked == deciding or set(columns) - {*asked, *deciding}:
         return None
     return Question(operations=(f"arg{fold}",), column=asked[0], sort_by=deciding[0])

@@ -34,7 +34,7 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
         return None
     question = ask(words, table)
     if question is None:
-        if not _SAYS_DATA.search(words) and not reading.fences:
+        if not (_SAYS_DATA.search(words) or reading.fences or (len(table.columns) > 1 and len(table.rows) > 1)):
             return None
         raise no_fit(
             "The question on the data is not understood. Ask for a count, sum, average, median, minimum or maximum of "

@@ -7,13 +7,13 @@ import ast
 import threading
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 from callboard.agent.skills._rules import Finding
 
 # Guards the process-wide warning filters, which catch_warnings() swaps; an actor cannot, as skills run in workers.
 _FILTERS = threading.Lock()
 _BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.With, ast.AsyncWith, ast.Match)
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _MUTABLE_CALLS = frozenset({"list", "dict", "set", "defaultdict", "deque", "Counter"})
 _DYNAMIC = frozenset({"eval", "exec"})
 
@@ -131,19 +131,48 @@ def _unused_imports(tree: ast.Module) -> Iterator[Finding]:
             yield _at(where, "warning", "unused-import", f"{name} is imported and not used.")
 
 
-def nesting(tree: ast.Module) -> dict[int, int]:
-    """Return how deep the blocks of each function lie, by the line it is defined on."""
-    depths: dict[int, int] = {}
+def functions(tree: ast.Module) -> list[dict[str, Any]]:
+    """Return each function with its lines, cyclomatic complexity (McCabe), parameters and nesting, in their order."""
+    found: list[dict[str, Any]] = []
     # PERF: a list instead of recursion, because code may be nested as deep as the parser allows.
-    waiting: list[tuple[ast.AST, int, int]] = [(tree, 0, 0)]
+    waiting: list[tuple[ast.AST, dict[str, Any], int]] = [(tree, {"complexity": 1, "nesting": 0, "name": ""}, 0)]
     while waiting:
         node, function, depth = waiting.pop()
-        if isinstance(node, _FUNCTIONS):
-            function, depth = node.lineno, 0
-        elif isinstance(node, _BLOCKS):
-            depth += 1
-        depths[function] = max(depths.get(function, 0), depth)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            function, depth = _entered(node, function["name"]), 0
+            if not isinstance(node, ast.ClassDef):
+                found.append(function)
+        depth += isinstance(node, _BLOCKS)
+        function["complexity"] += _branches(node)
+        function["nesting"] = max(function["nesting"], depth)
         for child in ast.iter_child_nodes(node):
             chained = isinstance(node, ast.If) and node.orelse == [child] and isinstance(child, ast.If)
             waiting.append((child, function, depth - chained))
-    return depths
+    return sorted(found, key=lambda function: function["line"])
+
+
+def _entered(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, outer: str) -> dict[str, Any]:
+    arguments = node.args if not isinstance(node, ast.ClassDef) else ast.arguments([], [], None, [], [], None, [])
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return {
+        "name": f"{outer}.{node.name}" if outer else node.name,
+        "line": node.lineno,
+        "lines": (node.end_lineno or node.lineno) - node.lineno + 1,
+        "complexity": 1,
+        "parameters": len(named) + bool(arguments.vararg) + bool(arguments.kwarg),
+        "nesting": 0,
+    }
+
+
+def _branches(node: ast.AST) -> int:
+    """Return how many more ways through the code a node opens."""
+    match node:
+        case ast.BoolOp():
+            return len(node.values) - 1
+        case ast.comprehension():
+            return 1 + len(node.ifs)
+        case ast.If() | ast.IfExp() | ast.For() | ast.AsyncFor() | ast.While() | ast.ExceptHandler() | ast.Assert():
+            return 1
+        case ast.match_case():
+            return 0 if isinstance(node.pattern, ast.MatchAs) and node.pattern.pattern is None else 1
+    return 0

@@ -1,7 +1,7 @@
 """The skill `code-analysis`: size, complexity and likely mistakes of a piece of code.
 
-Functions and their cyclomatic complexity come from lizard, which reads many languages; Python is read by its own
-parser as well. lizard is imported at the first call, because it costs the server memory that not everyone needs.
+Functions and their cyclomatic complexity come from lizard, which reads many languages; Python that is whole is read
+by its own parser. lizard is imported at the first call, because it costs the server memory that not everyone needs.
 Any thread.
 """
 
@@ -37,20 +37,15 @@ def code_analysis(code: str, language: str | None = None) -> dict[str, Any]:
         raise ValueError(f"The code has {len(code)} characters and the limit is {MAX_CHARS}; analyse it in parts.")
     known = _language(code, language)
     findings, masked = _rules.find(code, known)
-    depths = _rules.block_depths(masked)
     if _deepest(masked) > _MAX_NESTED:
         raise ValueError(f"The code is nested deeper than {_MAX_NESTED} levels, which cannot be analysed.")
-    functions = _measure(code, known)
-    if known.name == "python":
-        tree, more = _python_rules.parse(code)
-        findings += more + (_python_rules.find(tree) if tree else [])
-        nested = _python_rules.nesting(tree) if tree else {}
-        for function in functions:
-            function["nesting"] = nested.get(function["line"], 0)
+    tree, more = _python_rules.parse(code) if known.name == "python" else (None, [])
+    if tree is None:
+        functions = _measure(code, known, _rules.block_depths(masked))
     else:
-        for function in functions:
-            first = function["line"] - 1
-            function["nesting"] = max(depths[first : first + function["lines"]], default=0)
+        functions = _python_rules.functions(tree)
+        more += _python_rules.find(tree)
+    findings += more
     findings += [finding for function in functions for finding in _of_function(function)]
     return _report(code, known, functions, sorted(set(findings)))
 
@@ -74,7 +69,7 @@ def _deepest(masked: str) -> int:
     return deepest
 
 
-def _measure(code: str, language: Language) -> list[dict[str, Any]]:
+def _measure(code: str, language: Language, depths: list[int]) -> list[dict[str, Any]]:
     import lizard
 
     try:
@@ -88,7 +83,7 @@ def _measure(code: str, language: Language) -> list[dict[str, Any]]:
             "lines": function.end_line - function.start_line + 1,
             "complexity": function.cyclomatic_complexity,
             "parameters": len(function.parameters),
-            "nesting": 0,
+            "nesting": max(depths[function.start_line - 1 : function.end_line], default=0),
         }
         for function in sorted(measured.function_list, key=lambda function: function.start_line)
     ]

@@ -9,6 +9,7 @@ from callboard import AgentSystem, AwaitEvents, CancelTask, SubmitTask, Topic
 from callboard.actors.event_bus import EventBus
 from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.supervision import Supervisor
+from callboard.clock import Clock
 from callboard.errors import TaskNotFound
 from callboard.messages import ENDS, EventsCommitted, Ping, TaskEvent
 
@@ -72,8 +73,8 @@ def test_a_subscriber_that_is_full_misses_events_and_the_bus_goes_on(start_syste
     slow, quick = Address(Mailbox("slow", 1)), Address(Mailbox("quick", 100))
     bus, supervisor = Address(Mailbox("bus", 1000)), Supervisor()
     supervisor.start(bus, lambda mailbox: EventBus(mailbox, store=store, subscribers={slow: ENDS, quick: ENDS}))
-    event = TaskEvent(task_id="t", seq=1, topic=Topic.TASK_COMPLETED, at=store_time(), data={})
-    step = TaskEvent(task_id="t", seq=2, topic=Topic.STEP_STARTED, at=store_time(), data={})
+    event = TaskEvent(task_id="t", seq=1, topic=Topic.TASK_COMPLETED, at=Clock().now(), data={})
+    step = TaskEvent(task_id="t", seq=2, topic=Topic.STEP_STARTED, at=Clock().now(), data={})
     for _ in range(5):
         bus.tell(EventsCommitted(events=(event, step), ended=frozenset({"t"})))
     bus.ask(Ping(), timeout_s=5)
@@ -82,9 +83,3 @@ def test_a_subscriber_that_is_full_misses_events_and_the_bus_goes_on(start_syste
     assert quick.mailbox.get().payload.events == (event,), "only the topics it asked for"
     supervisor.stop(bus, timeout_s=5)
     supervisor.close()
-
-
-def store_time():  # type: ignore[no-untyped-def]
-    from callboard.clock import Clock
-
-    return Clock().now()

@@ -40,7 +40,8 @@ def make_limiter(window_ms: int, max_requests: int) -> RateLimiter:
 def test_no_window_ever_holds_more_than_the_limit_and_none_refuses_without_cause(
     max_requests: int, window_s: int, gaps: list[float]
 ) -> None:
-    clock, let_in = FakeTime(), []
+    clock = FakeTime()
+    let_in: list[float] = []
     with mock.patch.object(time, "time", clock):
         limiter = make_limiter(window_s * 1000, max_requests)
         for gap in gaps:

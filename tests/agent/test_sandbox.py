@@ -155,7 +155,11 @@ def test_cancelling_ends_a_running_loop_at_once(sandbox: Sandbox) -> None:
         in_skill.set()
         return 1.0
 
-    canceller = threading.Thread(target=lambda: (in_skill.wait(5), token.cancel()))
+    def cancel() -> None:
+        in_skill.wait(5)
+        token.cancel()
+
+    canceller = threading.Thread(target=cancel)
     canceller.start()
     with pytest.raises(Cancelled):
         run(

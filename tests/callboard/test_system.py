@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -280,7 +281,7 @@ def test_tasks_of_one_session_run_one_at_a_time_in_order(start_system: START, ga
         gates.open(name)
     records = [ended(system, task_id) for task_id in (first, second, third)]
     assert [record.output for record in records] == ["one", "two", "three"]
-    for before, after in zip(records, records[1:], strict=False):
+    for before, after in pairwise(records):
         assert before.ended_at is not None
         assert after.started_at is not None
         assert before.ended_at <= after.started_at

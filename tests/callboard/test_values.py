@@ -17,11 +17,11 @@ plain = st.recursive(
     | st.booleans()
     | st.integers(INT64_MIN, INT64_MAX)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",))),
+    | st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"])),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",))), inner, max_size=4
+            st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"])), inner, max_size=4
         )
     ),
     max_leaves=20,

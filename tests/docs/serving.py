@@ -15,9 +15,10 @@ import httpx
 BIN = Path(sys.executable).parent
 DEFAULT_ADDRESS = "http://127.0.0.1:3000"
 
-COMMON = {"RATE_LIMIT_MAX_REQUESTS": "1000", "CALLBOARD_SKILLS_DIR": "skills", "CALLBOARD_WORKERS": "4"}
+COMMON = {"RATE_LIMIT_MAX_REQUESTS": "1000", "CALLBOARD_WORKERS": "4"}
 VARIANTS = {
     "default": {},
+    "with skills": {"CALLBOARD_SKILLS_DIR": "skills"},
     "with a key": {"API_KEY": "your-secret-key"},
     "with a low limit": {"RATE_LIMIT_MAX_REQUESTS": "2"},
 }

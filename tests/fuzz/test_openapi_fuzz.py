@@ -46,7 +46,11 @@ def _document() -> dict[str, Any]:
     document = openapi_document(__version__)
     fields = document["components"]["schemas"]["TaskSpec"]["properties"]
     fields["agent"] = {"enum": ["master", None]}
-    fields["availableSkills"] = {"type": ["array", "null"], "items": {"enum": ["calculate", "summarize"]}, "maxItems": 200}
+    fields["availableSkills"] = {
+        "type": ["array", "null"],
+        "items": {"enum": ["calculate", "summarize"]},
+        "maxItems": 200,
+    }
     return document
 
 
