@@ -45,7 +45,7 @@ class RateLimiter(SupervisedActor):
         return RateDecision(
             allowed=allowed,
             limit=self._item.amount,
-            remaining=max(0, stats.remaining),
+            remaining=max(0, stats.remaining) if allowed else 0,
             reset_at=stats.reset_time,
             retry_after_s=0 if allowed else wait_s,
         )

@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.client import task_of
 from bench.figures import BenchError
+from bench.server import Process
 
 _TASK = re.compile(r"What is (\d+) times (\d+)\?")
 ENDED = ("completed", "failed", "cancelled")
@@ -80,10 +81,12 @@ def ask(connection: http.client.HTTPConnection, task: str) -> dict[str, Any]:
     return body
 
 
-def sample(connection: http.client.HTTPConnection, tasks: int) -> None:
-    """Ask some tasks one after another and check their answers as a client sees them."""
-    for number in range(tasks):
-        ask(connection, f"What is {700_000 + number} times {number % 89 + 3}?")
+def sample(server: Process, tasks: int) -> int:
+    """Ask some tasks one after another, check the answers as a client sees them, and return how many were asked."""
+    with closing(server.connect()) as connection:
+        for number in range(tasks):
+            ask(connection, f"What is {700_000 + number} times {number % 89 + 3}?")
+    return tasks
 
 
 def wait_until_all_ended(folder: Path, within_s: float) -> dict[str, int]:

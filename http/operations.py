@@ -65,7 +65,12 @@ _LIST = (
 )
 _EVENTS = (
     _TASK,
-    _parameter("query", "after", "Only events with a higher number.", {"type": "integer", "minimum": 0, "default": 0}),
+    _parameter(
+        "query",
+        "after",
+        "Only events with a higher number.",
+        {"type": "integer", "minimum": 0, "maximum": INT64_MAX, "default": 0},
+    ),
     _parameter(
         "query",
         "limit",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CONNECTION_LIMIT = 2000
 CHANNEL_TIMEOUT_S = 30
 BACKLOG = 1024
-_TURN_S = 0.05
+_DRAIN_TURN_S = 0.05
 
 _log = get_logger("callboard.http")
 
@@ -55,7 +55,6 @@ class Server:
             connection_limit=CONNECTION_LIMIT,
             channel_timeout=CHANNEL_TIMEOUT_S,
             channel_request_lookahead=1,  # notices a client that vanished while it waits
-            asyncore_use_poll=True,  # select() would end the process near 1024 descriptors
             backlog=BACKLOG,
             ident=None,
             # SECURITY: forwarding headers are read by http/client_address.py, from trusted proxies only
@@ -82,7 +81,7 @@ class Server:
         _log.info("listening", url=self.url)
         try:
             while not self._stopping.is_set():
-                wasyncore.loop(timeout=1, use_poll=True, map=self._map, count=1)
+                self._turn(timeout_s=1)
             self._drain()
         finally:
             self._shut()
@@ -109,7 +108,11 @@ class Server:
             for channel in list(channels.values()):
                 if not channel.requests and not channel.total_outbufs_len:
                     channel.will_close = True
-            wasyncore.loop(timeout=_TURN_S, use_poll=True, map=self._map, count=1)
+            self._turn(timeout_s=_DRAIN_TURN_S)
+
+    def _turn(self, *, timeout_s: float) -> None:
+        """Turn the loop once: read and write what is ready. poll(), since select() dies near 1024 descriptors."""
+        wasyncore.loop(timeout=timeout_s, use_poll=True, map=self._map, count=1)
 
     def _shut(self) -> None:
         with self._descriptors:

@@ -33,9 +33,8 @@ def migrate(engine: Engine) -> None:
     with engine.begin() as connection:  # on SQLite this waits for the write lock
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        if (found := current_revision(connection)) != HEAD_REVISION:
-            _refuse_newer(found)
-            upgrade(connection, HEAD_REVISION)
+        _refuse_newer(current_revision(connection))
+        upgrade(connection, HEAD_REVISION)
 
 
 def current_revision(connection: Connection) -> str | None:

@@ -10,13 +10,30 @@ from callboard.agent.planner.base import Plan, PlanRequest, call_plan
 from callboard.agent.planner.phrases import to_expression
 from callboard.agent.planner.reading import Reading
 
-_SPELLINGS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "²": "^2", "³": "^3", "π": "pi", "’": "'"})
+_SPELLINGS = str.maketrans(
+    {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "²": "^2", "³": "^3", "π": "pi", "’": "'"}
+)
 _OPENING = re.compile(
     r"(?:what(?:'s|s| is| are| does| do| would| will)\b|how (?:much|many) (?:is|are|does|do|would|will)\b|(?:the )?answer to\b|"
-    r"(?:calculate|compute|evaluate|work out|solve|find|determine|tell me|give me|show me|do)\b|"
-    r"the (?:result|value|answer) (?:of|to|for)\b|what\b(?= \d)|math(?:s)?:)[\s:,]*"
+    r"what (?:do|would|will) (?:you|i|we) get (?:if|when) (?:you|i|we)\b|know (?:what|how much)\b|"
+    r"(?:calculate|calc|compute|eval|evaluate|work out|solve|find|determine|tell me|give me|show me|do)\b|"
+    r"the (?:result|value|answer) (?:of|to|for)\b|what\b(?= \d)|math(?:s)?:|=)[\s:,]*"
 )
-_CLOSINGS = (" please", " thanks", " thank you", " for me", " equal to", " equals", " equal", " make", " come to", " be", " is", "=")
+_CLOSINGS = (
+    " together",
+    " please",
+    " thanks",
+    " thank you",
+    " for me",
+    " equal to",
+    " equals",
+    " equal",
+    " make",
+    " come to",
+    " be",
+    " is",
+    "=",
+)
 _SIGNS_ONLY = re.compile(r"[\d\s.,+\-*/^%!()x]+")
 _BINARY = re.compile(r"[\d)!%]\s*(?:[-+*/^x]|%(?=\s*[\d(]))|\d!")
 _DATE_LIKE = re.compile(r"\s*(?:\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4})\s*")

@@ -13,9 +13,7 @@ _VERB = re.compile(
     r"|what(?:'s| is) wrong with|anything wrong with|(?:cyclomatic )?complexity of|how (?:good|complex|clean) is|quality of)\b",
     re.IGNORECASE,
 )
-_LANGUAGE = (
-    r"python3?|javascript|js|typescript|ts|java|c\+\+|cpp|c#|csharp|golang|go|rust|ruby|php|swift|kotlin|scala|lua|perl|objective-c|c|r"
-)
+_LANGUAGE = r"python3?|javascript|js|typescript|ts|java|c\+\+|cpp|c#|csharp|golang|go|rust|ruby|php|swift|kotlin|scala|lua|perl|objective-c|c|r"
 _NOUN = r"code|function|method|class|script|snippet|program|module|file|source|component|implementation"
 _NAMED = re.compile(
     rf"\b(?:this|following|the|my|some|of|a|in|is)\s+(?:piece of |bit of |block of )?(?P<a>{_LANGUAGE})(?![\w+#])(?=\s*(?:(?:{_NOUN})\b|[:\n,.]|$))"

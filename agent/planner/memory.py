@@ -16,16 +16,40 @@ _CONVERSATION_MAY_BE_CUT = 20
 
 _KEY = r"(?P<key>[^\W\d_][\w'’-]{0,30}(?: [\w'’-]{1,30}){0,4}?)"
 _VALUE = r"(?P<value>\S(?:.{0,300}?\S)?)"
-_NAME_IS = re.compile(r"(?:my name is|my name's|the name's|call me|you can call me|i am called|i'm called|people call me) (?P<value>[^\W\d_][\w'’.-]*(?: [^\W\d_][\w'’.-]*){0,3}?)[.!]*", re.IGNORECASE)
+_NAME_IS = re.compile(
+    r"(?:my name is|my name's|the name's|call me|you can call me|i am called|i'm called|people call me) (?P<value>[^\W\d_][\w'’.-]*(?: [^\W\d_][\w'’.-]*){0,3}?)[.!]*",
+    re.IGNORECASE,
+)
 _I_AM = re.compile(r"(?i:i'm|i’m|i am|im|this is) (?P<value>[A-Z][\w'’-]+(?: [A-Z][\w'’-]+){0,2})[.!]*")
 _REMEMBER = r"(?:remember|note|memori[sz]e|keep in mind|don'?t forget|don’t forget|make a note|take note|store|save)"
-_FACT_TOLD = re.compile(rf"{_REMEMBER}(?: down)?(?: that|:|,)* (?P<whose>my|the|our) {_KEY}(?: is| are| was|:| =|'s) {_VALUE}[.!]*", re.IGNORECASE)
+_FACT_TOLD = re.compile(
+    rf"{_REMEMBER}(?: down)?(?: that|:|,)* (?P<whose>my|the|our) {_KEY}(?: is| are| was|:| =|'s) {_VALUE}[.!]*",
+    re.IGNORECASE,
+)
 _FACT_MINE = re.compile(rf"(?P<whose>my|our) {_KEY} (?:is|are) {_VALUE}[.!]*", re.IGNORECASE)
 _NOTE = re.compile(rf"{_REMEMBER}(?: down)?(?: that|:|,| this:)* {_VALUE}[.!]*", re.IGNORECASE)
-_NOT_A_FACT = frozenset({"question", "problem", "task", "request", "point", "guess", "idea", "understanding", "bad", "goodness", "issue", "code", "goal"})
+_NOT_A_FACT = frozenset(
+    {
+        "question",
+        "problem",
+        "task",
+        "request",
+        "point",
+        "guess",
+        "idea",
+        "understanding",
+        "bad",
+        "goodness",
+        "issue",
+        "code",
+        "goal",
+    }
+)
 
 _AGAIN = r"(?: again| please| now)*"
-_WHO_AM_I = re.compile(rf"who am i{_AGAIN}|(?:do you (?:know|remember)|what am i called|tell me) (?:who i am|what i am called|what my name is)|what am i called")
+_WHO_AM_I = re.compile(
+    rf"who am i{_AGAIN}|(?:do you (?:know|remember)|what am i called|tell me) (?:who i am|what i am called|what my name is)|what am i called"
+)
 _RECALL = re.compile(
     rf"(?:what(?:'s|s| is| are| was| were)|who(?:'s| is| are)|where(?:'s| is)|when(?:'s| is)|do you (?:know|remember|recall)(?: what)?|tell me|say|repeat|remind me(?: of| what)?|what did i (?:say|tell you)(?: that)?|recall)"
     rf" (?P<whose>my|our|the) {_KEY}(?: is| are| was| were)?{_AGAIN}"
@@ -34,7 +58,9 @@ _RECALL_ALL = re.compile(
     r"what (?:do|did|can|have) (?:you|i) (?:remember|recall|tell you|told you|know about me|remembered)(?: about me| so far| to remember| for me)?|what (?:have|did) i (?:told|tell|asked|ask) you(?: to remember)?(?: so far)?"
     r"|(?:list|show|tell me)(?: me)? (?:everything|all|what) you (?:remember|know about me)|what do you know(?: about me)?"
 )
-_FORGET = re.compile(rf"forget (?:(?P<all>everything|it all|all of it|all that)(?: you know(?: about me)?| i (?:said|told you))?|(?P<whose>my|the|our) {_KEY})")
+_FORGET = re.compile(
+    rf"forget (?:(?P<all>everything|it all|all of it|all that)(?: you know(?: about me)?| i (?:said|told you))?|(?P<whose>my|the|our) {_KEY})"
+)
 
 
 def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
@@ -91,7 +117,10 @@ def _looked_up(whose: str, label: str, request: PlanRequest) -> list[str]:
     unknown = repr(f"You have not told me {whose} {label} in this session, so I do not know it.")
     if VARIABLE not in request.variables:
         return [unknown]
-    key, subject = _key(label), f"{whose} {label} is ".capitalize() if label.islower() else f"{whose.title()} {label} is "
+    key, subject = (
+        _key(label),
+        f"{whose} {label} is ".capitalize() if label.islower() else f"{whose.title()} {label} is ",
+    )
     return [f"{subject!r} + str({VARIABLE}[{key!r}]) + '.' if {key!r} in {VARIABLE} else {unknown}"]
 
 
@@ -117,7 +146,11 @@ def _was_told(key: str, request: PlanRequest) -> bool:
     """Tell whether an earlier turn told it; where turns may have been dropped, take the memory's word for it."""
     if VARIABLE not in request.variables:
         return False
-    told = [_told(read(turn.content)) for turn in request.conversation if turn.role == "user" and len(turn.content) <= MAX_LINE_CHARS]
+    told = [
+        _told(read(turn.content))
+        for turn in request.conversation
+        if turn.role == "user" and len(turn.content) <= MAX_LINE_CHARS
+    ]
     return any(fact is not None and _key(fact[1]) == _key(key) for fact in told)
 
 

@@ -5,65 +5,33 @@ what is not understood whole is not understood. Pure functions; any thread; impo
 """
 
 import re
-from collections.abc import Mapping
 from typing import NoReturn
 
 from callboard.agent.planner.numbers import SCALES, WORDS, read_number
-
-_NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)(?:e[+-]?\d+)?"
-_WORD_OR_SIGN = r"(log10|log2|[a-z]+(?:'[a-z]+)?)|(\*\*|//|[-+*/%^!()\[\],√])"
-_GROUPED = re.compile(rf"\s*(?:[$€£¥]?(\d{{1,3}}(?:,\d{{3}})+(?!\d)(?:\.\d+)?|{_NUMBER})|{_WORD_OR_SIGN})")
-_UNGROUPED = re.compile(rf"\s*(?:[$€£¥]?({_NUMBER})|{_WORD_OR_SIGN})")
-_MAX_DEPTH = 30
-_FUNCTIONS = {
-    "sqrt": "sqrt", "√": "sqrt", "square root": "sqrt", "squareroot": "sqrt", "root": "sqrt", "cbrt": "cbrt", "cube root": "cbrt",
-    "cubic root": "cbrt", "factorial": "factorial", "abs": "abs", "absolute value": "abs", "sin": "sin", "sine": "sin",
-    "cos": "cos", "cosine": "cos", "tan": "tan", "tangent": "tan", "ln": "ln", "natural log": "ln",
-    "natural logarithm": "ln", "log": "log", "log10": "log10", "log2": "log2", "exp": "exp", "floor": "floor",
-    "ceil": "ceil", "round": "round", "min": "min", "max": "max", "sum": "sum", "mean": "mean", "gcd": "gcd",
-    "lcm": "lcm", "asin": "asin", "acos": "acos", "atan": "atan",
-}  # fmt: skip
-_LISTS = {
-    "sum": "sum", "total": "sum", "average": "mean", "mean": "mean", "largest": "max", "biggest": "max", "maximum": "max",
-    "max": "max", "highest": "max", "smallest": "min", "minimum": "min", "min": "min", "lowest": "min", "gcd": "gcd",
-    "greatest common divisor": "gcd", "greatest common factor": "gcd", "highest common factor": "gcd", "lcm": "lcm",
-    "least common multiple": "lcm", "lowest common multiple": "lcm", "product": "*", "quotient": "/", "difference": "-",
-}  # fmt: skip
-_INFIX = {
-    "plus": "+", "added to": "+", "+": "+", "minus": "-", "less": "-", "take away": "-", "-": "-", "times": "*",
-    "multiplied by": "*", "multiplied with": "*", "x": "*", "*": "*", "divided by": "/", "over": "/", "/": "/", "//": "//",
-    "mod": "%", "modulo": "%", "modulus": "%", "%": "%", "^": "^", "**": "^", "to the power of": "^", "to the power": "^",
-    "raised to the power of": "^", "raised to the power": "^", "raised to": "^",
-}  # fmt: skip
-_PERCENT = ("%", "percent", "per cent", "pct")
-_SHARES = {"half": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fifth": 5, "fifths": 5, "tenth": 10}
-_MULTIPLES = {"double": 2, "twice": 2, "triple": 3, "thrice": 3, "quadruple": 4}
-_KNOWN = frozenset({"log10", "log2"}) | frozenset(
-    word
-    for phrase in (*_FUNCTIONS, *_LISTS, *_INFIX, *_PERCENT, *_SHARES, *_MULTIPLES, *WORDS)
-    for word in phrase.split()
-) | frozenset(
-    "the a an of and to by from is what percentage as change increase decrease raise reduce lower add subtract "
-    "multiply divide with between numbers than more halve negative pi e tau th st nd rd squared cubed square cube base "
-    "remainder when on off tip tax vat discount degrees power into per cent difference grow".split()
+from callboard.agent.planner.vocabulary import (
+    FUNCTION_TABLE,
+    FUNCTIONS,
+    INFIX_TABLE,
+    LIST_TABLE,
+    MULTIPLES,
+    PERCENT,
+    SHARES,
+    Table,
+    tokenise,
 )
 
+_MAX_DEPTH = 30
 _CURRENCY = re.compile(r"[$€£¥]")
 _CALLED = re.compile(r"[a-z]\s*\(|\[")
-
-Table = dict[str, list[tuple[list[str], str]]]
-
-
-def _table(phrases: Mapping[str, str]) -> Table:
-    """Arrange phrases by their first word, the longest first, with what each stands for."""
-    table: Table = {}
-    for phrase in sorted(phrases, key=len, reverse=True):
-        words = phrase.split()
-        table.setdefault(words[0], []).append((words, phrases[phrase]))
-    return table
-
-
-_FUNCTION_TABLE, _LIST_TABLE, _INFIX_TABLE = _table(_FUNCTIONS), _table(_LISTS), _table(_INFIX)
+_CHANGES = {"increase": "+", "raise": "+", "grow": "+", "decrease": "-", "reduce": "-", "lower": "-"}
+_JOINTS: dict[str, tuple[str, ...]] = {
+    "add": ("to", "and", ","),
+    "subtract": ("from",),
+    "take away": ("from",),
+    "take": ("from",),
+    "multiply": ("by", "and", "with"),
+    "divide": ("by",),
+}
 
 
 class _NotArithmetic(Exception):
@@ -76,7 +44,7 @@ def to_expression(text: str) -> str | None:
         return None
     # In a list the commas of 100,200,300 stand between numbers; elsewhere they are read as thousands first.
     for grouped in (False,) if _CALLED.search(text) else (True, False):
-        tokens = _tokens(text, grouped)
+        tokens = tokenise(text, grouped)
         if tokens is None:
             return None
         try:
@@ -85,17 +53,6 @@ def to_expression(text: str) -> str | None:
             if "," not in text:
                 return None
     return None
-
-
-def _tokens(text: str, grouped: bool) -> list[str] | None:
-    tokens, position, pattern = [], 0, _GROUPED if grouped else _UNGROUPED
-    while position < len(text):
-        found = pattern.match(text, position)
-        if not found or (found[2] and found[2] not in _KNOWN):
-            return None
-        tokens.append(found[1].replace(",", "") if found[1] else found[2] or found[3])
-        position = found.end()
-    return tokens
 
 
 class _Phrase:
@@ -149,30 +106,35 @@ class _Phrase:
                 continue
             if self.at_end() and self.operations:
                 return expression
-        self.fail()
+        raise _NotArithmetic
 
     def command(self) -> str:
         """Read `add 3 to 4`, `increase 80 by 15%` and the like."""
         self.operations = 1
-        verb = self.need("add", "subtract", "multiply", "divide", "increase", "raise", "grow", "decrease", "reduce", "lower", "halve")
+        verb = self.need(*_JOINTS, *_CHANGES, "halve")
         first = self.operand()
         if verb == "halve":
             return f"{first} / 2"
-        if verb == "raise" and self.take("to the power of", "to the power"):
-            return f"{first} ^ {self.operand()}"
-        if verb in ("increase", "raise", "grow", "decrease", "reduce", "lower"):
+        if verb in _CHANGES:
+            if verb == "raise" and self.take("to the power of", "to the power"):
+                return f"{first} ^ {self.operand()}"
             self.need("by")
-            return f"{first} {'+' if verb in ('increase', 'raise', 'grow') else '-'} {self.operand()}"
-        joint = self.need(*{"subtract": ("from",), "add": ("to", "and", ","), "multiply": ("by", "and", "with"), "divide": ("by",)}[verb])
+            return f"{first} {_CHANGES[verb]} {self.operand()}"
+        joint = self.need(*_JOINTS[verb])
+        if verb == "add" and joint != "to":
+            return " + ".join([first, *self.items()])
+        sign = {"add": "+", "multiply": "*", "divide": "/"}.get(verb, "-")
         second = self.operand()
-        if verb == "add":
-            numbers = [second, first] if joint == "to" else [first, second]
-            while joint != "to" and not self.at_end():
-                self.need(",", "and")
-                self.take("and")
-                numbers.append(self.operand())
-            return " + ".join(numbers)
-        return {"subtract": f"{second} - {first}", "multiply": f"{first} * {second}", "divide": f"{first} / {second}"}[verb]
+        return f"{first} {sign} {second}" if verb in ("multiply", "divide") else f"{second} {sign} {first}"
+
+    def items(self) -> list[str]:
+        """Read `4, 5 and 6`, also with nothing but spaces between."""
+        self.take("and")
+        found = [self.operand()]
+        while self.take(",", "and") or self.now()[:1].isdigit():
+            self.take("and")
+            found.append(self.operand())
+        return found
 
     def percentage(self) -> str:
         """Read `what percent of 80 is 20`, `percentage change from 80 to 92`, `20% off 50`, `5 less than 12`."""
@@ -182,7 +144,14 @@ class _Phrase:
             whole = self.operand()
             self.need("is")
             return f"{self.operand()} / {whole} * 100"
-        if self.take("percentage change from", "percent change from", "percentage increase from", "percent increase from", "percentage decrease from", "percent decrease from"):
+        if self.take(
+            "percentage change from",
+            "percent change from",
+            "percentage increase from",
+            "percent increase from",
+            "percentage decrease from",
+            "percent decrease from",
+        ):
             falls, old = "decrease" in self.tokens, self.operand()
             self.need("to")
             new = self.operand()
@@ -193,7 +162,9 @@ class _Phrase:
             self.need("divided by")
             return f"{first} % ({self.operand()})"
         first = self.operand()
-        if self.take("is what percentage of", "is what percent of", "as a percentage of", "as a percent of", "as percentage of"):
+        if self.take(
+            "is what percentage of", "is what percent of", "as a percentage of", "as a percent of", "as percentage of"
+        ):
             return f"{first} / {self.operand()} * 100"
         sign = {"more than": "+", "less than": "-"}[self.need("more than", "less than")]
         return f"{self.operand()} {sign} {first}"
@@ -202,14 +173,11 @@ class _Phrase:
         """Read `the average of 3, 4 and 5`."""
         self.operations = 1
         self.take("the")
-        name = self.take_of(_LIST_TABLE) or self.fail()
+        name = self.take_of(LIST_TABLE) or self.fail()
         self.need("of", "between")
         self.take("the numbers", "the", "numbers")
         bracket = self.take("[", "(")
-        items = [self.operand()]
-        while self.take(",", "and"):
-            self.take("and")
-            items.append(self.operand())
+        items = self.items()
         if bracket:
             self.need("]" if bracket == "[" else ")")
         if len(items) < 2 or (name in ("-", "/") and len(items) != 2):
@@ -222,8 +190,8 @@ class _Phrase:
 
     def sequence(self) -> str:
         parts = [self.operand()]
-        while not self.at_end() and self.now() not in (")", ","):
-            operator = self.take_of(_INFIX_TABLE)
+        while not self.at_end() and self.now() not in (")", ",", "degrees", "degree"):
+            operator = self.take_of(INFIX_TABLE)
             if not operator and len(parts) == 3 and parts[1] == "/" and self.take("of"):
                 operator = "*"  # 3/4 of 80
             if operator:
@@ -269,34 +237,34 @@ class _Phrase:
             return f"({inner})"
         if token in ("pi", "e", "tau"):
             self.index += 1
-            self.operations += token != "e"
+            self.operations += self.tokens[self.index - 1] != "e"
             return token
         for read in (self.share, self.spelled, self.function):
             value = read()
             if value is not None:
                 return value
-        self.fail()
+        raise _NotArithmetic
 
     def share(self) -> str | None:
         """Read `half of 90`, `two thirds of 90`, `double 21`."""
         start = self.index
-        if self.now() in _MULTIPLES:
+        if self.now() in MULTIPLES:
             self.operations += 1
             self.index += 1
             self.take("of", "the")
-            return f"({_MULTIPLES[self.tokens[start]]} * {self.operand()})"
+            return f"({MULTIPLES[self.tokens[start]]} * {self.operand()})"
         count = 1
         if not self.take("a", "an"):
             found = read_number(self.tokens, self.index)
             if found:
                 count, self.index = found
         name = self.now()
-        if name in _SHARES:
+        if name in SHARES:
             self.index += 1
             if not self.take("of") and name != "half":
                 self.fail()
             self.operations += 1
-            return f"({count} / {_SHARES[name]} * {self.operand()})"
+            return f"({count} / {SHARES[name]} * {self.operand()})"
         self.index = start
         return None
 
@@ -317,20 +285,26 @@ class _Phrase:
             self.need("of")
             self.operations += 1
             return f"log({self.operand()}, {base})"
-        name = self.take_of(_FUNCTION_TABLE)
+        name = self.take_of(FUNCTION_TABLE)
         if not name:
             return None
         self.operations += 1
         if self.take("("):
-            arguments = [self.sequence()]
+            arguments = [self.sequence() + self.degrees(name)]
             while self.take(","):
                 arguments.append(self.sequence())
             self.need(")")
             return f"{name}({', '.join(arguments)})"
         self.take("of")
         value = self.operand()
-        angle = " * pi / 180" if name in ("sin", "cos", "tan") and self.take("degrees") else ""
-        return f"{name}({value}{angle})"
+        if name == "round" and self.take("to"):
+            places = self.operand()
+            self.need("decimal places", "decimals", "places", "digits", "decimal place")
+            return f"round({value}, {places})"
+        return f"{name}({value}{self.degrees(name)})"
+
+    def degrees(self, name: str) -> str:
+        return " * pi / 180" if name in ("sin", "cos", "tan") and self.take("degrees", "degree") else ""
 
     def postfix(self, value: str) -> str:
         while True:
@@ -341,7 +315,7 @@ class _Phrase:
             elif self.take("cubed"):
                 value += "^3"
             elif self.now() in ("%", "percent", "per", "pct") and self.is_percent():
-                self.need(*_PERCENT)
+                self.need(*PERCENT)
                 return self.of_percent(value)
             else:
                 return value
@@ -352,7 +326,7 @@ class _Phrase:
         if self.now() != "%":
             return True
         after = self.tokens[self.index + 1] if self.index + 1 < len(self.tokens) else ""
-        return not (after[:1].isdigit() or after in ("(", "-", "√") or after in WORDS or after in _FUNCTIONS)
+        return not (after[:1].isdigit() or after in ("(", "-", "√") or after in WORDS or after in FUNCTIONS)
 
     def of_percent(self, value: str) -> str:
         self.take("tip", "tax", "vat", "discount")

@@ -15,7 +15,9 @@ _RUN_PYTHON = re.compile(
     r"(?:run|execute|eval(?:uate)?|interpret) (?:(?:this|the|the following|my|some|following)\s+)?(?:piece of )?(?:python3?|py)\b[^\n:]{0,60}(?::|\n)\s*",
     re.IGNORECASE,
 )
-_LABEL = re.compile(r"(?:(?:this |the )?(?:following )?(?:python|code|script)(?: code| script| block)?)?\s*:?", re.IGNORECASE)
+_LABEL = re.compile(
+    r"(?:(?:this |the )?(?:following )?(?:python|code|script)(?: code| script| block)?)?\s*:?", re.IGNORECASE
+)
 
 
 def recognise(reading: Reading, request: PlanRequest) -> Plan | None:

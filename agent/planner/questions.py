@@ -6,7 +6,7 @@ thread; imported by `tables` only.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from callboard.agent.planner.numbers import whole_number
@@ -23,7 +23,9 @@ _FOLDS = {
 _FOLD = {name: re.compile(rf"\b(?:{pattern})\b") for name, pattern in _FOLDS.items()}
 _DISTINCT = re.compile(r"\b(?:distinct|unique|different)\b")
 _COUNT = re.compile(r"\b(?:how many|count|number of)\b")
-_LIST = re.compile(r"\b(?:filter|list|show|find|give me|display|select|get|which|who|sort|order|print|return|what are|extract)\b")
+_LIST = re.compile(
+    r"\b(?:filter|list|show|find|give me|display|select|get|which|who|sort|order|print|return|what are|extract)\b"
+)
 _COLUMNS = re.compile(r"\b(?:columns?|fields?|headers?|keys)\b")
 CLUE = re.compile(
     rf"\b(?:{'|'.join(_FOLDS.values())}|{'|'.join(p.pattern[5:-3] for p in (_DISTINCT, _COUNT, _LIST, _COLUMNS))}|top|bottom|group|sort)\b",
@@ -79,14 +81,17 @@ class Question:
     limit: int | None = None
 
 
-def ask(words: str, table: Table) -> Question | None:
-    """Return the question, or None where it does not say what it is about or says more than is understood."""
+def ask(words: str, table: Table, whole: Callable[[], Table]) -> Question | None:
+    """Return the question, or None where it does not say what it is about or says more than is understood.
+
+    `table` may hold the first rows only; `whole` reads all, and is called only if cells have to be looked through.
+    """
     text = _MARKS.sub(" ", " ".join(words.split())).strip()
     names = _Names(table)
     # The filter keeps its case, as its values may matter; the rest is compared in lower case.
     where, text = _cut_where(text, names)
     line = " ".join(_ABOUT_DATA.sub(" ", text.lower()).split())
-    meant = _cells_meant(line, names)
+    meant = _cells_meant(line, names, whole)
     if meant is None:
         return None
     filters = [part for part in (where, *(f'"{column}" = "{value}"' for column, value in meant)) if part]
@@ -148,7 +153,7 @@ def _cut_where(text: str, names: _Names) -> tuple[str | None, str]:
     return rest[:end].strip(" .,;"), f"{text[: start.start()]} {rest[end:]}"
 
 
-def _cells_meant(line: str, names: _Names) -> list[tuple[str, str]] | None:
+def _cells_meant(line: str, names: _Names, whole: Callable[[], Table]) -> list[tuple[str, str]] | None:
     """Return the columns and cells that unknown words name, as in `paid orders`; None if a word stays unknown.
 
     Each cell must belong to one column only, and no two to the same.
@@ -158,7 +163,7 @@ def _cells_meant(line: str, names: _Names) -> list[tuple[str, str]] | None:
     if not unknown:
         return []
     meant: dict[str, str] = {}
-    for cell, columns in _cells(names.table, unknown).items():
+    for cell, columns in _cells(whole(), unknown).items():
         if not re.search(rf"(?<![^\W_]){re.escape(cell.lower())}(?![^\W_])", line):
             continue
         if len(columns) != 1 or columns & meant.keys() or '"' in cell:
@@ -177,7 +182,12 @@ def _cells(table: Table, unknown: set[str]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for row in table.rows:
         for column, cell in row.items():
-            if isinstance(cell, str) and len(cell) <= 60 and number(cell) is None and unknown & set(_WORD.findall(cell.lower())):
+            if (
+                isinstance(cell, str)
+                and len(cell) <= 60
+                and number(cell) is None
+                and unknown & set(_WORD.findall(cell.lower()))
+            ):
                 found.setdefault(cell, set()).add(column)
     return dict(sorted(found.items(), key=lambda item: -len(item[0])))
 

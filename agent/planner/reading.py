@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 MAX_LINE_CHARS = 500
+_MAX_FENCES = 50
 _HEAD_CHARS = 300
 _TAIL_CHARS = 120
 
@@ -14,6 +15,7 @@ _COURTESY = re.compile(
     r"(?:hi|hello|hey|greetings|good (?:morning|afternoon|evening))(?: there| callboard| again| all)?(?:[,!.]+\s*|\s+)"
     r"|(?:please|kindly|ok|okay|so|now|well)[,]?\s+"
     r"|(?:can|could|would|will) (?:you|u) (?:please )?(?:help me (?:to )?)?"
+    r"|help me (?:to )?"
     r"|i(?:'d| would)? (?:want|need|like) (?:you )?to ",
     re.IGNORECASE,
 )
@@ -75,9 +77,11 @@ def _without_closing(line: str) -> str:
 
 def _fences(ask: str) -> tuple[tuple[Fence, ...], str]:
     """Return the fenced blocks, and the rest; a block that is never closed goes to the end."""
-    parts = ask.split("```")
+    parts = ask.split("```", 2 * _MAX_FENCES)
     blocks = [_fence(part) for part in parts[1::2]]
-    return tuple(block for block in blocks if block.content.strip()), " ".join(part.strip() for part in parts[0::2]).strip()
+    return tuple(block for block in blocks if block.content.strip()), " ".join(
+        part.strip() for part in parts[0::2]
+    ).strip()
 
 
 def _fence(part: str) -> Fence:

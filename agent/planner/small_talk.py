@@ -19,10 +19,16 @@ ABILITIES = (
 )
 """What each built-in skill lets the planner do, with a task that asks for it."""
 
-_HELLO = re.compile(r"(?:hi|hello|hey|hiya|howdy|yo|greetings|good (?:morning|afternoon|evening|day)|hello world|ping)(?: (?:there|again|callboard|everyone|all|friend))?(?:,? (?:how are you|how's it going|nice to meet you)(?: today| doing)?)?")
+_HELLO = re.compile(
+    r"(?:hi|hello|hey|hiya|howdy|yo|greetings|good (?:morning|afternoon|evening|day)|hello world|ping)(?: (?:there|again|callboard|everyone|all|friend))?(?:,? (?:how are you|how's it going|nice to meet you)(?: today| doing)?)?"
+)
 _HOW_ARE_YOU = re.compile(r"how are (?:you|things)(?: doing)?(?: today)?|how's it going|how do you do")
-_THANKS = re.compile(r"(?:(?:ok|okay|great|perfect|cool|nice|awesome)[,.!]? )?(?:many )?(?:thanks|thank you|thx|cheers)(?: (?:a lot|so much|very much|again|callboard|for (?:your|the|all) (?:help|answer)))?|well done|good job")
-_BYE = re.compile(r"(?:good ?bye|bye(?:[ -]bye)?|see you(?: later| soon)?|good night|farewell)(?: (?:callboard|then|for now))?")
+_THANKS = re.compile(
+    r"(?:(?:ok|okay|great|perfect|cool|nice|awesome)[,.!]? )?(?:many )?(?:thanks|thank you|thx|cheers)(?: (?:a lot|so much|very much|again|callboard|for (?:your|the|all) (?:help|answer)))?|well done|good job"
+)
+_BYE = re.compile(
+    r"(?:good ?bye|bye(?:[ -]bye)?|see you(?: later| soon)?|good night|farewell)(?: (?:callboard|then|for now))?"
+)
 _ABOUT = re.compile(
     r"(?:who|what) are you|what(?:'s| is) your name|introduce yourself|(?:tell me )?about yourself|tell me about you|are you (?:a |an )?(?:bot|ai|robot|human|model|llm|chatgpt|real|language model)"
     r"|what (?:can|do|could) (?:you|i) (?:do|ask(?: you)?|help(?: me)? with)(?: for me)?|what are you able to do|how can you help(?: me)?|help(?: me)?|what are your (?:skills|abilities|capabilities)"
@@ -34,7 +40,9 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     line = reading.line or reading.text.lower()[:1]
     if reading.fences or len(line) > 80:
         return None
-    whole = " ".join(reading.text.lower().replace("’", "'").split()).rstrip(" ?.!") if len(reading.text) <= 100 else line
+    whole = (
+        " ".join(reading.text.lower().replace("’", "'").split()).rstrip(" ?.!") if len(reading.text) <= 100 else line
+    )
     for text in dict.fromkeys((whole, line)):
         answer = _answer(text, request)
         if answer:
@@ -44,7 +52,10 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
 
 def _answer(text: str, request: PlanRequest) -> str | None:
     if _ABOUT.fullmatch(text):
-        return "I am Callboard's built-in offline planner, a program of fixed rules and not a language model. " + _abilities(request)
+        return (
+            "I am Callboard's built-in offline planner, a program of fixed rules and not a language model. "
+            + _abilities(request)
+        )
     if _THANKS.fullmatch(text):
         return "You are welcome."
     if _BYE.fullmatch(text):
@@ -59,4 +70,8 @@ def _answer(text: str, request: PlanRequest) -> str | None:
 def _abilities(request: PlanRequest) -> str:
     """Say only what this task may really do."""
     able = [f"{what} ({example!r})" for skill, what, example in ABILITIES if skill in request.skills]
-    return "I can " + "; ".join([*able, "run a block of Python in the sandbox", "remember what you tell me in this session"]) + "."
+    return (
+        "I can "
+        + "; ".join([*able, "run a block of Python in the sandbox", "remember what you tell me in this session"])
+        + "."
+    )

@@ -5,6 +5,7 @@ Bible?` is not taken for one. Any thread; imported by the offline planner.
 """
 
 import re
+from typing import Any
 
 from callboard.agent.planner.base import Plan, PlanRequest, call_plan, no_fit
 from callboard.agent.planner.numbers import whole_number
@@ -17,8 +18,14 @@ _SUMMARY = re.compile(
     re.IGNORECASE,
 )
 _TAIL_CHARS = 150
-_SUMMARY_LAST = re.compile(r"(?:\n\s*|[.!?:]\s+)(?:please )?(?:(?:can|could) you )?(?:summari[sz]e|tl;? ?dr|sum up)\b([^\n]{0,100})$", re.IGNORECASE)
-_SENTENCES = re.compile(r"\b(?:in|into|to|using|with|of)?\s*(?:about |at most |no more than |up to |max(?:imum)? |only |exactly )?(\d{1,3}|an?|one|two|three|four|five|six|seven|eight|nine|ten)[ -](?:short |key |simple )?sentences?\b", re.IGNORECASE)
+_SUMMARY_LAST = re.compile(
+    r"(?:\n\s*|[.!?:]\s+)(?:please )?(?:(?:can|could) you )?(?:summari[sz]e|tl;? ?dr|sum up)\b([^\n]{0,100})$",
+    re.IGNORECASE,
+)
+_SENTENCES = re.compile(
+    r"\b(?:in|into|to|using|with|of)?\s*(?:about |at most |no more than |up to |max(?:imum)? |only |exactly )?(\d{1,3}|an?|one|two|three|four|five|six|seven|eight|nine|ten)[ -](?:short |key |simple )?sentences?\b",
+    re.IGNORECASE,
+)
 _ADDRESS = re.compile(r"\S{1,10}://\S+")
 _SENTENCE_END = re.compile(r"[.!?](?:\s|$)")
 _WHOLE_TEXT_WORDS = 25
@@ -45,7 +52,10 @@ _JOINING = re.compile(
     rf"|{_NOUNS}|texts?|contain|says?)\b[\s,]*)*",
     re.IGNORECASE,
 )
-_NAMED = re.compile(rf"\s*(?:(?:are|is|there|contained|used)\s+)*(?:of|in|for)\s+the\s+(?P<noun>{_NOUNS})\s+(?P<text>\S.*)", re.IGNORECASE | re.DOTALL)
+_NAMED = re.compile(
+    rf"\s*(?:(?:are|is|there|contained|used)\s+)*(?:of|in|for)\s+the\s+(?P<noun>{_NOUNS})\s+(?P<text>\S.*)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
@@ -60,14 +70,16 @@ def _summary(reading: Reading, request: PlanRequest) -> Plan | None:
         last = _SUMMARY_LAST.search(reading.outside, max(0, len(reading.outside) - _TAIL_CHARS))
         if not last:
             return None
-        material = find_material(reading, 0) if reading.fences else Material(last[1], reading.outside[: last.start() + 1])
+        material = (
+            find_material(reading, 0) if reading.fences else Material(last[1], reading.outside[: last.start() + 1])
+        )
     if material is None or not material.content.strip() or _ADDRESS.fullmatch(material.content.strip()):
         raise no_fit(
             "There is no text to summarise in this task. Put the text itself behind the request, as in "
             "'Summarize: …'; the built-in planner cannot fetch pages, open files or look back at earlier tasks."
         )
     wanted = _SENTENCES.search(f"{material.before} | {material.after}")
-    limit = {"max_sentences": max(1, min(whole_number(wanted[1].lower()) or 3, 50))} if wanted else {}
+    limit: dict[str, Any] = {"max_sentences": max(1, min(whole_number(wanted[1].lower()) or 3, 50))} if wanted else {}
     return call_plan(request, "summary", "summarize", material.content.strip(), **limit)
 
 

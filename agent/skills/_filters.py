@@ -54,7 +54,9 @@ class _Parser:
         names = column_pattern(table)
         self.text, self.table, self.position = where, table, 0
         self.name = re.compile(rf"\s*[\"'`“]?({names})(?![^\W_])[\"'`”]?\s*", re.IGNORECASE)
-        self.joint = re.compile(rf"[\s,]+(and|or)\s+(?:the |whose |where )*(?=[\"'`“]?(?:{names})(?![^\W_]))", re.IGNORECASE)
+        self.joint = re.compile(
+            rf"[\s,]+(and|or)\s+(?:the |whose |where )*(?=[\"'`“]?(?:{names})(?![^\W_]))", re.IGNORECASE
+        )
 
     def parse(self) -> Condition:
         groups: list[list[Condition]] = [[]]
@@ -144,7 +146,9 @@ def _order(column: str, value: str) -> Callable[[Row], int | None]:
     """Return how a row's cell stands to the value: -1, 0, 1, or None where they cannot be compared."""
     bound = number(value)
     if bound is None and not _DATE.fullmatch(value):
-        raise ValueError(f"{value[:60]!r} is neither a number nor a date such as 2026-12-25, so {column} cannot be compared with it.")
+        raise ValueError(
+            f"{value[:60]!r} is neither a number nor a date such as 2026-12-25, so {column} cannot be compared with it."
+        )
 
     def order(row: Row) -> int | None:
         cell = row.get(column)

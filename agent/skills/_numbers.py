@@ -164,7 +164,8 @@ def _wave(function: Callable[[float], float]) -> Callable[[Number], Number]:
 
     def wave(value: Number) -> Number:
         result = function(as_float(value))
-        return 0 if abs(result) < _NEGLIGIBLE and abs(value) > _NEGLIGIBLE else result
+        tiny = -_NEGLIGIBLE < value < _NEGLIGIBLE
+        return 0 if abs(result) < _NEGLIGIBLE and not tiny else result
 
     return wave
 
@@ -177,7 +178,7 @@ def _tan(value: Number) -> Number:
 
 def _arc(function: Callable[[float], float]) -> Callable[[Number], Number]:
     def arc(value: Number) -> Number:
-        if abs(value) > 1:
+        if not -1 <= value <= 1:
             raise ValueError("asin and acos need a number from -1 to 1")
         return function(as_float(value))
 
@@ -234,5 +235,7 @@ def apply(name: str, arguments: Sequence[Number]) -> Number:
         raise ValueError(f"{name!r} is not known; there are {', '.join([*FUNCTIONS, *CONSTANTS])}")
     function, least, most = FUNCTIONS[name]
     if not least <= len(arguments) <= most:
-        raise ValueError(f"{name} takes {least if least == most else f'{least} to {most}'} numbers, not {len(arguments)}")
+        raise ValueError(
+            f"{name} takes {least if least == most else f'{least} to {most}'} numbers, not {len(arguments)}"
+        )
     return exact(function(*arguments))

@@ -46,9 +46,13 @@ def find(tree: ast.Module) -> list[Finding]:
             case ast.Compare():
                 findings.extend(_comparison(node))
             case ast.ImportFrom() if any(alias.name == "*" for alias in node.names):
-                findings.append(_at(node, "warning", "star-import", "Hides where names come from; import them by name."))
+                findings.append(
+                    _at(node, "warning", "star-import", "Hides where names come from; import them by name.")
+                )
             case ast.Assert(test=ast.Tuple(elts=[_, *_])):
-                findings.append(_at(node, "error", "assert-tuple", "A tuple is always true: the assertion never fails."))
+                findings.append(
+                    _at(node, "error", "assert-tuple", "A tuple is always true: the assertion never fails.")
+                )
             case ast.Global():
                 findings.append(_at(node, "info", "global", "Changes a module's variable from inside a function."))
     return findings
@@ -69,9 +73,13 @@ def _handler(node: ast.ExceptHandler) -> Iterator[Finding]:
 
 def _defaults(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Iterator[Finding]:
     for default in [*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]:
-        made = isinstance(default, ast.Call) and isinstance(default.func, ast.Name) and default.func.id in _MUTABLE_CALLS
+        made = (
+            isinstance(default, ast.Call) and isinstance(default.func, ast.Name) and default.func.id in _MUTABLE_CALLS
+        )
         if made or isinstance(default, ast.List | ast.Dict | ast.Set):
-            yield _at(default, "warning", "mutable-default", "All calls share this default; use None and make it inside.")
+            yield _at(
+                default, "warning", "mutable-default", "All calls share this default; use None and make it inside."
+            )
 
 
 def _call(node: ast.Call) -> Iterator[Finding]:
@@ -108,7 +116,11 @@ def _comparison(node: ast.Compare) -> Iterator[Finding]:
             yield _at(node, "warning", "none-comparison", "Compare with None by `is` or `is not`.")
         elif isinstance(operator, ast.Eq | ast.NotEq) and isinstance(constant, bool):
             yield _at(node, "info", "bool-comparison", f"Comparing with {constant} is not needed.")
-        elif isinstance(operator, ast.Is | ast.IsNot) and isinstance(constant, str | int) and not isinstance(constant, bool):
+        elif (
+            isinstance(operator, ast.Is | ast.IsNot)
+            and isinstance(constant, str | int)
+            and not isinstance(constant, bool)
+        ):
             yield _at(node, "error", "identity-comparison", "`is` compares identity, not value; use ==.")
 
 

@@ -65,7 +65,9 @@ _SECRET = re.compile(
 _NOT_SECRET = re.compile(r"(?i)\s|^\W*$|^[<{$%]|\byour|^x+$|\*{3}|example|placeholder|changeme_")
 _REMINDER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 _BLOCK = re.compile(r"[;{}]")
-_CONTROL = re.compile(r"\b(?:if|for|foreach|while|switch|catch|else|try|do|match|loop|guard|when|select|unless|until)\b")
+_CONTROL = re.compile(
+    r"\b(?:if|for|foreach|while|switch|catch|else|try|do|match|loop|guard|when|select|unless|until)\b"
+)
 _LONG_LINE = 120
 _MAX_OF_A_KIND = 20
 

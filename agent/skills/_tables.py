@@ -18,7 +18,9 @@ Row = Mapping[str, Any]
 _DELIMITERS = ",;\t|"
 _RULE = re.compile(r"[\s|:+=-]+")
 _MISSING = frozenset({"", "-", "n/a", "na", "null", "none", "nan"})
-_NUMBER = re.compile(r"([-+]?)([$€£¥]?) ?([-+]?)(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE]([-+]?\d{1,2}))? ?([$€£¥%]?)")
+_NUMBER = re.compile(
+    r"([-+]?)([$€£¥]?) ?([-+]?)(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE]([-+]?\d{1,2}))? ?([$€£¥%]?)"
+)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 

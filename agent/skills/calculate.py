@@ -6,7 +6,7 @@ The expression is read by a small recursive descent parser rather than by Python
 
 import re
 from fractions import Fraction
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from callboard.agent.skill import skill
 from callboard.agent.skills._numbers import (
@@ -75,7 +75,7 @@ class _Parser:
             raise ValueError("there is nothing in it")
         value = self.sum()
         if self.peek().kind != "end":
-            self.unexpected()
+            raise self.unexpected()
         return value
 
     def peek(self, ahead: int = 0) -> _Token:
@@ -88,15 +88,15 @@ class _Parser:
             return token.text
         return None
 
-    def unexpected(self) -> NoReturn:
+    def unexpected(self) -> ValueError:
         token = self.peek()
         if token.kind == "end":
-            raise ValueError("it ends too early")
+            return ValueError("it ends too early")
         if token.kind in ("number", "name") or token.text == "(":
-            raise ValueError(f"an operator is missing before {token.text!r}, such as *")
+            return ValueError(f"an operator is missing before {token.text!r}, such as *")
         if token.text == ",":
-            raise ValueError("a comma stands before groups of three digits only; decimals take a point")
-        raise ValueError(f"{token.text!r} is not expected there")
+            return ValueError("a comma stands before groups of three digits only; decimals take a point")
+        return ValueError(f"{token.text!r} is not expected there")
 
     def sum(self) -> Number:
         left, left_percent = self.product()
@@ -160,7 +160,7 @@ class _Parser:
             value = self.sum()
             self.close()
             return value
-        self.unexpected()
+        raise self.unexpected()
 
     def number(self) -> Number:
         token = self.peek()
@@ -204,7 +204,7 @@ class _Parser:
         if not self.take(")"):
             if self.peek().kind == "end":
                 raise ValueError("a parenthesis is not closed")
-            self.unexpected()
+            raise self.unexpected()
 
 
 def _tokens(expression: str) -> list[_Token]:

@@ -107,9 +107,7 @@ def _of_function(function: dict[str, Any]) -> list[Finding]:
     return findings
 
 
-def _report(
-    code: str, language: Language, functions: list[dict[str, Any]], findings: list[Finding]
-) -> dict[str, Any]:
+def _report(code: str, language: Language, functions: list[dict[str, Any]], findings: list[Finding]) -> dict[str, Any]:
     score = max(0, 100 - sum(_PENALTY[finding.severity] for finding in findings))
     complexities = [function["complexity"] for function in functions]
     counts = {severity: sum(finding.severity == severity for finding in findings) for severity in _PENALTY}

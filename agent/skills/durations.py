@@ -50,7 +50,8 @@ def convert_duration(duration: str, unit: Unit) -> int | float:
 
 
 def _parts(text: str) -> list[tuple[Fraction, str]]:
-    parts, position = [], 0
+    parts: list[tuple[Fraction, str]] = []
+    position = 0
     while position < len(text) and len(parts) < 20:
         found = _PART.match(text, position)
         if not found or found[2] not in UNITS:

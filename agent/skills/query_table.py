@@ -109,7 +109,9 @@ def _numbers(cells: list[Any], name: str) -> list[Decimal]:
     for cell in cells:
         found = number(cell)
         if found is None:
-            raise ValueError(f"{str(cell)[:60]!r} in the column {name} is not a number; filter such rows out with where.")
+            raise ValueError(
+                f"{str(cell)[:60]!r} in the column {name} is not a number; filter such rows out with where."
+            )
         values.append(found[0])
         units.add(found[1])
     if len(units - {""}) > 1:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from callboard import AgentSystem, Settings
+from callboard import AgentSystem, Settings, SubmitTask
 from callboard.http.server import Server
 
 JSON = {"Content-Type": "application/json"}
@@ -175,3 +175,21 @@ def assert_problem() -> Callable[..., dict[str, Any]]:
         return body
 
     return check
+
+
+@pytest.fixture
+def fail_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that makes a server's gateway raise when it is asked one kind of message."""
+
+    def fail(running: Running, error: BaseException, kind: type[Any] = SubmitTask) -> None:
+        gateway = running.system.gateway
+        real = type(gateway).ask
+
+        def ask(self: Any, message: Any, *, timeout_s: float) -> Any:
+            if self is gateway and isinstance(message, kind):
+                raise error
+            return real(self, message, timeout_s=timeout_s)
+
+        monkeypatch.setattr(type(gateway), "ask", ask)
+
+    return fail

@@ -21,19 +21,6 @@ def _tree(kind: type[CallboardError]) -> list[type[CallboardError]]:
     return [kind, *(leaf for child in kind.__subclasses__() for leaf in _tree(child))]
 
 
-@pytest.fixture
-def fail_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a function that makes every ask of a server raise."""
-
-    def fail(running: Running, error: BaseException) -> None:
-        def ask(_self: Any, _message: Any, *, timeout_s: float) -> Any:
-            raise error
-
-        monkeypatch.setattr(type(running.system.gateway), "ask", ask)
-
-    return fail
-
-
 def test_malformed_json_is_answered_with_what_is_wrong(shared: Running, assert_problem: Any) -> None:
     reply = shared.client.post("/agent/execute", content=b"{nope", headers={"Content-Type": "application/json"})
     body = assert_problem(reply, 400, "malformed_body")

@@ -146,18 +146,9 @@ def test_a_wait_is_capped_by_the_setting(start_server: Callable[..., Running]) -
 
 
 def test_a_committed_task_is_never_answered_with_an_error_because_waiting_failed(
-    shared: Running, monkeypatch: pytest.MonkeyPatch
+    shared: Running, fail_with: Callable[..., None]
 ) -> None:
-    ask = shared.system.gateway.ask
-
-    def failing(message: Any, *, timeout_s: float) -> Any:
-        if isinstance(message, AwaitTask):
-            raise ReplyTimeout("no reply")
-        return ask(message, timeout_s=timeout_s)
-
-    monkeypatch.setattr(
-        type(shared.system.gateway), "ask", lambda _self, message, *, timeout_s: failing(message, timeout_s=timeout_s)
-    )
+    fail_with(shared, ReplyTimeout("no reply"), AwaitTask)
     reply = shared.client.post("/agent/execute", json={"task": "What is 1 + 1?"}, headers={"Prefer": "wait=20"})
     assert reply.status_code == 200
     assert reply.json().keys() == ACCEPTED

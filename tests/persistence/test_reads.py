@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from callboard.errors import InvalidRequest
 from callboard.messages import ListTasks, Status, Topic, Totals
+from callboard.persistence.codec import encode_cursor
 from callboard.persistence.store import SqlStore
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ BAD_CURSORS = [
     "*",
     "é",
     "a" * 5000,
+    encode_cursor("a") + "*",
+    encode_cursor("a") + "==",
     *(urlsafe_b64encode(t).decode() for t in (b"\xff", b"2:a", b"1:", b"1:\0")),
 ]
 

@@ -36,6 +36,15 @@ def test_the_last_task_to_end_decides_what_a_session_keeps(store: SqlStore, make
     assert store.session("session") == two
 
 
+def test_a_session_keeps_the_time_it_began(store: SqlStore, make: "Maker") -> None:
+    first, second = make.acceptance(), make.acceptance()
+    began = make.session()
+    store.write([first, second, make.result(first, attempt=0, session=began)])
+    make.tick()
+    store.write([make.result(second, attempt=0, session=make.session())])
+    assert store.session("session") == make.session(created_at=began.created_at)
+
+
 def test_two_tasks_of_a_session_may_end_in_one_batch(store: SqlStore, make: "Maker") -> None:
     first, second, third = make.acceptance(), make.acceptance(), make.acceptance()
     results = [make.result(a, attempt=0, session=make.session(tasks=n)) for n, a in enumerate((first, second))]

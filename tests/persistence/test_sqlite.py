@@ -57,6 +57,36 @@ def test_commits_are_on_the_disk_and_readers_do_not_wait(store: SqlStore, beside
         assert store.totals() == Totals()
 
 
+@pytest.fixture
+def statements(store: SqlStore) -> list[str]:
+    """What the writer's connection executes from now on."""
+    seen: list[str] = []
+    with store._transaction:
+        assert store._transaction._connection is not None
+        connection = store._transaction._connection.driver_connection
+        assert isinstance(connection, sqlite3.Connection)
+    connection.set_trace_callback(seen.append)
+    return seen
+
+
+def test_a_batch_is_one_transaction_of_a_few_statements(store: SqlStore, make: "Maker", statements: list[str]) -> None:
+    old, new = [make.acceptance() for _ in range(8)], [make.acceptance() for _ in range(8)]
+    store.write([*old, *[make.start(a) for a in old]])
+    statements.clear()
+    events = [make.events(a) for a in old]
+    store.write([*new, *events, *events, *[make.result(a, session=make.session(a.record.task_id)) for a in old]])
+    kinds = [statement.split()[0] for statement in statements]
+    # 32 rows of events in one statement; sessions, like tasks, in one of 8.
+    assert kinds == ["BEGIN", "SELECT", "INSERT", "INSERT", "WITH", "INSERT", "UPDATE", "COMMIT"]
+
+
+def test_the_writer_holds_no_task_that_has_ended(store: SqlStore, make: "Maker") -> None:
+    accepted = make.acceptance()
+    store.write([accepted, make.acceptance()])
+    store.write([make.result(accepted, attempt=0)])
+    assert len(store._writer._live) == 1
+
+
 def test_readers_cannot_write(store: SqlStore) -> None:
     with store._connection() as connection, pytest.raises(OperationalError, match="readonly"):
         connection.exec_driver_sql("DELETE FROM tasks")

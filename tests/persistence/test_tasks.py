@@ -219,6 +219,17 @@ def test_a_task_of_an_earlier_run_of_the_server_ends_with_all_its_fields(
     assert ended.value.labels == {"a": 1}
 
 
+def test_a_task_that_another_process_ended_is_told_as_it_stands(
+    store: SqlStore, second_store: SqlStore, make: "Maker"
+) -> None:
+    accepted = make.acceptance()
+    store.write([accepted])
+    second_store.write([make.start(accepted), make.result(accepted, output=84)])
+    [late] = store.write([make.cancel(accepted)])
+    assert late.value == store.task(accepted.record.task_id)
+    assert late.value.output == 84
+
+
 def test_fencing_is_decided_by_the_database_and_not_by_memory(
     store: SqlStore, second_store: SqlStore, make: "Maker"
 ) -> None:

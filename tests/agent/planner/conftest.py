@@ -1,0 +1,88 @@
+"""Plans are not looked at but carried out: real planner, real sandbox, real skills."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from callboard.agent.bindings import bound_names
+from callboard.agent.cancel import CancelToken
+from callboard.agent.catalogue import Catalogue
+from callboard.agent.planner import OfflinePlanner, Plan, PlanRequest
+from callboard.agent.sandbox import Sandbox
+from callboard.agent.skill import Skill, SkillContext
+from callboard.messages import Turn
+from callboard.settings import Settings
+
+NOW = datetime(2026, 11, 23, 14, 3, tzinfo=UTC)
+"""A Monday."""
+
+
+class Desk:
+    """Takes tasks: plans them, checks the plan's types, runs it, and answers."""
+
+    def __init__(self, catalogue: Catalogue, sandbox: Sandbox) -> None:
+        self.catalogue = catalogue
+        self.sandbox = sandbox
+        self.planner = OfflinePlanner()
+
+    def plan(self, task: str, **changes: Any) -> Plan:
+        return self.planner.plan(PlanRequest(**{"task": task, "skills": self.catalogue.skills, "now": NOW, **changes}))
+
+    def answer(self, task: str, **changes: Any) -> Any:
+        plan = self.plan(task, **changes)
+        self.sandbox.check(plan.code)
+        return self.sandbox.run(plan.code, call_skill=self.call, token=CancelToken(), keep_state=False).value
+
+    def call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        context = SkillContext(task_id="t", session_id="s", effect_id="t:1")
+        skill: Skill[..., Any] = self.catalogue.get(name.replace("_", "-"))
+        return skill.call(args, kwargs, context)
+
+
+class Talk:
+    """One session: keeps its conversation and the sandbox's variables between tasks."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.turns: list[Turn] = []
+        self.variables: frozenset[str] = frozenset()
+        self.state: bytes | None = None
+
+    def say(self, task: str) -> Any:
+        plan = self.desk.plan(task, variables=self.variables, conversation=tuple(self.turns))
+        self.desk.sandbox.check(plan.code, self.variables)
+        run = self.desk.sandbox.run(plan.code, call_skill=self.desk.call, token=CancelToken(), state=self.state)
+        self.state = run.state or self.state
+        self.variables |= bound_names(plan.code)
+        self.turns += [Turn(role="user", content=task), Turn(role="assistant", content=str(run.value))]
+        return run.value
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    catalogue = Catalogue.load()
+    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), workers=1)
+    names = [skill.python_name for skill in catalogue.skills.values()]
+    sandbox = Sandbox(settings, stubs=catalogue.stubs(), skills=names)
+    sandbox.start()
+    yield Desk(catalogue, sandbox)
+    sandbox.close()
+
+
+@pytest.fixture
+def answer(desk: Desk) -> Callable[..., Any]:
+    """Return a function that carries a task out and returns its output."""
+    return desk.answer
+
+
+@pytest.fixture
+def plan(desk: Desk) -> Callable[..., Plan]:
+    return desk.plan
+
+
+@pytest.fixture
+def talk(desk: Desk) -> Talk:
+    """A session of its own."""
+    return Talk(desk)

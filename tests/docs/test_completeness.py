@@ -1,0 +1,255 @@
+"""What the code has, the documents name; what the documents name, the code has."""
+
+import configparser
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from importlib.metadata import metadata
+from pathlib import Path
+
+import pytest
+
+from callboard import __version__
+from callboard.agent.catalogue import Catalogue
+from callboard.errors import TASK_ERROR_CODES, CallboardError, ConfigurationError, TaskError
+from callboard.http.cors import EXPOSED
+from callboard.http.errors import SERVER_STATUSES, STATUSES
+from callboard.http.openapi import openapi_document
+from callboard.http.security_headers import security_headers
+from callboard.messages import Topic
+from callboard.settings import SKILL_PREFIX, Settings
+from tests.docs.documents import ALL, ROOT, anchors, headings, links, rows
+from tests.docs.serving import Served
+
+API = ROOT / "docs" / "api.md"
+SKILLS = ROOT / "docs" / "skills.md"
+CODE_SPAN = re.compile(r"`([^`]+)`")
+
+REPORT_SECTIONS = (
+    "Overview",
+    "Authentication",
+    "Endpoints",
+    "Event Flow",
+    "Rate Limiting",
+    "Session Management",
+    "Available Skills",
+    "Error Handling",
+    "SDK Examples",
+    "Monitoring",
+    "Best Practices",
+    "Troubleshooting",
+)
+RESERVED = {f"CALLBOARD_LLM_{name}" for name in ("PROVIDER", "BASE_URL", "MODEL", "API_KEY")}
+"""Settings of a release to come, named in docs/models.md."""
+
+
+def _names(cell: str) -> set[str]:
+    return set(CODE_SPAN.findall(cell))
+
+
+def _documented(path: Path, pattern: str) -> dict[str, list[str]]:
+    """Return the table rows whose first cell is one code span that matches, by that."""
+    found = {}
+    for cells in rows(path):
+        first = re.fullmatch(rf"`({pattern})`", cells[0])
+        if first:
+            found[first[1]] = cells
+    return found
+
+
+def test_the_api_has_the_reports_twelve_sections_in_their_order() -> None:
+    sections = [line.removeprefix("## ") for line in API.read_text().splitlines() if line.startswith("## ")]
+    assert sections == list(REPORT_SECTIONS)
+
+
+def test_every_endpoint_has_its_section_and_every_section_its_endpoint() -> None:
+    paths = openapi_document(__version__)["paths"]
+    real = {f"{method.upper()} {path}" for path, item in paths.items() for method in item}
+    documented = {title for title in headings(API) if re.match(r"(GET|POST|PUT|DELETE|PATCH) /", title)}
+    assert documented == real
+
+
+def test_every_field_of_a_task_is_documented() -> None:
+    fields = openapi_document(__version__)["components"]["schemas"]["TaskSpec"]["properties"]
+    assert set(fields) <= _documented(API, r"\w+").keys()
+
+
+def test_every_query_parameter_is_documented() -> None:
+    paths = openapi_document(__version__)["paths"]
+    operations = [operation for item in paths.values() for operation in item.values()]
+    parameters = {p["name"] for operation in operations for p in operation.get("parameters", ()) if p["in"] == "query"}
+    assert parameters <= _documented(API, r"\w+").keys()
+
+
+def test_every_topic_is_documented_with_the_fields_its_events_have(served: Served) -> None:
+    served.result("What is 12 times 7?")
+    served.result('```python\nprint("hello")\n```')
+    served.result('```python\nfrom skills import weekday\nweekday("soon")\n```')
+    served.result("```python\nfrom skills import weekday\nweekday('2026-01-01')\n```", availableSkills=["summarize"])
+    served.result("```python\nwhile True: pass\n```", timeoutMs=1)
+    _cancel_one(served)
+    seen: defaultdict[str, set[str]] = defaultdict(set)
+    for topic, data in _events(served):
+        seen[topic] |= data.keys()
+    documented = {topic: _names(cells[2]) for topic, cells in _documented(API, r"agent\.[\w.]+").items()}
+    assert documented == dict(seen)
+    assert documented.keys() == set(Topic)
+
+
+def _cancel_one(served: Served) -> None:
+    with served.client() as client:
+        task_id = client.post("/agent/execute", json={"task": "```python\nwhile True: pass\n```"}).json()["taskId"]
+        assert client.post(f"/agent/tasks/{task_id}/cancel").json()["status"] == "cancelled"
+
+
+def _events(served: Served) -> Iterator[tuple[str, dict[str, object]]]:
+    with served.client() as client:
+        for task in client.get("/agent/results", params={"limit": 100}).json()["results"]:
+            page = client.get(f"/agent/tasks/{task['taskId']}/events", params={"wait": 20}).json()
+            yield from ((event["topic"], event["data"]) for event in page["events"])
+
+
+def _errors(kind: type[CallboardError] = CallboardError) -> Iterator[type[CallboardError]]:
+    if kind.__module__.startswith("callboard."):
+        yield kind
+    for child in kind.__subclasses__():
+        yield from _errors(child)
+
+
+def test_every_error_code_is_documented_with_its_status() -> None:
+    expected = {code: str(status) for status, (_, code) in SERVER_STATUSES.items()}
+    for error in _errors():
+        status = next(STATUSES[parent][0] for parent in error.__mro__ if parent in STATUSES)
+        expected[error.code] = "" if error is ConfigurationError else str(status)
+    section = API.read_text().split("### Error codes")[1].split("\n### ")[0]
+    documented = dict(re.findall(r"^\| `([a-z_]+)` \| (\d*) ?\|", section, re.MULTILINE))
+    assert documented == expected
+
+
+def test_every_error_code_of_a_task_is_documented() -> None:
+    section = API.read_text().split("### Why a task failed")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE) == list(TASK_ERROR_CODES)
+    assert TaskError.code in TASK_ERROR_CODES
+
+
+def test_every_header_is_documented(served: Served) -> None:
+    documented = {name.lower() for cells in rows(API) for name in _names(cells[0])}
+    expected = {name.lower() for name in (*security_headers(production=True), *EXPOSED)}
+    with served.client() as client:
+        preflight = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST"}
+        answers = [
+            client.get("/agent/agents", headers={"Origin": "https://example.com"}),
+            client.options("/agent/execute", headers=preflight),
+            client.put("/agent/agents"),
+        ]
+    expected |= {name.lower() for answer in answers for name in answer.headers}
+    usual = {"content-type", "content-length", "date", "connection", "server"}
+    assert expected - usual <= documented
+
+
+def _settings() -> set[str]:
+    names = set()
+    for name, field in Settings.model_fields.items():
+        names.add(f"CALLBOARD_{name.upper()}")
+        alias = field.validation_alias
+        names |= set(map(str, getattr(alias, "choices", ())))
+    return names
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
+def test_every_variable_that_a_document_names_is_a_setting(path: Path) -> None:
+    named = set(re.findall(r"\bCALLBOARD_[A-Z_]+\b", path.read_text()))
+    unknown = {name for name in named if not name.startswith(SKILL_PREFIX)} - _settings() - RESERVED
+    assert not unknown - {"CALLBOARD_URL", "CALLBOARD_KEY"}  # those are the example clients' own
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
+def test_every_relative_link_leads_somewhere(path: Path) -> None:
+    for link in links(path):
+        if link.startswith(("http://", "https://")):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (path.parent / file).resolve() if file else path
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
+def test_every_file_that_a_document_names_is_there(path: Path) -> None:
+    tops = "actors|agent|callboard|http|persistence|tests|docs|examples|bench"
+    for name in re.findall(rf"`((?:{tops})/[\w./-]*)`", path.read_text()):
+        if name != "docs/openapi.json":  # made by `make docs`
+            assert (ROOT / name).exists(), name
+
+
+def test_every_example_is_linked_from_a_document() -> None:
+    linked = {(path.parent / link).resolve() for path in ALL for link in links(path) if "://" not in link}
+    files = {path for path in (ROOT / "examples").rglob("*") if path.suffix in (".py", ".mjs")}
+    assert not files - linked
+
+
+def test_every_built_in_skill_is_documented_with_its_declaration_and_policy() -> None:
+    documented = {
+        name: (_names(cells[1]).pop().replace(r"\|", "|"), cells[2])
+        for name, cells in _documented(SKILLS, r"[a-z-]+").items()
+        if len(cells) == 3 and "->" in cells[1]
+    }
+    real = {}
+    for skill in Catalogue.load().skills.values():
+        if skill.origin == "builtin":
+            declaration = skill.stub.splitlines()[0].removeprefix("def ").removesuffix(":")
+            real[skill.name] = (declaration, skill.replay)
+    assert documented == real
+    assert real.keys() <= _documented(API, r"[a-z-]+").keys()
+
+
+def test_every_limit_of_the_sandbox_is_documented_with_its_default_and_its_error() -> None:
+    written = {"10 s": 10.0, "128 MiB": 128 * 2**20, "400": 400, "1 MB": 1_000_000, "1000": 1000}
+    documented = {}
+    for cells in rows(SKILLS):
+        if cells[1].startswith("`CALLBOARD_SANDBOX"):
+            documented[_names(cells[1]).pop()] = written[cells[2]]
+            assert _names(cells[3]) <= TASK_ERROR_CODES.keys()
+    fields = {name: field.default for name, field in Settings.model_fields.items() if name.startswith("sandbox_")}
+    assert documented == {f"CALLBOARD_{name.upper()}": default for name, default in fields.items()}
+
+
+def test_the_documented_log_line_has_the_fields_of_a_real_one(served: Served) -> None:
+    served.result("What is 12 times 7?")
+    with served.client() as client:
+        task_id = client.get("/agent/results", params={"limit": 1}).json()["results"][0]["taskId"]
+    real = next(line for line in served.lines if line.get("task_id") == task_id)
+    text = (ROOT / "docs" / "operations.md").read_text()
+    example = text.split("## Logs")[1].split("```json")[1].split("```")[0]
+    assert re.findall(r'^  "(\w+)":', example, re.MULTILINE) == list(real)
+
+
+def test_what_the_planner_is_said_to_answer_it_answers(served: Served) -> None:
+    examples = [cells for cells in rows(ROOT / "docs" / "models.md") if cells[1].startswith("`")]
+    assert len(examples) > 10
+    for _, task, output in examples:
+        assert str(served.result(task.strip("`"))["output"]) == output.strip("`"), task
+
+
+def test_every_dependency_has_its_line_with_its_licence() -> None:
+    setup = configparser.ConfigParser(interpolation=None)
+    setup.read(ROOT / "setup.cfg")
+    lists = [setup["options"]["install_requires"], *setup["options.extras_require"].values()]
+    needed = {name for text in lists for name in re.findall(r"^\s*([a-z][\w-]*)", text, re.MULTILINE)}
+    table = [cells for cells in rows(ROOT / "docs" / "dependencies.md") if len(cells) == 3]
+    documented = {cells[0]: cells for cells in table if cells[0] not in ("package", "---")}
+    assert documented.keys() == needed
+    for name, cells in documented.items():
+        expression = metadata(name)["License-Expression"] or metadata(name)["License"]
+        assert cells[2].replace("-", " ").lower() == expression.replace("-", " ").lower(), name
+
+
+def test_every_make_target_is_in_the_readme() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
+    assert {name.removeprefix("make ") for name in _documented(ROOT / "README.md", "make [a-z-]+")} == targets
+
+
+def test_the_changelog_names_this_version() -> None:
+    assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text()
