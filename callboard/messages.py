@@ -73,12 +73,16 @@ def _clean(text: str) -> str:
     try:
         return check_text(text, "the text")
     except InvalidRequest as error:
-        raise ValueError(error.message) from error
+        raise ValueError(error.message.removeprefix("the text ")) from error
 
 
-Text = Annotated[StrictStr, AfterValidator(_clean)]
+# the limits come first, so that a long text is refused before it is searched
+Name = Annotated[StrictStr, Field(max_length=64), AfterValidator(_clean)]
+LabelName = Annotated[StrictStr, Field(min_length=1, max_length=64), AfterValidator(_clean)]
+LabelText = Annotated[StrictStr, Field(max_length=1000), AfterValidator(_clean)]
+Prompt = Annotated[StrictStr, Field(max_length=20_000), AfterValidator(_clean)]
 LabelNumber = Annotated[StrictInt, Field(ge=INT64_MIN, le=INT64_MAX)]
-LabelValue = Annotated[Text, Field(max_length=1000)] | LabelNumber | Annotated[StrictFloat, Field(allow_inf_nan=False)]
+LabelValue = LabelText | LabelNumber | Annotated[StrictFloat, Field(allow_inf_nan=False)]
 
 
 class TaskSpec(BaseModel):
@@ -86,23 +90,21 @@ class TaskSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
-    task: Annotated[StrictStr, AfterValidator(_not_blank)] = Field(
-        min_length=1, max_length=MAX_TASK_CHARS, description="What is to be done, with the text or data it is about."
+    task: Annotated[StrictStr, Field(min_length=1, max_length=MAX_TASK_CHARS), AfterValidator(_not_blank)] = Field(
+        description="What is to be done, with the text or data it is about."
     )
     session_id: StrictStr | None = Field(
         default=None,
         pattern=SESSION_ID_PATTERN,
         description="Tasks of one session run in order and share a conversation; made up when absent.",
     )
-    system_prompt: Annotated[Text, Field(max_length=20_000)] | None = Field(
-        default=None, description="Instructions for a model, kept with the task."
+    system_prompt: Prompt | None = Field(default=None, description="Instructions for a model, kept with the task.")
+    available_skills: Annotated[tuple[Name, ...], Field(max_length=200)] | None = Field(
+        default=None, description="The only skills the task may call; all when absent."
     )
-    available_skills: Annotated[tuple[Annotated[Text, Field(max_length=64)], ...], Field(max_length=200)] | None = (
-        Field(default=None, description="The only skills the task may call; all when absent.")
-    )
-    agent: Annotated[Text, Field(max_length=64)] | None = Field(default=None, description="The agent to address.")
-    labels: Annotated[dict[Annotated[Text, Field(min_length=1, max_length=64)], LabelValue], Field(max_length=32)] = (
-        Field(default_factory=dict, description="The caller's own flat map of strings and numbers, kept with the task.")
+    agent: Name | None = Field(default=None, description="The agent to address.")
+    labels: Annotated[dict[LabelName, LabelValue], Field(max_length=32)] = Field(
+        default_factory=dict, description="The caller's own flat map of strings and numbers, kept with the task."
     )
     timeout_ms: StrictInt | None = Field(
         default=None, ge=1, le=86_400_000, description="The task ends within this time of its acceptance."

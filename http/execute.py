@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import falcon
 
-from callboard.errors import Unavailable
+from callboard.clock import new_id
+from callboard.errors import TaskNotFound, Unavailable
 from callboard.http import views
 from callboard.http.codec import read_body, respond
 from callboard.http.query import query_of
 from callboard.http.request import Request
 from callboard.http.validation import task_from
 from callboard.http.waiting import Waiting, preferred_wait_s
-from callboard.messages import AwaitTask, TaskAccepted, TaskRecord
+from callboard.messages import AwaitTask, ExecuteTask, GetTask, SubmitTask, TaskAccepted, TaskRecord
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
@@ -33,23 +34,41 @@ class Execute:
         query_of(req)
         body = read_body(req, self._max_body_bytes)
         task = task_from(body, request_id=req.request_id, caller=req.caller)
-        accepted: TaskAccepted = self._gateway.ask(task, timeout_s=self._timeout_s)
-        req.task_id = accepted.task_id
         wait_s = preferred_wait_s(req.env.get("HTTP_PREFER"))
-        record = self._ended(req, resp, accepted.task_id, wait_s) if wait_s else None
-        view = views.accepted(accepted) if record is None else views.result(record)
+        record = self._held(req, task, wait_s) if wait_s else None
+        if record is None:
+            accepted: TaskAccepted = self._gateway.ask(task, timeout_s=self._timeout_s)
+            req.task_id = accepted.task_id
+            respond(resp, views.accepted(accepted), req.reply_type)
+            return
+        req.task_id = record.task_id
+        if wait_s:
+            resp.set_header("Preference-Applied", f"wait={self._waiting.capped(wait_s):g}")
+        view = views.result(record) if record.status.ended else views.accepted(record)
         respond(resp, view, req.reply_type)
 
-    def _ended(self, req: Request, resp: falcon.Response, task_id: str, wait_s: int) -> TaskRecord | None:
-        """Return the task once it has ended, None if it does not within the time."""
+    def _held(self, req: Request, task: SubmitTask, wait_s: float) -> TaskRecord | None:
+        """Submit the task and return it at its end, or as it stands when the time is up; None: nothing was done."""
+        task_id, submitted = new_id(), False
+
+        def next_message(slice_s: float) -> ExecuteTask | AwaitTask:
+            nonlocal submitted
+            if submitted:
+                return AwaitTask(task_id=task_id, wait_s=slice_s)
+            submitted = True
+            # validated when it was made; validating it again would cost as much as the rest of this method
+            return ExecuteTask.model_construct(**{**vars(task), "task_id": task_id, "wait_s": slice_s})
+
         try:
-            record: TaskRecord | None = self._waiting.hold(
-                req, wait_s, lambda slice_s: AwaitTask(task_id=task_id, wait_s=slice_s), lambda r: r.status.ended
-            )
-        except Unavailable:
-            # The task is committed. An error now would have the client send it again, and it would run twice.
-            return None
-        if record is None:
-            return None
-        resp.set_header("Preference-Applied", f"wait={self._waiting.capped(wait_s):g}")
-        return record if record.status.ended else None
+            held: TaskRecord | None = self._waiting.hold(req, wait_s, next_message, lambda record: record.status.ended)
+        except Unavailable as error:
+            # If the task is committed, an error now would have the client send it again, and it would run twice.
+            return self._committed(task_id, error)
+        return held
+
+    def _committed(self, task_id: str, error: Unavailable) -> TaskRecord:
+        try:
+            record: TaskRecord = self._gateway.ask(GetTask(task_id=task_id), timeout_s=self._timeout_s)
+        except (TaskNotFound, Unavailable):
+            raise error from None
+        return record

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from callboard.errors import InvalidRequest
 from callboard.http.codec import shown
 from callboard.messages import SubmitTask, TaskSpec
-from callboard.values import INT64_MAX, INT64_MIN, check_value
+from callboard.values import INT64_MAX, INT64_MIN
 
 FIELDS = frozenset(field.alias or name for name, field in TaskSpec.model_fields.items())
 """The names a task's body may have, as on the wire."""
@@ -35,9 +35,6 @@ def task_from(body: Any, *, request_id: str, caller: str) -> SubmitTask:
         return SubmitTask.model_validate(fields, by_name=False)
     except ValidationError as error:
         raise _explained(error) from error
-    except InvalidRequest:  # text that no database could hold, found by a field's own check
-        _name_the_place(body)
-        raise
 
 
 def require_fields(body: Any, known: frozenset[str]) -> None:
@@ -110,15 +107,3 @@ _PROBLEMS: Mapping[str, str] = {
 def _problem(fault: Mapping[str, Any]) -> str:
     ours = _PROBLEMS.get(fault["type"])
     return ours.format_map(fault.get("ctx", {})) if ours else f"is not valid: {fault['msg']}"
-
-
-def _name_the_place(body: Mapping[str, Any]) -> None:
-    """Raise an error that names the field which holds text that cannot be stored, unless it is in a huge list."""
-    for name, value in body.items():
-        if isinstance(value, dict | list) and len(value) > _MOST_FAULTS:
-            continue
-        try:
-            check_value(value, name)
-        except InvalidRequest as error:
-            fault = {"field": name, "problem": error.message}
-            raise InvalidRequest(error.message, details={"fields": [fault]}) from None

@@ -21,7 +21,7 @@ def iso(moment: datetime | None) -> str | None:
     return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-def accepted(reply: TaskAccepted) -> View:
+def accepted(reply: TaskAccepted | TaskRecord) -> View:
     """Return the answer to a task that has been committed and has not ended."""
     return {
         "success": True,

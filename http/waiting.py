@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from callboard.system import AgentSystem
 
 SLICE_S = 2.0
-_MARGIN_S = 5.0
 _WAIT = re.compile(r'\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(;.*)?', re.IGNORECASE)
 
 
@@ -38,6 +37,7 @@ class Waiting:
     def __init__(self, system: "AgentSystem") -> None:
         self._system = system
         self._most_s = system.settings.max_wait_s
+        self._margin_s = system.settings.ask_timeout_s
         self._places = threading.BoundedSemaphore(system.settings.max_waiting) if system.settings.max_waiting else None
 
     def capped(self, wait_s: float) -> float:
@@ -58,7 +58,7 @@ class Waiting:
             deadline = time.monotonic() + self.capped(wait_s)
             while True:
                 slice_s = min(SLICE_S, max(0.0, deadline - time.monotonic()))
-                reply = self._system.gateway.ask(message(slice_s), timeout_s=slice_s + _MARGIN_S)
+                reply = self._system.gateway.ask(message(slice_s), timeout_s=slice_s + self._margin_s)
                 if done(reply) or time.monotonic() >= deadline or self._pointless(req):
                     return reply
         finally:

@@ -9,7 +9,7 @@ from callboard.agent.skills._languages import find_language
 _HEAD_CHARS = 300
 _VERB = re.compile(
     r"\b(?:(?:re-?)?analy[sz]e|review|check|inspect|audit|lint|rate|score|assess|critique|judge|grade|static analysis|code[- ]analysis|code[- ]review"
-    r"|(?:find|look for|spot|are there|detect|list|show)(?: me)?(?: all| any| the| some)*(?: possible| potential)? (?:bugs?|problems?|issues?|errors?|mistakes?|code smells|vulnerabilities)"
+    r"|(?:find|look for|spot|are there|detect|list|show)(?: [\w-]+){0,3} (?:bugs?|problems?|issues?|errors?|mistakes?|code smells|vulnerabilities)"
     r"|what(?:'s| is) wrong with|anything wrong with|(?:cyclomatic )?complexity of|how (?:good|complex|clean) is|quality of)\b",
     re.IGNORECASE,
 )

@@ -7,7 +7,7 @@ from callboard.agent.planner.reading import Reading
 
 _PYTHON = frozenset({"python", "py", "python3", "py3"})
 _RUN = re.compile(
-    r"(?:run|execute|eval(?:uate)?|interpret|try|test)\b|what (?:does|do|will|would) (?:this|the following|that)\b[^\n]{0,60}\b(?:print|output|return|give|do|evaluate to)\b"
+    r"(?:run|execute|eval(?:uate)?|interpret|try|test|compute|calculate)\b|what (?:does|do|will|would) (?:this|the following|that)\b[^\n]{0,60}\b(?:print|output|return|give|do|evaluate to)\b"
     r"|what(?:'s| is) the (?:output|result|value|return value) of\b",
     re.IGNORECASE,
 )

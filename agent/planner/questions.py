@@ -37,10 +37,11 @@ _ABOUT_DATA = re.compile(
     rf"(?<!number )\b(?:in|from|of|for|on|using|given|within|with)\s+(?:(?:this|these|the|following|below|above|my|our|given|attached)\s+)*(?:(?:csv|json)\s+)?{_DATA}"
     rf"(?:\s+(?:data|file|table|list|array|below|above|records|rows|text))*(?=\s*(?:[,.:;?!]|$|by\b|where\b|with\b|per\b|whose\b|for\b|grouped\b|group\b|that\b))"
 )
+_LOOSE_END = re.compile(r"(?:\s+(?:in|from|of|for|on|using|given|with|and|below|following|here))+$", re.IGNORECASE)
 _MARKS = re.compile(r"[?!:]+(?=\s|$)|\.(?=\s|$)")
 _WHERE = r"(?:where|whose|with|having|have|has|that have|for which|in which|when|if|only(?: for| if| where| with)?|for|that (?:is|are)|who have|which have|and)"
 _GROUP = r"(?:grouped by|group by|broken down by|split by|by|per|for each|for every|in each|of each|each|across)"
-_SORT = r"(?:sorted by|sort by|ordered by|order by|sort (?:them|the (?:rows|data|table|records)|rows|this) by)"
+_SORT = r"(?:sort(?:ed)?|order(?:ed)?)(?: (?:the|this|these|them|all|rows|data|table|records|csv|json|list)){0,4} by"
 _OPERATOR_AHEAD = r"(?=[\"'`]?\s*(?:[=<>!≥≤≠:]|(?:is|are|was|equals?|not|contains?|containing|above|over|below|under|at least|at most|more than|less than|greater|fewer|higher|lower|older|younger|between|starts?|ends?|before|after|in|exceed\w*|does|do)\b))"
 _DESCENDING = re.compile(r"\b(?:desc(?:ending)?|highest first|largest first|decreasing|high to low|from high to low)\b")
 _COUNTED = r"\d{1,4}|one|two|three|four|five|six|seven|eight|nine|ten"
@@ -63,7 +64,7 @@ _PLAIN = _NOUNS | frozenset(
     "then when where up out into work across broken down split sort sorted order ordered them ascending descending desc "
     "asc increasing decreasing high low highest lowest together average averages mean avg median max maximum largest "
     "biggest greatest most expensive latest newest min minimum smallest cheapest least earliest sum total totals add "
-    "altogether combined distinct unique different count counts filter top bottom say name's contains".split()
+    "altogether combined question answer q use let us i have times time did make made appear appears occur occurs there's distinct unique different count counts filter top bottom say name's contains".split()
 )
 _WORD = re.compile(r"[^\W_][\w'’.-]*")
 
@@ -86,7 +87,7 @@ def ask(words: str, table: Table, whole: Callable[[], Table]) -> Question | None
 
     `table` may hold the first rows only; `whole` reads all, and is called only if cells have to be looked through.
     """
-    text = _MARKS.sub(" ", " ".join(words.split())).strip()
+    text = _LOOSE_END.sub("", _MARKS.sub(" ", " ".join(words.split())).strip())
     names = _Names(table)
     # The filter keeps its case, as its values may matter; the rest is compared in lower case.
     where, text = _cut_where(text, names)
@@ -243,11 +244,16 @@ def _folded(line: str, names: _Names) -> Question | None:
         return None
     if len(found) == 1 and not group and (extreme := _extreme(next(iter(found)), rest, columns, names)):
         return extreme
+    if re.search(r"\bwho\b|\bwhich\b(?! (?:is|are)\b)", bare):
+        return None  # somebody is asked for, not the number
     operations = tuple(sorted(found, key=found.__getitem__))
     return Question(operations=operations, column=columns[0], group_by=group) if len(columns) == 1 else None
 
 
 _WHICH = re.compile(r"\b(?:which|what|who|find|name|show|get|tell me)\b")
+_PERSON = re.compile(
+    r"(?i)^(?:(?:full|first|user|customer|employee|student|player)[ _]?)?name$|^(?:customer|user|person|employee|student|player|client)$"
+)
 _IMPLIED = {"cheapest": r"price|cost", "most expensive": r"price|cost"}
 
 
@@ -259,7 +265,7 @@ def _extreme(fold: str, line: str, columns: list[str], names: _Names) -> Questio
     places = names.places(line)
     deciding = [name for name, start, _ in places if start >= word.end() - 1]
     asked = [name for name, start, _ in places if start < word.start()]
-    named = [column for column in names.table.columns if column.lower() == "name"]
+    named = [column for column in names.table.columns if _PERSON.search(column)]
     if word[0] in _IMPLIED and not asked:
         asked = deciding or named
         deciding = [column for column in names.table.columns if re.search(_IMPLIED[word[0]], column, re.IGNORECASE)]
@@ -283,8 +289,13 @@ def _counted(line: str, names: _Names, filtered: bool) -> Question | None:
     return Question(operations=("count",), group_by=group) if named else None
 
 
+_ORDERED = re.compile(
+    r"\b(?:sort(?:ed)?|order(?:ed)? by|asc|desc|ascending|descending|top|bottom|first|last|group(?:ed)?)\b"
+)
+
+
 def _listed(line: str, names: _Names, filtered: bool) -> Question | None:
     columns = names.all_in(line)
-    if not _LIST.search(line) or len(columns) > 1 or not (filtered or columns):
+    if not _LIST.search(line) or _ORDERED.search(line) or len(columns) > 1 or not (filtered or columns):
         return None
     return Question(operations=("values",) if columns else ("rows",), column=columns[0] if columns else None)

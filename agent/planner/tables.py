@@ -16,6 +16,8 @@ _MAX_LINES_BEFORE = 20
 _SAMPLE_LINES = 50
 _DATA_TAGS = frozenset({"", "csv", "json", "tsv", "table", "markdown", "md", "text", "txt", "jsonl"})
 _SAYS_DATA = re.compile(r"\b(?:csv|json|tsv|table|spreadsheet|dataset)\b", re.IGNORECASE)
+_END_OF_WORDS = re.compile(r"[?!.]\s+|:\s*")
+_LOOSE_END = re.compile(r"(?:\s+(?:in|from|of|for|on|using|given|with))+\s*[:,]?\s*$", re.IGNORECASE)
 _JSON = re.compile(r"\[\s*\{|\{\s*\"")
 
 
@@ -59,7 +61,7 @@ def _find(reading: Reading) -> tuple[str, str] | None:
     if start and start.start() <= _MAX_QUESTION_CHARS:
         end = max(text.rfind("]"), text.rfind("}")) + 1
         if end > start.start():
-            return f"{text[: start.start()]} {text[end:]}", text[start.start() : end]
+            return f"{_LOOSE_END.sub('', text[: start.start()])} {text[end:]}", text[start.start() : end]
     return _lines(text) if "\n" in text else None
 
 
@@ -79,15 +81,15 @@ def _lines(text: str) -> tuple[str, str] | None:
         end = second
         while end < len(lines) and delimiter in lines[end]:
             end += 1
-        words = [*lines[: second - 1], before, *lines[end : end + _MAX_QUESTION_CHARS]]
+        words = [_LOOSE_END.sub("", " ".join([*lines[: second - 1], before])), *lines[end : end + _MAX_QUESTION_CHARS]]
         return " ".join(words).strip(), "\n".join([header, *lines[second:end]])
     return None
 
 
 def _cut_header(line: str) -> tuple[str, str]:
-    """Return what stands before the last colon, and the header behind it."""
-    before, _, header = line.rpartition(": ") if ": " in line else line.rpartition(":")
-    return before, header
+    """Return the words of a question and the header behind them, as in `the average of: name,price`."""
+    found = list(_END_OF_WORDS.finditer(line))
+    return (line[: found[-1].start()], line[found[-1].end() :]) if found else ("", line)
 
 
 def _goes_with(lines: list[str], second: int, delimiter: str) -> bool:

@@ -14,7 +14,8 @@ from callboard.agent.planner.reading import Material, Reading, find_material
 _SUMMARY = re.compile(
     r"summari[sz]e\b|sum(?:ming)? up\b|tl;? ?dr\b|condense\b|shorten\b|give (?:me )?(?:a|an|the) (?:[\w-]+ ){0,3}(?:summary|tl;?dr)\b"
     r"|(?:(?:write|make|create|provide|produce|i need) )?(?:a |an |the )?(?:[\w-]+ ){0,2}summary\b(?= (?:of|for|about)|:|\n)"
-    r"|(?:what are|list|give me|extract) the (?:main|key|most important) (?:points|ideas|sentences)\b|key points\b(?= of| in|:)",
+    r"|(?:what are|list|give me|extract) the (?:main|key|most important) (?:points|ideas|sentences)\b|key points\b(?= of| in|:)"
+    r"|make (?:this|it|the (?:following )?text) (?:much )?shorter\b|what(?:'s| is) the gist of\b",
     re.IGNORECASE,
 )
 _TAIL_CHARS = 150
@@ -27,6 +28,7 @@ _SENTENCES = re.compile(
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(r"\S{1,10}://\S+")
+_INTRODUCTION = re.compile(r"(?:here(?:'s| is)|this is|consider|read|given)\b[^:\n]{0,60}:\s*", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?](?:\s|$)")
 _WHOLE_TEXT_WORDS = 25
 
@@ -35,7 +37,7 @@ _WHAT = {
     "letters": "letters", "letter": "letters", "sentences": "sentences", "sentence": "sentences", "paragraphs": "paragraphs",
     "paragraph": "paragraphs", "lines": "lines", "line": "lines", "unique words": "uniqueWords", "distinct words": "uniqueWords",
     "different words": "uniqueWords", "average word length": "averageWordLength", "average sentence length": "averageSentenceLength",
-    "reading time": "readingTimeSeconds", "most common words": "mostFrequentWords", "most frequent words": "mostFrequentWords",
+    "reading time": "readingTimeSeconds", "most common words": "mostFrequentWords", "most frequent words": "mostFrequentWords", "word frequency": "mostFrequentWords", "word frequencies": "mostFrequentWords",
 }  # fmt: skip
 _PLURALS = "|".join(sorted((name for name in _WHAT if name.endswith("s")), key=len, reverse=True))
 _NOUNS = "text|sentence|phrase|passage|paragraph|string|word|article|essay|quote|line"
@@ -43,7 +45,7 @@ _COUNT = re.compile(
     rf"(?:how many|count(?: up)?(?: all)?(?: the)?(?: number of)?|(?:what(?:'s| is) )?(?:the )?number of|the total (?:number )?of) (?P<many>{_PLURALS})\b"
     rf"|(?:what(?:'s| is) the |give me the |get the |the )?(?P<one>word|character|letter|sentence|line|paragraph)[ -]count\b"
     rf"|(?:what(?:'s| is| are) the |give me the |find the |list the |the )?(?P<of>{'|'.join(n for n in _WHAT if ' ' in n)})\b"
-    r"|(?:(?:give|show|compute|calculate|get)(?: me)? )?(?:the |some )?(?:text |basic )?(?:statistics|stats)\b(?P<all>)"
+    r"|(?:(?:give|show|compute|calculate|get)(?: me)? )?(?:the |some )?(?:text[ -]|basic )?(?:statistics|stats)\b(?P<all>)"
     r"|analy[sz]e (?:this|the(?: following)?|my) (?:text|paragraph|passage|sentence|essay|article)\b(?P<whole>)",
     re.IGNORECASE,
 )
@@ -52,6 +54,12 @@ _JOINING = re.compile(
     rf"|{_NOUNS}|texts?|contain|says?)\b[\s,]*)*",
     re.IGNORECASE,
 )
+_LEAD = re.compile(
+    rf"\s*(?:(?:of|for|about|the|this|that|following|below|above|my|given|a|an|in|into|to|short|brief|briefly|please|at|most|only"
+    rf"|{_NOUNS}|texts?|email|document|story|report|paper|one|two|three|four|five|\d{{1,3}}|sentences?)\b[\s,]*)+[?.!:]\s+",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(r"\?\s+(?=\S)")
 _NAMED = re.compile(
     rf"\s*(?:(?:are|is|there|contained|used)\s+)*(?:of|in|for)\s+the\s+(?P<noun>{_NOUNS})\s+(?P<text>\S.*)",
     re.IGNORECASE | re.DOTALL,
@@ -71,7 +79,9 @@ def _summary(reading: Reading, request: PlanRequest) -> Plan | None:
         if not last:
             return None
         material = (
-            find_material(reading, 0) if reading.fences else Material(last[1], reading.outside[: last.start() + 1])
+            find_material(reading, 0)
+            if reading.fences
+            else Material(last[1], _INTRODUCTION.sub("", reading.outside[: last.start() + 1], count=1))
         )
     if material is None or not material.content.strip() or _ADDRESS.fullmatch(material.content.strip()):
         raise no_fit(
@@ -87,7 +97,8 @@ def _running_on(rest: str) -> Material | None:
     """Take a text that follows without any mark for one if it is clearly longer than an instruction."""
     sentences = len(_SENTENCE_END.findall(rest[:2000]))
     if sentences >= 2 or len(rest[:2000].split()) >= _WHOLE_TEXT_WORDS:
-        return Material("", rest.lstrip(" ,-"))
+        lead = _LEAD.match(rest)
+        return Material(lead[0], rest[lead.end() :]) if lead else Material("", rest.lstrip(" ,-"))
     return None
 
 
@@ -107,6 +118,10 @@ def _counted(reading: Reading, start: int) -> str | None:
     material = find_material(reading, start)
     if material and (reading.fences or _only_joins(material.before)):
         return material.content
+    joins = _JOINING.match(reading.outside, start)
+    asked = _ASKED.match(reading.outside, joins.end()) if joins else None
+    if asked:
+        return reading.outside[asked.end() :]
     named = _NAMED.fullmatch(reading.outside, start)
     if not named or len(named["text"]) > 2000:
         return None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.docs.documents import DOCUMENTS, RUN, Block, blocks
+from tests.docs.documents import ANSWERS, DOCUMENTS, RUN, Block, blocks
 from tests.docs.notebook import Notebook, compare, missing_program
 
 BLOCKS = [block for path in DOCUMENTS for block in blocks(path)]
@@ -22,3 +22,8 @@ def test_the_example_runs_and_answers_as_shown(block: Block, notebook: Notebook)
 @pytest.mark.parametrize("block", [b for b in BLOCKS if b.language in RUN and not b.is_run], ids=lambda b: b.name)
 def test_an_example_that_is_not_run_says_why(block: Block) -> None:
     assert len(block.notes["not run"]) > 10
+
+
+def test_no_example_hides_behind_another_name_of_its_language() -> None:
+    # What is neither run nor an answer is configuration of other programs.
+    assert {block.language for block in BLOCKS} <= {*RUN, *ANSWERS, "ini", "nginx"}

@@ -179,14 +179,16 @@ def assert_problem() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def fail_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a function that makes a server's gateway raise when it is asked one kind of message."""
+    """Return a function that makes a gateway raise when it is asked one kind of message; `after` it was carried out."""
 
-    def fail(running: Running, error: BaseException, kind: type[Any] = SubmitTask) -> None:
+    def fail(running: Running, error: BaseException, kind: type[Any] = SubmitTask, *, after: bool = False) -> None:
         gateway = running.system.gateway
         real = type(gateway).ask
 
         def ask(self: Any, message: Any, *, timeout_s: float) -> Any:
             if self is gateway and isinstance(message, kind):
+                if after:
+                    real(self, message, timeout_s=timeout_s)
                 raise error
             return real(self, message, timeout_s=timeout_s)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from callboard.errors import ReplyTimeout
-from callboard.messages import AwaitTask
+from callboard.messages import ExecuteTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,7 +148,15 @@ def test_a_wait_is_capped_by_the_setting(start_server: Callable[..., Running]) -
 def test_a_committed_task_is_never_answered_with_an_error_because_waiting_failed(
     shared: Running, fail_with: Callable[..., None]
 ) -> None:
-    fail_with(shared, ReplyTimeout("no reply"), AwaitTask)
+    fail_with(shared, ReplyTimeout("no reply"), ExecuteTask, after=True)
     reply = shared.client.post("/agent/execute", json={"task": "What is 1 + 1?"}, headers={"Prefer": "wait=20"})
     assert reply.status_code == 200
-    assert reply.json().keys() == ACCEPTED
+    assert reply.json()["output"] == 2
+
+
+def test_a_task_that_was_not_committed_is_answered_with_the_error(
+    shared: Running, fail_with: Callable[..., None]
+) -> None:
+    fail_with(shared, ReplyTimeout("no reply"), ExecuteTask)
+    reply = shared.client.post("/agent/execute", json={"task": "What is 1 + 1?"}, headers={"Prefer": "wait=20"})
+    assert (reply.status_code, reply.json()["code"]) == (503, "reply_timeout")

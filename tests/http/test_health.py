@@ -39,10 +39,10 @@ def test_metrics_count_what_became_of_the_tasks(start_server: Callable[..., Runn
     running.result("What is 6 times 7?")
     assert running.result("Please paint the fence.")["status"] == "failed"
     metrics: dict[str, Any] = {}
-    while metrics.get("totalTasks") != 2:  # the monitor's next report has them
+    while metrics.get("failedTasks") != 1:  # the monitor's next report has them
         metrics = running.client.get("/health").json()["metrics"]
     assert metrics["successfulTasks"] == 1
-    assert metrics["failedTasks"] == 1
+    assert metrics["totalTasks"] == 2
     assert metrics["averageExecutionTime"] > 0
 
 
