@@ -3,7 +3,6 @@
 Imported by every module here.
 """
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -78,7 +77,3 @@ def spread(values: Sequence[float], form: str = "{:.3g}") -> str:
 def percentile(values: Sequence[float], percent: int) -> float:
     """Return a percentile of at least two values."""
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
-
-
-def dump(figures: Sequence[Figure]) -> str:
-    return json.dumps([figure.as_dict() for figure in figures], indent=2)

@@ -15,7 +15,7 @@ def main() -> None:
         print(result.status, result.output)
 
         # The actor itself. The reply comes once the task is committed; the work goes on behind it.
-        task = SubmitTask(task="My name is Alice.", session_id="embedded", labels={"from": "embed.py"})
+        task = SubmitTask(task="My name is Alice", session_id="embedded", labels={"from": "embed.py"})
         accepted: TaskAccepted = system.gateway.ask(task, timeout_s=5)
         for event in system.events(accepted.task_id):  # live, until the task has ended
             print(event.seq, event.topic)

@@ -92,7 +92,7 @@ def _told(reading: Reading) -> tuple[str, str, str] | None:
     if text.endswith("?") or len(text) > MAX_LINE_CHARS:
         return None
     if found := _NAME_IS.fullmatch(text) or _I_AM.fullmatch(text):
-        return "your", "name", found["value"]
+        return "your", "name", found["value"].rstrip(".")
     found = _FACT_TOLD.fullmatch(text) or _FACT_MINE.fullmatch(text)
     if found and _key(found["key"]).split()[-1] not in _NOT_A_FACT - ({"code"} if found.re is _FACT_TOLD else set()):
         return _turned(found["whose"]), found["key"], found["value"]

@@ -24,6 +24,7 @@ _MAX_DEPTH = 30
 _CURRENCY = re.compile(r"[$€£¥]")
 _CALLED = re.compile(r"[a-z]\s*\(|\[")
 _CHANGES = {"increase": "+", "raise": "+", "grow": "+", "decrease": "-", "reduce": "-", "lower": "-"}
+_SEVERAL = frozenset({"sum", "mean", "min", "max", "gcd", "lcm"})
 _JOINTS: dict[str, tuple[str, ...]] = {
     "add": ("to", "and", ","),
     "subtract": ("from",),
@@ -295,6 +296,8 @@ class _Phrase:
                 arguments.append(self.sequence())
             self.need(")")
             return f"{name}({', '.join(arguments)})"
+        if name in _SEVERAL:
+            self.fail()
         self.take("of")
         value = self.operand()
         if name == "round" and self.take("to"):

@@ -24,7 +24,7 @@ _SUMMARY_LAST = re.compile(
     re.IGNORECASE,
 )
 _SENTENCES = re.compile(
-    r"\b(?:in|into|to|using|with|of)?\s*(?:about |at most |no more than |up to |max(?:imum)? |only |exactly )?(\d{1,3}|an?|one|two|three|four|five|six|seven|eight|nine|ten)[ -](?:short |key |simple )?sentences?\b",
+    r"\b(?:in|into|to|using|with|of)?\s*(?:about |at most |no more than |up to |max(?:imum)? |only |exactly )?(\d{1,3}|an?|one|two|three|four|five|six|seven|eight|nine|ten)[ -](?:single |short |key |simple )?sentences?\b",
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(r"\S{1,10}://\S+")
@@ -88,7 +88,8 @@ def _summary(reading: Reading, request: PlanRequest) -> Plan | None:
             "There is no text to summarise in this task. Put the text itself behind the request, as in "
             "'Summarize: …'; the built-in planner cannot fetch pages, open files or look back at earlier tasks."
         )
-    wanted = _SENTENCES.search(f"{material.before} | {material.after}")
+    request_words = opening[0] if opening else ""
+    wanted = _SENTENCES.search(f"{request_words} {material.before} | {material.after}")
     limit: dict[str, Any] = {"max_sentences": max(1, min(whole_number(wanted[1].lower()) or 3, 50))} if wanted else {}
     return call_plan(request, "summary", "summarize", material.content.strip(), **limit)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from callboard import __version__
+from callboard import SkillContext, __version__
 from callboard.agent.catalogue import Catalogue
 from callboard.errors import TASK_ERROR_CODES, CallboardError, ConfigurationError, TaskError
 from callboard.http.cors import EXPOSED
@@ -202,6 +202,11 @@ def test_every_built_in_skill_is_documented_with_its_declaration_and_policy() ->
             real[skill.name] = (declaration, skill.replay)
     assert documented == real
     assert real.keys() <= _documented(API, r"[a-z-]+").keys()
+
+
+def test_every_attribute_of_a_skills_context_is_documented() -> None:
+    real = {name for name in dir(SkillContext) if not name.startswith("_")} - {"workspace_root"}  # the wiring's
+    assert {name.removeprefix("ctx.") for name in _documented(SKILLS, r"ctx\.\w+")} == real
 
 
 def test_every_limit_of_the_sandbox_is_documented_with_its_default_and_its_error() -> None:

@@ -12,8 +12,10 @@ from callboard.agent.catalogue import Catalogue
 from callboard.agent.planner import OfflinePlanner, Plan, PlanRequest
 from callboard.agent.sandbox import Sandbox
 from callboard.agent.skill import Skill, SkillContext
+from callboard.errors import TaskError
 from callboard.messages import Turn
 from callboard.settings import Settings
+from callboard.values import storable
 
 NOW = datetime(2026, 11, 23, 14, 3, tzinfo=UTC)
 """A Monday."""
@@ -38,7 +40,10 @@ class Desk:
     def call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         context = SkillContext(task_id="t", session_id="s", effect_id="t:1")
         skill: Skill[..., Any] = self.catalogue.get(name.replace("_", "-"))
-        return skill.call(args, kwargs, context)
+        try:
+            return storable(skill.call(args, kwargs, context))
+        except ValueError as error:  # as the runner does
+            raise TaskError("skill_failed", str(error)) from error
 
 
 class Talk:
