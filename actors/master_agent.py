@@ -296,6 +296,7 @@ class MasterAgent(SupervisedActor):
         now = self._clock.now()
         live = self._live.get(task_id)
         started = live.started_at if live else None
+        attempt = live.job.attempt if live and live.job else live.record.attempt if live else 0
         return RecordResult(
             task_id=task_id,
             attempt=None,
@@ -305,6 +306,7 @@ class MasterAgent(SupervisedActor):
             error=error,
             error_code=error_code,
             execution_time_ms=round((now - started).total_seconds() * 1000, 3) if started else None,
+            metadata={"attempt": attempt} if attempt else {},
         )
 
     # --- time ---

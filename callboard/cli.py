@@ -3,9 +3,11 @@
 Runs in the main thread, which ends as waitress' loop. Nothing imports this module.
 """
 
+import gc
 import json
 import os
 import signal
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -44,34 +46,48 @@ def serve(host: str | None, port: int | None) -> None:
     """
     given: dict[str, Any] = {"host": host, "port": port}
     settings = _settings({name: value for name, value in given.items() if value is not None})
-    from callboard.http.server import Server
     from callboard.logs import configure_logging, get_logger
-    from callboard.system import AgentSystem
 
     configure_logging(settings)
     log = get_logger("callboard.cli")
     for name in unknown_variables():
         log.warning("this variable is no setting of Callboard; see docs/configuration.md", variable=name)
     try:
-        system = AgentSystem.start(settings)
+        clean = _serve(settings)
     except CallboardError as error:
         raise SystemExit(_fail(error)) from error
-    clean = True
-    try:
-        server = Server(system)
-        _stop_on_signals(server.close)
-        server.run()
-    except OSError as error:
-        click.echo(
-            f"callboard: cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
-            "free the port or set CALLBOARD_PORT.",
-            err=True,
-        )
-        clean = False
-    finally:
-        clean = system.stop() and clean
     log.info("stopped", clean=clean)
-    raise SystemExit(0 if clean else 1)
+
+
+def _serve(settings: Settings) -> bool:
+    """Listen, start the actors, answer until a signal, stop in order; return whether all ended in time."""
+    from callboard.http.server import Server, listen
+    from callboard.system import AgentSystem
+
+    try:
+        listening = listen(settings.host, settings.port)  # first: a server that cannot listen must touch no task
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise CallboardError(
+            f"cannot listen on {settings.host}:{settings.port}: {why}; free the port or set CALLBOARD_PORT."
+        ) from error
+    closing_s: list[float] = []
+    with listening:
+        system = AgentSystem.start(settings)
+        try:
+            server = Server(system, listening=listening)
+
+            def close() -> None:
+                closing_s.append(system.clock.monotonic())
+                server.close()
+
+            _stop_on_signals(close)
+            gc.freeze()  # PERF: what start-up made lives as long as the server; the collector need not look at it
+            server.run()
+        finally:
+            spent_s = system.clock.monotonic() - closing_s[0] if closing_s else 0.0
+            clean = system.stop(max(1.0, settings.shutdown_s - spent_s))
+    return clean
 
 
 @main.command()
@@ -98,7 +114,7 @@ def _fail(error: CallboardError) -> int:
     return _EXIT_CONFIGURATION if isinstance(error, ConfigurationError) else 1
 
 
-def _stop_on_signals(close: Any) -> None:
+def _stop_on_signals(close: Callable[[], object]) -> None:
     """End the server on the first SIGINT or SIGTERM, the process on the second."""
     asked = False
 

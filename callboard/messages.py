@@ -1,25 +1,18 @@
 """What actors say to each other: requests, records, events and replies.
 
 All are immutable, because Pykka does not copy. A request is an imperative (`SubmitTask`), an event past tense
-(`TaskEvent`), a reply a noun (`TaskAccepted`). `TaskSpec` is the one model of a task's request: HTTP validates
-with it, OpenAPI is made from it, and `SubmitTask` is it plus who asks.
-Times are UTC `datetime`s; durations say their unit in their name.
+(`TaskEvent`), a reply a noun (`TaskAccepted`). Times are UTC `datetime`s; durations say their unit in their name.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
-from callboard.errors import InvalidRequest
-from callboard.values import INT64_MAX, INT64_MIN, check_text
-
-MAX_TASK_CHARS = 100_000
-SESSION_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
+from callboard.task_spec import TaskSpec
 
 AGENTS = {"master": "Works a task out: plans, writes Python that calls skills, answers."}
 """The agents a task can be addressed to, with what they do."""
@@ -61,55 +54,6 @@ ENDS = frozenset({Topic.TASK_COMPLETED, Topic.TASK_FAILED, Topic.TASK_CANCELLED}
 
 
 # --- requests from outside -----------------------------------------------------------------------------------------
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("is blank; say what is to be done")
-    return _clean(text)
-
-
-def _clean(text: str) -> str:
-    try:
-        return check_text(text, "the text")
-    except InvalidRequest as error:
-        raise ValueError(error.message.removeprefix("the text ")) from error
-
-
-# the limits come first, so that a long text is refused before it is searched
-Name = Annotated[StrictStr, Field(max_length=64), AfterValidator(_clean)]
-LabelName = Annotated[StrictStr, Field(min_length=1, max_length=64), AfterValidator(_clean)]
-LabelText = Annotated[StrictStr, Field(max_length=1000), AfterValidator(_clean)]
-Prompt = Annotated[StrictStr, Field(max_length=20_000), AfterValidator(_clean)]
-LabelNumber = Annotated[StrictInt, Field(ge=INT64_MIN, le=INT64_MAX)]
-LabelValue = LabelText | LabelNumber | Annotated[StrictFloat, Field(allow_inf_nan=False)]
-
-
-class TaskSpec(BaseModel):
-    """A task as its caller writes it, in Python (snake_case) or on the wire (camelCase)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-    task: Annotated[StrictStr, Field(min_length=1, max_length=MAX_TASK_CHARS), AfterValidator(_not_blank)] = Field(
-        description="What is to be done, with the text or data it is about."
-    )
-    session_id: StrictStr | None = Field(
-        default=None,
-        pattern=SESSION_ID_PATTERN,
-        description="Tasks of one session run in order and share a conversation; made up when absent.",
-    )
-    system_prompt: Prompt | None = Field(default=None, description="Instructions for a model, kept with the task.")
-    available_skills: Annotated[tuple[Name, ...], Field(max_length=200)] | None = Field(
-        default=None, description="The only skills the task may call; all when absent."
-    )
-    agent: Name | None = Field(default=None, description="The agent to address.")
-    labels: Annotated[dict[LabelName, LabelValue], Field(max_length=32)] = Field(
-        default_factory=dict, description="The caller's own flat map of strings and numbers, kept with the task."
-    )
-    timeout_ms: StrictInt | None = Field(
-        default=None, ge=1, le=86_400_000, description="The task ends within this time of its acceptance."
-    )
-    priority: StrictInt = Field(default=0, ge=-100, le=100, description="Higher starts first among waiting tasks.")
 
 
 class SubmitTask(TaskSpec):

@@ -46,6 +46,7 @@ from callboard.messages import (
     TaskEvent,
     TaskRecord,
 )
+from callboard.persistence.claim import claim
 from callboard.persistence.store import SqlStore
 from callboard.settings import Settings
 
@@ -69,7 +70,13 @@ class AgentSystem:
         for problem in self.catalogue.problems:
             logger.warning("%s", problem)
         signer = Signer(load_key(settings.secret_key, settings.data_dir))
-        self._store = SqlStore.open(settings, clock=clock)
+        # Invariant: one server at a time works on a history; the master agent takes up whatever has not ended in it
+        self._let_go = claim(settings)
+        try:
+            self._store = SqlStore.open(settings, clock=clock)
+        except BaseException:
+            self._let_go()
+            raise
         self._sandbox = Sandbox(
             settings,
             stubs=self.catalogue.stubs(),
@@ -236,8 +243,10 @@ class AgentSystem:
         self.draining = True
         self.gateway.tell(Drain())
 
-    def stop(self) -> bool:
-        """End everything in order within about `shutdown_s` seconds; False if something had to be left behind.
+    def stop(self, timeout_s: float | None = None) -> bool:
+        """End everything in order within about `timeout_s` seconds (default: the settings' `shutdown_s`).
+
+        Returns False if something had to be left behind.
 
         New tasks are refused, running ones get the time there is, what is done is committed. Tasks that have not
         ended stay in the store and go on at the next start. May be called twice, and from any thread.
@@ -246,7 +255,7 @@ class AgentSystem:
             if self._stopped:
                 return True
             self._stopped = True
-        deadline_s = self.clock.monotonic() + self.settings.shutdown_s
+        deadline_s = self.clock.monotonic() + (self.settings.shutdown_s if timeout_s is None else timeout_s)
         self.draining = True
 
         def left_s() -> float:
@@ -259,6 +268,7 @@ class AgentSystem:
         self._supervisor.close()
         self._sandbox.close()
         self._store.close()
+        self._let_go()
         return all(in_time)
 
     def __enter__(self) -> "AgentSystem":

@@ -12,7 +12,7 @@ from callboard.http.codec import JSON, MSGPACK
 from callboard.http.errors import SERVER_STATUSES, STATUSES
 from callboard.http.operations import OPERATIONS, Operation
 from callboard.http.schemas import Problem
-from callboard.messages import TaskSpec
+from callboard.task_spec import TaskSpec
 
 _REF = "#/components/schemas/{model}"
 _EVERYWHERE = (405, 406, 431, 500)

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from callboard.http import schemas
 from callboard.http.results import DEFAULT_LIMIT, MAX_LIMIT
 from callboard.http.tasks import MAX_EVENTS
-from callboard.messages import SESSION_ID_PATTERN, Status, TaskSpec
+from callboard.messages import Status
+from callboard.task_spec import SESSION_ID_PATTERN, TaskSpec
 from callboard.values import INT64_MAX
 
 Parameter = dict[str, Any]

@@ -11,7 +11,8 @@ import falcon
 
 from callboard.errors import InvalidRequest, SessionNotFound, TaskNotFound
 from callboard.http.codec import shown
-from callboard.messages import SESSION_ID_PATTERN, Status
+from callboard.messages import Status
+from callboard.task_spec import SESSION_ID_PATTERN
 from callboard.values import INT64_MAX, check_text
 
 _TASK_ID = re.compile(r"[0-9A-Za-z-]{1,64}")

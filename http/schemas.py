@@ -1,7 +1,7 @@
 """The shapes of answers, for the OpenAPI document.
 
 Answers are built by hand in http/views.py, which is faster; tests/http/test_openapi.py holds real answers against
-these models. The request's model is `callboard.messages.TaskSpec`, the one that validates.
+these models. The request's model is `callboard.task_spec.TaskSpec`, the one that validates.
 Imported by http/openapi.py only.
 """
 

@@ -10,12 +10,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import falcon
 from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.server import create_server  # type: ignore[import-untyped]
 
 from callboard.http.access_log import request_line
 from callboard.http.app import build_app
 from callboard.http.channel import MAX_HEADER_BYTES, channel_class
+from callboard.http.request import Request
 from callboard.logs import get_logger
 
 if TYPE_CHECKING:
@@ -32,7 +34,14 @@ _log = get_logger("callboard.http")
 class Server:
     """A listening server; it answers while some thread is inside `run`."""
 
-    def __init__(self, system: "AgentSystem") -> None:
+    def __init__(
+        self,
+        system: "AgentSystem",
+        *,
+        listening: socket.socket | None = None,
+        app: "falcon.App[Request, falcon.Response] | None" = None,
+    ) -> None:
+        """Serve `app` (default: that of http/app.py) on `listening` (default: what the settings name, or `OSError`)."""
         settings = system.settings
         self._system = system
         self._stopping = threading.Event()
@@ -43,9 +52,9 @@ class Server:
         self._closed = False
         self._runner: int | None = None
         self._map: dict[int, Any] = {}
-        self._socket = _listen(settings.host, settings.port)
+        self._socket = listening or listen(settings.host, settings.port)
         self._waitress = create_server(
-            build_app(system),
+            app or build_app(system),
             map=self._map,
             sockets=[self._socket],
             threads=settings.http_threads + settings.max_waiting,
@@ -127,7 +136,7 @@ class Server:
         self._ended.set()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; what the host resolves to first decides between IPv4 and IPv6. Raises `OSError`."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     dual = host == "::" and socket.has_dualstack_ipv6()

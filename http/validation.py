@@ -1,6 +1,6 @@
 """A request's body becomes a `SubmitTask`, or an error that names each field and what is wrong with it.
 
-The rules themselves stand in `callboard.messages.TaskSpec`. Pure functions in the request's waitress thread;
+The rules themselves stand in `callboard.task_spec.TaskSpec`. Pure functions in the request's waitress thread;
 imported within `http/` only.
 """
 
@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from callboard.errors import InvalidRequest
 from callboard.http.codec import shown
-from callboard.messages import SubmitTask, TaskSpec
+from callboard.messages import SubmitTask
+from callboard.task_spec import TaskSpec
 from callboard.values import INT64_MAX, INT64_MIN
 
 FIELDS = frozenset(field.alias or name for name, field in TaskSpec.model_fields.items())

@@ -48,11 +48,11 @@ def open_writer(url: URL, *, clock: Clock, lock_wait_ms: int = LOCK_WAIT_MS) -> 
     """Return the engine of the connection that writes; creates a missing SQLite file and its folder."""
     if url.get_backend_name() == "sqlite":
         _prepare_file(url)
-        engine = _create(url, pool_size=1, max_overflow=0)
+        engine = create(url, pool_size=1, max_overflow=0)
         event.listen(engine, "connect", _on_sqlite_writer(clock, lock_wait_ms))
         event.listen(engine, "begin", _begin_immediate)
     else:
-        engine = _create(url, pool_size=1, max_overflow=0)
+        engine = create(url, pool_size=1, max_overflow=0)
         event.listen(engine, "connect", _on_postgresql_writer(lock_wait_ms))
     return engine
 
@@ -60,7 +60,7 @@ def open_writer(url: URL, *, clock: Clock, lock_wait_ms: int = LOCK_WAIT_MS) -> 
 def open_readers(url: URL, *, lock_wait_ms: int = LOCK_WAIT_MS) -> Engine:
     """Return the engine that any thread reads with; each statement is a transaction of its own."""
     postgresql = url.get_backend_name() == "postgresql"
-    engine = _create(
+    engine = create(
         url,
         pool_size=READERS,
         max_overflow=-1,
@@ -73,7 +73,8 @@ def open_readers(url: URL, *, lock_wait_ms: int = LOCK_WAIT_MS) -> Engine:
     return engine
 
 
-def _create(url: URL, **options: Any) -> Engine:
+def create(url: URL, **options: Any) -> Engine:
+    """Return an engine; raise `ConfigurationError` if its driver is not installed."""
     try:
         return create_engine(url, json_serializer=dump_json, json_deserializer=load_json, **options)
     except (ImportError, NoSuchModuleError) as error:

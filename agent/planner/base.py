@@ -55,8 +55,25 @@ def call(request: PlanRequest, skill: str, *args: Any, **kwargs: Any) -> str:
             "availableSkills away.",
             details={"skill": skill, "availableSkills": sorted(request.skills)},
         )
-    arguments = [repr(value) for value in args] + [f"{name}={value!r}" for name, value in kwargs.items()]
+    arguments = [literal(value) for value in args] + [f"{name}={literal(value)}" for name, value in kwargs.items()]
     return f"{skill.replace('-', '_')}({', '.join(arguments)})"
+
+
+_PLAIN_CHARS = 190
+_ESCAPED_CHARS = 2000
+
+
+def literal(value: Any) -> str:
+    """Return a value as source; long strings as f-strings.
+
+    pydantic-monty 1.4 refuses code as too deeply nested if a string in it looks so: from 200 levels on where the string
+    has no escapes and may be an annotation (`1+1+…`), from a few thousand brackets or signs on in any other. It leaves
+    f-strings alone.
+    """
+    source = repr(value)
+    if not isinstance(value, str) or len(value) < (_ESCAPED_CHARS if "\\" in source else _PLAIN_CHARS):
+        return source
+    return "f" + source.replace("{", "{{").replace("}", "}}")
 
 
 def script(*lines: str, skills: tuple[str, ...] = ()) -> str:

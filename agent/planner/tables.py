@@ -26,7 +26,7 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     if found is None:
         return None
     words, data = found
-    if len(words) > _MAX_QUESTION_CHARS or not CLUE.search(words):
+    if len(words) > _MAX_QUESTION_CHARS or not (CLUE.search(words) or _SAYS_DATA.search(words)):
         return None
     try:
         table = read_table(_sample(data))

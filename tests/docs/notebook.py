@@ -49,10 +49,13 @@ class Notebook:
 
     def _run(self, block: Block) -> Ran:
         served = self._servers[block.notes.get("server", "default")]
+        environment = dict(served.environment)
+        if "AgentSystem.start()" in block.code:  # the served folder is held by its server, as the documents say
+            environment["CALLBOARD_DATA_DIR"] = str(self._folder / "program")
         done = subprocess.run(
             self._command(block, block.code.replace(DEFAULT_ADDRESS, served.url)),
             cwd=served.folder,
-            env=served.environment,
+            env=environment,
             capture_output=True,
             text=True,
             timeout=60,

@@ -11,7 +11,7 @@ import pytest
 from callboard import __version__
 from callboard.http.app import build_app
 from callboard.http.openapi import openapi_document
-from callboard.messages import TaskSpec
+from callboard.task_spec import TaskSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -288,6 +288,11 @@ def test_a_slip_in_an_expression_is_explained_by_the_skill(answer: Callable[...,
         answer(task)
 
 
+def test_a_sum_of_many_terms_passes_the_type_check(answer: Callable[..., Any]) -> None:
+    assert answer("+".join(map(str, range(1, 251)))) == 31_375
+    assert answer("-" * 400 + "1 + 1") == 2
+
+
 def test_a_plan_is_short_code_that_anyone_can_read(plan: Callable[..., Plan]) -> None:
     made = plan("What is 12 times 7?")
     assert made.code == "from skills import calculate\ncalculate('12 * 7')"

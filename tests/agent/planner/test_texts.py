@@ -1,6 +1,5 @@
 """Texts, code and Python that a task brings along are found in it, however it is put."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from callboard.agent.cancel import CancelToken
 from callboard.agent.planner import Plan
+from callboard.agent.planner.base import literal
 from callboard.errors import TaskError
 
 TEXT = (
@@ -195,9 +196,29 @@ def test_a_block_is_not_run_unless_it_is_asked_for(plan: Callable[..., Plan], ta
     assert caught.value.code == "no_skill_fits"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(text=st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), min_size=1, max_size=200))
-def test_any_text_reaches_the_skill_unchanged(answer: Callable[..., Any], text: str) -> None:
-    task = f"Run this:\n```python\nimport json\njson.dumps([{text!r}])\n```"
-    if "```" not in repr(text):
-        assert json.loads(answer(task)) == [text]
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=100),
+    times=st.sampled_from([1, 30]),
+)
+def test_any_text_means_itself_in_a_plan(desk: Any, text: str, times: int) -> None:
+    source = literal(text * times)
+    desk.sandbox.check(source)
+    assert desk.sandbox.run(source, call_skill=desk.call, token=CancelToken(), keep_state=False).value == text * times
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + "()" * 300,
+        "é" + "+1" * 300,
+        "中" + ".a" * 300,
+        "'" + '"' * 200 + "\\",
+        "x" * 5000,
+        "(" * 99_000,
+        "{x} {{" * 9000,
+        "not " * 9000 + "\\N{DASH}",
+    ],
+)
+def test_a_text_that_looks_like_deep_code_is_only_text(answer: Callable[..., Any], text: str) -> None:
+    assert answer(f"How many characters are in: {text}") == len(text)
