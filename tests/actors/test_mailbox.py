@@ -40,7 +40,7 @@ def test_closing_answers_what_is_inside() -> None:
     future = Address(mailbox).ask_later(1)
     mailbox.close()
     with pytest.raises(ActorStopped):
-        future.get(timeout=1)
+        future.get(timeout_s=1)
 
 
 def test_closing_answers_what_was_kept_for_later() -> None:
@@ -49,7 +49,7 @@ def test_closing_answers_what_was_kept_for_later() -> None:
     mailbox.get().hold(mailbox)
     mailbox.close()
     with pytest.raises(ActorStopped):
-        future.get(timeout=1)
+        future.get(timeout_s=1)
 
 
 def test_a_closed_inbox_refuses_at_once() -> None:
@@ -98,4 +98,4 @@ def test_a_delivery_is_answered_only_once() -> None:
     delivery.answer("first")
     delivery.answer("second")
     delivery.fail(ValueError("third"))
-    assert future.get(timeout=1) == "first"
+    assert future.get(timeout_s=1) == "first"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pykka
 
-from callboard.actors.mailbox import Delivery
+from callboard.actors.mailbox import Delivery, Reply
 
 
 class _Inbox:
@@ -65,7 +65,7 @@ def test_pykka_reads_the_inbox_that_the_instance_gives_it() -> None:
 def test_pykka_hands_our_delivery_to_on_receive_as_it_is() -> None:
     inbox = _Inbox()
     actor = _start(inbox)
-    delivery = Delivery("payload", pykka.ThreadingFuture())
+    delivery = Delivery("payload", Reply())
     inbox.put(delivery)
     actor.actor_ref.stop(timeout=5)
     assert actor.seen[0] is delivery

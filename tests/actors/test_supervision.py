@@ -92,17 +92,17 @@ def test_what_was_queued_behind_a_crash_is_handled_by_the_next_incarnation(fragi
     crash = fragile.ask_later(ValueError("defect"))
     queued = [fragile.ask_later(n) for n in range(10)]
     gate.set()
-    assert blocked.get(timeout=5)
+    assert blocked.get(timeout_s=5)
     with pytest.raises(ActorCrashed):
-        crash.get(timeout=5)
-    assert [future.get(timeout=5) for future in queued] == list(range(10))
+        crash.get(timeout_s=5)
+    assert [future.get(timeout_s=5) for future in queued] == list(range(10))
 
 
 def test_who_was_kept_waiting_hears_of_the_crash(fragile: Address) -> None:
     kept = fragile.ask_later("hold")
     fragile.tell(ValueError("defect"))
     with pytest.raises(ActorCrashed):
-        kept.get(timeout=5)
+        kept.get(timeout_s=5)
 
 
 def test_an_actor_that_keeps_crashing_is_given_up_and_says_so(fragile: Address, given_up: list[str]) -> None:
@@ -131,7 +131,7 @@ def test_a_stopped_actor_first_handles_what_was_queued(supervisor: Supervisor) -
     supervisor.start(address, Fragile)
     queued = [address.ask_later(n) for n in range(50)]
     assert supervisor.stop(address, timeout_s=5)
-    assert [future.get(timeout=5) for future in queued] == list(range(50))
+    assert [future.get(timeout_s=5) for future in queued] == list(range(50))
 
 
 def test_stopping_a_stuck_actor_is_bounded(supervisor: Supervisor) -> None:
@@ -140,7 +140,7 @@ def test_stopping_a_stuck_actor_is_bounded(supervisor: Supervisor) -> None:
     blocked = address.ask_later(gate)
     assert not supervisor.stop(address, timeout_s=0.05)
     gate.set()
-    assert blocked.get(timeout=5)
+    assert blocked.get(timeout_s=5)
 
 
 def test_a_storm_of_crashes_leaves_no_ask_hanging(

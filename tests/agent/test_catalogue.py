@@ -125,7 +125,7 @@ def test_files_of_the_same_name_in_two_folders_do_not_meet(tmp_path: Path) -> No
 
 
 def test_a_missing_folder_is_an_error_of_the_configuration(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="CALLBOARD_SKILLS_DIR names .*nowhere, which is not a folder"):
+    with pytest.raises(ConfigurationError, match=r"CALLBOARD_SKILLS_DIR names .*nowhere, which is not a folder"):
         Catalogue.load(tmp_path / "nowhere")
 
 
