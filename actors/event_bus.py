@@ -30,6 +30,12 @@ class EventBus(SupervisedActor):
         self._waiting: dict[str, list[tuple[float, int, Delivery]]] = defaultdict(list)
 
     def receive(self, message: Any) -> Any:
+        try:
+            return self._receive(message)
+        finally:
+            self.mailbox.unhurried = not self._waiting  # PERF: while nobody waits, commits need not wake this thread
+
+    def _receive(self, message: Any) -> Any:
         match message:
             case EventsCommitted():
                 self._publish(message)

@@ -92,6 +92,7 @@ class HealthMonitor(SupervisedActor):
         self._report = board.read()
         self._probe_at_s = 0.0
         self._counting = False
+        mailbox.unhurried = True
 
     def setup(self) -> None:
         self.wake_in(0)

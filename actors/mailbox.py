@@ -123,6 +123,7 @@ class Mailbox:
         self.name = name
         self.limit = limit
         self.wake_at: float | None = None
+        self.unhurried = False  # set by the actor's thread while what it is notified of may wait for `SOON_S`
         # Invariant: only the actor's thread, or the supervisor's while there is no such thread, changes `held`.
         self.held: set[Delivery] = set()
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -264,17 +265,15 @@ class Address:
 
     def notify(self, message: Any) -> None:
         """Tell an actor that may have been stopped or given up; then nobody is told."""
+        put = self.mailbox.put_soon if self.mailbox.unhurried else self.mailbox.put
         with contextlib.suppress(ActorStopped):
-            self.mailbox.put(Delivery(message))
+            put(Delivery(message))
 
     def offer(self, message: Any) -> bool:
         """Send a message that may be lost: False if the inbox is full. For subscribers."""
-        try:
-            self.mailbox.put(Delivery(message), urgent=False)
-        except Overloaded:
+        if len(self.mailbox) >= self.mailbox.limit:
             return False
-        except ActorStopped:
-            pass
+        self.notify(message)
         return True
 
     def forward(self, delivery: Delivery, message: Any) -> Any:

@@ -121,6 +121,7 @@ class _Child:
     address: Address
     make: Callable[[Mailbox], SupervisedActor]
     ref: "pykka.ActorRef[Any] | None" = None
+    stopped: bool = False
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_RESTARTS + 1))
 
 
@@ -203,6 +204,8 @@ class _SupervisorActor(pykka.ThreadingActor):
         actor._start_actor_loop()  # what Actor.start() does, with the instance built by us
 
     def _child_died(self, child: _Child, error: BaseException) -> None:
+        if child.stopped:  # it died while it was being stopped; its mailbox is closed
+            return
         name, now = child.address.name, time.monotonic()
         child.deaths.append(now)
         recent = [at for at in child.deaths if now - at <= RESTART_WINDOW_S]
@@ -225,7 +228,7 @@ class _SupervisorActor(pykka.ThreadingActor):
         self._on_give_up(name, error)
 
     def _stop_child(self, child: _Child, timeout_s: float) -> bool:
-        stopped = True
+        stopped = child.stopped = True
         if child.ref is not None and child.ref.is_alive():
             try:
                 child.ref.stop(block=True, timeout=timeout_s)

@@ -34,6 +34,7 @@ _ALL = (
     Language("java", "java", "c", (), (
         r"\bpublic (?:static |final |abstract )*(?:class|interface|enum|void|int|String)\b", r"\bSystem\.out\.",
         r"^[ \t]*import java", r"\bString\[\] args\b", r"\bnew \w+<?\w*>?\(", r"^[ \t]*@Override",
+        r"^[ \t]*(?:public|private|protected) [\w<>\[\] ]{1,60}\(",
     )),
     Language("csharp", "cs", "c", ("c#", "cs", "dotnet", ".net"), (
         r"^[ \t]*using [A-Z][\w.]*;", r"\bnamespace [A-Z]", r"\bConsole\.Write", r"\bstring\[\] args\b", r"\bget; set;",

@@ -15,7 +15,6 @@ MAX_DIGITS = 1000
 _MAX_BITS = math.ceil(MAX_DIGITS * math.log2(10)) + 1
 _LIMIT = 10**MAX_DIGITS
 _NEGLIGIBLE = 1e-15
-_TOO_SMALL = "the result is not 0, but closer to 0 than a number can show"
 
 
 def exact(value: Number) -> Number:
@@ -36,9 +35,12 @@ def exact(value: Number) -> Number:
 
 def as_float(value: Number) -> float:
     try:
-        return float(value)
+        nearest = float(value)
     except OverflowError:
-        raise ValueError("a number is too large for this function, which works up to about 10**308") from None
+        raise ValueError("a number is too large: without exact fractions the limit is about 10**308") from None
+    if nearest == 0 and value != 0:
+        raise ValueError("a result is not 0, but closer to 0 than a number can show")
+    return nearest
 
 
 def finish(value: Number) -> int | float:
@@ -49,10 +51,7 @@ def finish(value: Number) -> int | float:
     if isinstance(value, int):
         return value
     if isinstance(value, Fraction):
-        nearest = as_float(value)
-        if nearest == 0:
-            raise ValueError(_TOO_SMALL)
-        return nearest
+        return as_float(value)
     rounded = float(f"{value:.15g}")
     return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
 
@@ -87,18 +86,18 @@ def power(base: Number, exponent: Number) -> Number:
     except OverflowError:
         raise ValueError("the power is too large") from None
     if result == 0 and base != 0:
-        raise ValueError(_TOO_SMALL)
+        raise ValueError("the power is not 0, but closer to 0 than a number can show")
     return float(result)
 
 
 def _whole_power(base: int | Fraction, exponent: int) -> Number:
     size = Fraction(base)
     bits = max(size.numerator.bit_length(), size.denominator.bit_length())
-    if abs(size) == 1 or size == 0:
-        return int(size) ** (abs(exponent) % 2 + 2 * bool(exponent))
+    if size in (0, 1, -1):
+        return 1 if exponent == 0 or (size == -1 and exponent % 2 == 0) else int(size)
     # PERF: checked before computing, because 9**9**9 alone would take longer than any task has.
     if (bits - 1) * abs(exponent) <= 2 * _MAX_BITS:
-        return size**exponent
+        return Fraction(size**exponent)
     if size.denominator == 1 and exponent > 0:
         raise ValueError(f"the power is larger than 10**{MAX_DIGITS}, which is the limit")
     return power(as_float(size), float(min(abs(exponent), 10**18) * (1 if exponent > 0 else -1)))

@@ -64,7 +64,7 @@ _SECRET = re.compile(
 )
 _NOT_SECRET = re.compile(r"(?i)\s|^\W*$|^[<{$%]|\byour|^x+$|\*{3}|example|placeholder|changeme_")
 _REMINDER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
-_BLOCK = re.compile(r"[;{}]")
+_BLOCK = re.compile(r"[;{}()]")
 _CONTROL = re.compile(
     r"\b(?:if|for|foreach|while|switch|catch|else|try|do|match|loop|guard|when|select|unless|until)\b"
 )
@@ -129,16 +129,25 @@ def _long_lines(code: str) -> list[Finding]:
 
 def block_depths(masked: str) -> list[int]:
     """Return, for each line, how many control blocks in braces are open in it at most."""
-    depths, stack, segment, line = [0] * (masked.count("\n") + 1), [], 0, 0
-    counted, control = 0, 0
+    depths = [0] * (masked.count("\n") + 1)
+    stack: list[tuple[bool, int]] = []
+    begin = line = counted = control = parens = 0
     for found in _BLOCK.finditer(masked):
         line += masked.count("\n", counted, found.start())
         counted = found.start()
-        if found[0] == "{":
-            stack.append(bool(_CONTROL.search(masked, max(segment, found.start() - 500), found.start())))
-            control += stack[-1]
-            depths[line] = max(depths[line], control)
-        elif found[0] == "}" and stack:
-            control -= stack.pop()
-        segment = found.end()
+        match found[0]:
+            case "(" | ")":
+                parens = max(0, parens + (1 if found[0] == "(" else -1))
+                continue
+            case ";" if parens:  # as in for (;;)
+                continue
+            case "{":
+                controls = bool(_CONTROL.search(masked, max(begin, found.start() - 500), found.start()))
+                stack.append((controls, parens))
+                control, parens = control + controls, 0
+                depths[line] = max(depths[line], control)
+            case "}" if stack:
+                controls, parens = stack.pop()
+                control -= controls
+        begin = found.end()
     return depths

@@ -82,11 +82,18 @@ def _measure(code: str, language: Language, depths: list[int]) -> list[dict[str,
             "line": function.start_line,
             "lines": function.end_line - function.start_line + 1,
             "complexity": function.cyclomatic_complexity,
-            "parameters": len(function.parameters),
+            "parameters": _parameters(function, language),
             "nesting": max(depths[function.start_line - 1 : function.end_line], default=0),
         }
         for function in sorted(measured.function_list, key=lambda function: function.start_line)
     ]
+
+
+def _parameters(function: Any, language: Language) -> int:
+    if language.name != "php":
+        return int(function.parameter_count)
+    # lizard 1.24 loses PHP's commas and writes each parameter twice.
+    return len({word for word in function.long_name.split() if word.startswith("$")})
 
 
 def _of_function(function: dict[str, Any]) -> list[Finding]:

@@ -134,6 +134,18 @@ def test_a_stopped_actor_first_handles_what_was_queued(supervisor: Supervisor) -
     assert [future.get(timeout_s=5) for future in queued] == list(range(50))
 
 
+def test_an_actor_that_dies_while_it_is_stopped_is_not_started_again(supervisor: Supervisor) -> None:
+    for _ in range(30):
+        address = Address(Mailbox("doomed", 100))
+        supervisor.start(address, Fragile)
+        crash = address.ask_later(SystemExit(1))
+        supervisor.stop(address, timeout_s=0.05)
+        with pytest.raises((ActorCrashed, ActorStopped)):
+            crash.get(timeout_s=5)
+        with pytest.raises(ActorStopped):
+            address.ask("anyone?", timeout_s=5)
+
+
 def test_stopping_a_stuck_actor_is_bounded(supervisor: Supervisor) -> None:
     address, gate = Address(Mailbox("stuck", 100)), threading.Event()
     supervisor.start(address, Fragile)

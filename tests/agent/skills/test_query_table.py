@@ -1,5 +1,6 @@
 """`query-table`: sums are exact, filters read what people write, and what is not a number is said so."""
 
+import contextlib
 import csv
 import io
 import json
@@ -173,7 +174,7 @@ def test_folds_agree_with_python(numbers: list[int]) -> None:
 
 
 CELL = st.text(
-    st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\x85\u2028\u2029"), min_size=1, max_size=8
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\x85\u2028\u2029"), min_size=1, max_size=8
 )
 
 
@@ -202,8 +203,6 @@ def test_no_table_takes_long(unit: str) -> None:
     data = "a,b\n" + unit * (100_000 // len(unit))
     started = time.thread_time()
     for arguments in ({"operation": "count", "where": "a = b or b > 1"}, {"operation": "rows", "sort_by": "a"}):
-        try:
+        with contextlib.suppress(ValueError):
             query_table(data, **arguments)  # type: ignore[arg-type]  # from a table
-        except ValueError:
-            pass
     assert time.thread_time() - started < 2

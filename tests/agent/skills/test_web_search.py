@@ -1,6 +1,7 @@
 """`web-search` against a real HTTP server on this machine, well-behaved and not."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -35,7 +36,7 @@ class Server:
                 server.asked.append(self.path)
                 server.answer(self)
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, *args: Any) -> None:
                 pass
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -161,11 +162,12 @@ def test_no_results_are_an_empty_list(server: Server) -> None:
     assert search(server.url) == []
 
 
-def test_a_server_that_is_not_there_is_an_error_that_names_the_setting(server: Server) -> None:
-    url = server.url
-    server.http.socket.close()
-    with pytest.raises(TaskError, match="cannot be reached .*check CALLBOARD_SKILL_SEARXNG_URL") as caught:
-        search("http://127.0.0.1:1" if url.endswith(":1") else "http://127.0.0.1:9")
+def test_a_server_that_is_not_there_is_an_error_that_names_the_setting() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    with pytest.raises(TaskError, match=r"cannot be reached .*check CALLBOARD_SKILL_SEARXNG_URL") as caught:
+        search(url)
     assert caught.value.code == "skill_failed"
 
 
@@ -187,7 +189,10 @@ def soon(seconds: float) -> datetime:
 
 
 def test_a_server_that_never_answers_costs_no_more_than_the_tasks_time(server: Server) -> None:
-    assert "did not answer within" in failing(server, lambda _: server.over.wait(10) and None, deadline=soon(0.3))
+    def silent(_request: BaseHTTPRequestHandler) -> None:
+        server.over.wait(10)
+
+    assert "did not answer within" in failing(server, silent, deadline=soon(0.3))
 
 
 def test_an_answer_in_drips_costs_no_more_than_the_tasks_time(server: Server) -> None:
