@@ -136,7 +136,7 @@ def test_a_stopped_actor_first_handles_what_was_queued(supervisor: Supervisor) -
 
 def test_an_actor_that_dies_while_it_is_stopped_is_not_started_again(supervisor: Supervisor) -> None:
     """The supervisor hears of the stop first and of the death afterwards: a gate holds it until both are queued."""
-    gate, incarnations = threading.Event(), []
+    entered, gate, incarnations = threading.Event(), threading.Event(), []
     doomed, slow = Address(Mailbox("doomed", 100)), Address(Mailbox("slow", 100))
 
     def make_doomed(mailbox: Mailbox) -> Fragile:
@@ -144,6 +144,7 @@ def test_an_actor_that_dies_while_it_is_stopped_is_not_started_again(supervisor:
         return Fragile(mailbox)
 
     def make_slow(mailbox: Mailbox) -> Fragile:
+        entered.set()
         gate.wait(10)
         return Fragile(mailbox)
 
@@ -151,6 +152,7 @@ def test_an_actor_that_dies_while_it_is_stopped_is_not_started_again(supervisor:
     starter = threading.Thread(target=lambda: supervisor.start(slow, make_slow))
     stopper = threading.Thread(target=lambda: supervisor.stop(doomed, timeout_s=1))
     starter.start()
+    assert entered.wait(10)
     stopper.start()
     while supervisor._worker.actor_inbox.empty():  # until the request to stop waits behind the gate
         pass
