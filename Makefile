@@ -44,8 +44,9 @@ types: ## lay out the tree that the type checker reads, under build/types
 bench: $(STAMP) ## measure speed and size against a bare server, side by side
 	$(BIN)/python -m bench $(ARGS)
 
-docs: $(STAMP) ## write docs/openapi.json from the code and run every example in the documents
-	$(BIN)/callboard openapi > docs/openapi.json
+docs: $(STAMP) ## write build/openapi.json from the code and run every example in the documents
+	@mkdir -p build
+	$(BIN)/callboard openapi > build/openapi.json
 	$(BIN)/python -m pytest -q tests/docs $(ARGS)
 
 clean: ## remove what the other targets made (not your data)

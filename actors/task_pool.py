@@ -11,6 +11,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from structlog.contextvars import bound_contextvars
+
 from callboard.actors.mailbox import Address
 from callboard.agent.runner import Job, Outcome, TaskRun, Tools
 from callboard.agent.sandbox import Cancelled
@@ -109,7 +111,9 @@ class TaskPool:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             try:
-                self._do(job)
+                # every line that is logged meanwhile, a skill's too, names the task and the request behind it
+                with bound_contextvars(task_id=job.record.task_id, request_id=job.record.request_id):
+                    self._do(job)
             except BaseException:  # a worker must outlive whatever a skill's code throws, SystemExit too
                 logger.exception("task %s: its worker failed", job.record.task_id)
             finally:
@@ -143,9 +147,7 @@ class TaskPool:
         except Cancelled:
             raise
         except BaseException as error:  # the task must end, and the worker go on
-            logger.exception(
-                "task %s failed inside the server", job.record.task_id, extra={"request_id": job.record.request_id}
-            )
+            logger.exception("task %s failed inside the server", job.record.task_id)
             now = self._tools.clock.now()
             message = f"The server could not work the task out ({type(error).__name__}); its log says why."
             return Outcome(

@@ -41,6 +41,7 @@ def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
 
 
 _SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,  # a worker's thread is marked with the task it works on
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
