@@ -6,12 +6,12 @@ thread; imported by `tables` only.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from callboard.agent.planner.numbers import whole_number
 from callboard.agent.skills._filters import column_pattern
-from callboard.agent.skills._tables import Table, number
+from callboard.agent.skills._tables import Table, number, read_table
 
 _FOLDS = {
     "mean": r"averages?|mean|avg",
@@ -82,17 +82,17 @@ class Question:
     limit: int | None = None
 
 
-def ask(words: str, table: Table, whole: Callable[[], Table]) -> Question | None:
+def ask(words: str, table: Table, data: str) -> Question | None:
     """Return the question, or None where it does not say what it is about or says more than is understood.
 
-    `table` may hold the first rows only; `whole` reads all, and is called only if cells have to be looked through.
+    `table` may hold the first rows only; `data` is read whole only if its cells have to be looked through.
     """
     text = _LOOSE_END.sub("", _MARKS.sub(" ", " ".join(words.split())).strip())
     names = _Names(table)
     # The filter keeps its case, as its values may matter; the rest is compared in lower case.
     where, text = _cut_where(text, names)
     line = " ".join(_ABOUT_DATA.sub(" ", text.lower()).split())
-    meant = _cells_meant(line, names, whole)
+    meant = _cells_meant(line, names, data)
     if meant is None:
         return None
     filters = [part for part in (where, *(f'"{column}" = "{value}"' for column, value in meant)) if part]
@@ -154,7 +154,7 @@ def _cut_where(text: str, names: _Names) -> tuple[str | None, str]:
     return rest[:end].strip(" .,;"), f"{text[: start.start()]} {rest[end:]}"
 
 
-def _cells_meant(line: str, names: _Names, whole: Callable[[], Table]) -> list[tuple[str, str]] | None:
+def _cells_meant(line: str, names: _Names, data: str) -> list[tuple[str, str]] | None:
     """Return the columns and cells that unknown words name, as in `paid orders`; None if a word stays unknown.
 
     Each cell must belong to one column only, and no two to the same.
@@ -163,8 +163,11 @@ def _cells_meant(line: str, names: _Names, whole: Callable[[], Table]) -> list[t
     unknown = {word for word in _words(bare) if not _TOP.search(line) or whole_number(word) is None}
     if not unknown:
         return []
+    lowered = data.lower()
+    if any(word not in lowered for word in unknown):
+        return None
     meant: dict[str, str] = {}
-    for cell, columns in _cells(whole(), unknown).items():
+    for cell, columns in _cells(read_table(data), unknown).items():
         if not re.search(rf"(?<![^\W_]){re.escape(cell.lower())}(?![^\W_])", line):
             continue
         if len(columns) != 1 or columns & meant.keys() or '"' in cell:

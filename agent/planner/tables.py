@@ -30,7 +30,7 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
         return None
     try:
         table = read_table(_sample(data))
-        question = ask(words, table, lambda: read_table(data))
+        question = ask(words, table, data)
     except ValueError as error:
         if _SAYS_DATA.search(words):
             raise no_fit(f"The data in this task cannot be read. {error}") from error
@@ -78,11 +78,14 @@ def _lines(text: str) -> tuple[str, str] | None:
         else:
             continue
         before, header = _cut_header(lines[second - 1])
+        words = " ".join([*lines[: second - 1], before])
         end = second
         while end < len(lines) and delimiter in lines[end]:
             end += 1
-        words = [_LOOSE_END.sub("", " ".join([*lines[: second - 1], before])), *lines[end : end + _MAX_QUESTION_CHARS]]
-        return " ".join(words).strip(), "\n".join([header, *lines[second:end]])
+        if len(words) > _MAX_QUESTION_CHARS:
+            return None
+        after = " ".join(lines[end : end + _MAX_QUESTION_CHARS])
+        return f"{_LOOSE_END.sub('', words)} {after}".strip(), "\n".join([header, *lines[second:end]])
     return None
 
 

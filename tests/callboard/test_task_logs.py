@@ -25,17 +25,18 @@ def chatty() -> str:
 
 
 @pytest.fixture
-def json_logs(make_settings: Callable[..., Settings]) -> Iterator[None]:
+def json_logs(
+    make_settings: Callable[..., Settings], capfd: pytest.CaptureFixture[str]
+) -> Iterator[pytest.CaptureFixture[str]]:
     configure_logging(make_settings(log_format="json"))
-    yield
+    yield capfd  # set up before the handler, which takes standard error as it finds it
     root = logging.getLogger()
     for handler in [h for h in root.handlers if h.get_name() == "callboard"]:
         root.removeHandler(handler)
 
 
-@pytest.mark.usefixtures("json_logs")
 def test_a_line_that_a_skill_logs_names_its_task_and_request(
-    start_system: Callable[..., AgentSystem], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    start_system: Callable[..., AgentSystem], tmp_path: Path, json_logs: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "skills"
     folder.mkdir()
@@ -45,7 +46,7 @@ def test_a_line_that_a_skill_logs_names_its_task_and_request(
     accepted = system.gateway.ask(SubmitTask(task=task, request_id="trace-9"), timeout_s=5)
     record = system.gateway.ask(AwaitTask(task_id=accepted.task_id, wait_s=20), timeout_s=25)
     assert record.output == "done"
-    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    lines = [json.loads(line) for line in json_logs.readouterr().err.splitlines()]
     mine = next(line for line in lines if line["logger"] == "my.skill")
     assert mine["event"] == "I am at work"
     assert mine["task_id"] == accepted.task_id

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from callboard.errors import ConfigurationError
-from callboard.persistence.claim import claim
 
 from callboard import AgentSystem, Settings
+from callboard.errors import ConfigurationError
+from callboard.persistence.claim import claim
 
 HOLDER = """
 import sys
@@ -25,7 +25,7 @@ def test_a_second_server_on_the_same_history_is_refused_and_touches_nothing(
 ) -> None:
     first = start_system()
     task_id = first.execute("What is 2 + 2?").task_id
-    with pytest.raises(ConfigurationError, match="Another server is at work on the history .*callboard.db; stop it"):
+    with pytest.raises(ConfigurationError, match=r"Another server is at work on the history .*callboard\.db; stop it"):
         AgentSystem.start(make_settings())
     assert first.execute("What is 3 + 3?").output == 6
     assert [event.seq for event in first.events(task_id)] == [1, 2, 3, 4, 5, 6]
