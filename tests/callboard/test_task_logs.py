@@ -24,29 +24,32 @@ def chatty() -> str:
 '''
 
 
-@pytest.fixture
-def json_logs(
-    make_settings: Callable[..., Settings], capfd: pytest.CaptureFixture[str]
-) -> Iterator[pytest.CaptureFixture[str]]:
-    configure_logging(make_settings(log_format="json"))
-    yield capfd  # set up before the handler, which takes standard error as it finds it
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Put the root logger back as it was."""
     root = logging.getLogger()
-    for handler in [h for h in root.handlers if h.get_name() == "callboard"]:
-        root.removeHandler(handler)
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def test_a_line_that_a_skill_logs_names_its_task_and_request(
-    start_system: Callable[..., AgentSystem], tmp_path: Path, json_logs: pytest.CaptureFixture[str]
+    start_system: Callable[..., AgentSystem],
+    make_settings: Callable[..., Settings],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = tmp_path / "skills"
     folder.mkdir()
     (folder / "chatty.py").write_text(SKILL)
     system = start_system(skills_dir=folder)
+    configure_logging(make_settings(log_format="json"))  # here: pytest gives each phase a standard error of its own
     task = "Run this:\n```python\nfrom skills import chatty\nchatty()\n```"
     accepted = system.gateway.ask(SubmitTask(task=task, request_id="trace-9"), timeout_s=5)
     record = system.gateway.ask(AwaitTask(task_id=accepted.task_id, wait_s=20), timeout_s=25)
     assert record.output == "done"
-    lines = [json.loads(line) for line in json_logs.readouterr().err.splitlines()]
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     mine = next(line for line in lines if line["logger"] == "my.skill")
     assert mine["event"] == "I am at work"
     assert mine["task_id"] == accepted.task_id
