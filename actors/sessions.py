@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from callboard.messages import SessionRecord, TaskRecord
 
+MOST_IDLE = 500
+"""Idle sessions that stay in memory, each with its conversation and up to 4 MB of variables."""
+
 
 @dataclass(slots=True)
 class _Session:
@@ -41,6 +44,10 @@ class Sessions:
         session.used_s = now_s
         if left is not None:
             session.record = left
+        if session.active == task.task_id and not session.waiting and task.session_id == task.task_id:
+            # most tasks name no session and nobody comes back to the one that was made up; the store has it
+            del self._sessions[task.session_id]
+            return None
         if session.active != task.task_id:
             session.waiting = deque(r for r in session.waiting if r.task_id != task.task_id)
             return None
@@ -60,9 +67,14 @@ class Sessions:
         self._sessions.pop(session_id, None)
 
     def evict(self, unused_since_s: float) -> None:
-        """Drop the sessions that have no task and were last used before; they come back from the store."""
-        for session_id, session in tuple(self._sessions.items()):
-            if session.active is None and session.used_s < unused_since_s:
+        """Drop the sessions that have no task and were last used before; they come back from the store.
+
+        Beyond `MOST_IDLE` the ones unused longest go at once.
+        """
+        idle = [(session.used_s, session_id) for session_id, session in self._sessions.items() if not session.active]
+        idle.sort(reverse=True)
+        for position, (used_s, session_id) in enumerate(idle):
+            if used_s < unused_since_s or position >= MOST_IDLE:
                 del self._sessions[session_id]
 
     def __len__(self) -> int:
