@@ -98,7 +98,9 @@ class TaskRun:
         try:
             output = self._step()
         except TaskError as error:
-            return Outcome(error=error, metadata=self._metadata, session=self._used(self._session))
+            # without its traceback: the frames there hold whatever the code made, and would outlive the task
+            bare = TaskError(error.code, error.message)
+            return Outcome(error=bare, metadata=self._metadata, session=self._used(self._session))
         return Outcome(output=output, metadata=self._metadata, session=self._used(self._remembered(output)))
 
     def _loaded_session(self) -> SessionRecord:
@@ -144,7 +146,7 @@ class TaskRun:
     def _execute(self, code: str) -> tuple[Any, str]:
         state = self._load_state()
         variables = self._session.variables if state is not None else ()
-        self._tools.sandbox.check(code, variables)
+        self._tools.sandbox.check(code, variables, self._job.token)
         bound = bound_names(code)
         # PERF: dumping costs a round trip to the process (0.12 ms of 0.5); a script that leaves no variables needs none
         keep = bool(bound) or state is not None
@@ -228,7 +230,11 @@ class TaskRun:
         started_s = time.perf_counter()
         try:
             value = storable(skill.call(args, kwargs, self._context(number)))
-        except Exception as raised:  # a skill is anybody's code; its error belongs to the task
+        except (
+            Exception,
+            SystemExit,
+            KeyboardInterrupt,
+        ) as raised:  # a skill is anybody's code; its error is the task's
             error = _as_task_error(skill.name, raised)
             self._tell(
                 Topic.SKILL_COMPLETED,
@@ -279,7 +285,7 @@ class TaskRun:
         self._tell(Topic.STEP_COMPLETED, step=1, durationMs=duration_ms, **data)
 
 
-def _as_task_error(skill_name: str, raised: Exception) -> TaskError:
+def _as_task_error(skill_name: str, raised: BaseException) -> TaskError:
     if isinstance(raised, TaskError):
         return raised
     return TaskError("skill_failed", f"The skill {skill_name} failed: {type(raised).__name__}: {raised}"[:2000])

@@ -4,20 +4,14 @@ Each run has a process of its own for as long as it lasts, with limits on time, 
 and no files, network, environment or host objects. A call of a skill pauses the interpreter; `call_skill` answers
 it in the host.
 
-Type checks go to one process that stays warm: a fresh session needs 12 ms for its first check, a warm one 0.3 ms
-(# PERF: measured with pydantic-monty 1.4, 1,000 different scripts). It never runs the code: each snippet is fed
-behind a line that the type checker lets pass and that fails when it runs, so nothing after it is reached.
+Type checks go to processes of their own (agent/checker.py) before anything runs.
 
-Threads: worker threads call `run` in parallel; a lock makes `check` one at a time. Imported by the runner and health.
+Threads: worker threads call `check` and `run` in parallel. Imported by the runner and health.
 """
 
 import contextlib
-import importlib.util
 import os
-import re
 import signal
-import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,11 +28,11 @@ from pydantic_monty import (
     MontyRuntimeError,
     MontySession,
     MontySyntaxError,
-    MontyTypingError,
     NameLookupSnapshot,
 )
 
 from callboard.agent.cancel import CancelToken
+from callboard.agent.checker import Checker, CheckerCancelled, skip_failing_imports
 from callboard.errors import TaskError
 from callboard.settings import Settings
 from callboard.values import storable
@@ -49,19 +43,14 @@ INTERPRETER = f"monty-{pydantic_monty.__version__}"
 CallSkill = Callable[[str, tuple[Any, ...], dict[str, Any]], Any]
 """`call_skill(python_name, args, kwargs)` returns a value of JSON's types or raises."""
 
-_STOP = "from typing import Any as _Any; _any: _Any = [][0]"
-"""The line in front of checked code: fine for the type checker, an `IndexError` when run."""
-
-_STOPPED = "IndexError"
-_CHECKS_PER_SESSION = 5000
-_POSITION = re.compile(r"^main\.py:(\d+):(\d+): ", re.MULTILINE)
 _LIMITS = {
     "time limit exceeded": "time_limit",
     "memory limit exceeded": "memory_limit",
     "maximum recursion depth exceeded": "recursion_limit",
     "suspension limit": "call_limit",
+    "exceeded its memory limit": "memory_limit",
 }
-_SANDBOX_HINT = (
+SANDBOX_HINT = (
     "The sandbox runs a subset of Python: no class inheritance, no yield, no files, no network; of the standard "
     "library it has re, json, math, datetime, csv, itertools, collections, random, decimal and a few more."
 )
@@ -88,77 +77,35 @@ class Sandbox:
         self._modules = {"skills": ExternalModule(dict.fromkeys(skills, _never_called), stubs=stubs)}
         self._pool = Monty(
             min_processes=1,
-            max_processes=settings.workers + 2,  # the checker's own, and one for the health probe
+            max_processes=settings.workers + 1,  # one for the health probe
             checkout_timeout=settings.ask_timeout_s,
             request_timeout=settings.sandbox_time_s + 5,
             max_checkouts_per_worker=1000,
         )
-        # Guards the one warm checking session. An actor would cost each task two more thread switches.
-        self._check_lock = threading.Lock()
-        self._checker: MontySession | None = None
-        self._checks = 0
+        self._checker = Checker(self._modules, memory_bytes=settings.sandbox_memory_bytes)
 
     def start(self) -> None:
-        _skip_failing_imports()
+        skip_failing_imports()
         self._pool.__enter__()
+        self._checker.start()
 
     def close(self) -> None:
         """End every process. Runs under way fail."""
-        with self._check_lock:
-            self._drop_checker()
+        self._checker.close()
         self._pool.__exit__(None, None, None)
 
-    def check(self, code: str, variables: Iterable[str] = ()) -> None:
+    def check(self, code: str, variables: Iterable[str] = (), token: CancelToken | None = None) -> None:
         """Type-check `code` against the skills' stubs, with the session's variables known as `Any`.
 
-        Raises `TaskError` with code `type_check_failed` and the checker's findings, lines counted as in `code`.
+        Raises `TaskError` with code `type_check_failed` and the findings, lines counted as in `code`, or
+        `time_limit`; `Cancelled` when the token was set.
         """
-        known = "".join(f"{name} = " for name in sorted(variables))
-        prefix = f"{_STOP}; {known}_any" if known else _STOP
-        with self._check_lock:
-            try:
-                findings = self._feed_checker(f"{prefix}\n{code}")
-            except MontyCrashedError as error:
-                self._drop_checker()
-                raise TaskError("sandbox_crashed", "The type checker's process died; try the task again.") from error
-        if findings:
-            raise TaskError("type_check_failed", f"The code does not pass the type check:\n{findings}\n{_SANDBOX_HINT}")
-
-    def _feed_checker(self, code: str) -> str | None:
-        """Return the findings, or None. Holding the check lock."""
-        session = self._warm_checker()
         try:
-            session.feed_run(code, print_callback=_discard)
-        except MontyTypingError as error:
-            return _POSITION.sub(lambda m: f"line {int(m[1]) - 1}, column {m[2]}: ", str(error)).strip()
-        except MontySyntaxError as error:
-            return str(error)
-        except MontyRuntimeError as error:
-            # anything else comes from the parser, which refuses what the sandbox's Python lacks
-            return None if str(error).startswith(_STOPPED) else str(error)
-        # Invariant: `_STOP` always fails; code that got past it must not run in the checker's process again
-        self._drop_checker()
-        raise TaskError("sandbox_crashed", "The type checker did not stop where it must; try the task again.")
-
-    def _warm_checker(self) -> MontySession:
-        self._checks += 1
-        if self._checks > _CHECKS_PER_SESSION:  # what the checker remembers of old snippets must not pile up
-            self._drop_checker()
-        if self._checker is None:
-            self._checks = 0
-            self._checker = self._pool.checkout(
-                limits={"max_memory": self._settings.sandbox_memory_bytes, "max_suspensions": 10**9},
-                type_check=True,
-                type_check_format="concise",
-                external_modules=self._modules,
-            )
-            self._checker.__enter__()
-        return self._checker
-
-    def _drop_checker(self) -> None:
-        if self._checker is not None:
-            checker, self._checker = self._checker, None
-            checker.__exit__(None, None, None)
+            findings = self._checker.findings(code, variables, token or CancelToken())
+        except CheckerCancelled:
+            raise Cancelled from None
+        if findings:
+            raise TaskError("type_check_failed", f"The code does not pass the type check:\n{findings}\n{SANDBOX_HINT}")
 
     def run(
         self,
@@ -250,11 +197,10 @@ class _Run:
         self._printed.append(text)
 
     def _checked_value(self, output: Any) -> Any:
-        value = storable(output)
         limit = self._settings.sandbox_output_bytes
-        if _size(value) > limit:
+        if _room_left(output, limit) < 0:  # before it is copied: a list of a million numbers takes 40 MB each time
             raise TaskError("output_limit", f"The answer is larger than the limit of {limit:,} bytes; return less.")
-        return value
+        return storable(output)
 
     def _why_crashed(self, error: MontyCrashedError) -> Exception:
         if self._token.cancelled:
@@ -280,37 +226,31 @@ class _Run:
         for words, code in _LIMITS.items():
             if words in text:
                 return TaskError(code, f"The code was stopped at its limit: {text}")
-        hint = f" {_SANDBOX_HINT}" if "not supported" in text or "not yet support" in text else ""
+        hint = f" {SANDBOX_HINT}" if "not supported" in text or "not yet support" in text else ""
         return TaskError("script_error", f"The code raised {text}{hint}", details={"traceback": error.display()})
 
 
-def _size(value: Any) -> int:
-    """Return about how many bytes the value takes as JSON, without making it."""
+def _room_left(value: Any, room: int) -> int:
+    """Return about how many bytes of `room` the value leaves as JSON, below 0 as soon as it is too large."""
     match value:
-        case str():
-            return len(value) + 2
-        case list():
-            return 2 + sum(_size(item) + 1 for item in value)
+        case str() | bytes():
+            return room - len(value) - 2
         case Mapping():
-            return 2 + sum(len(key) + 4 + _size(item) for key, item in value.items())
+            for key, item in value.items():
+                room = _room_left(item, room - len(str(key)) - 4)
+                if room < 0:
+                    break
+        case list() | tuple() | set() | frozenset():
+            for item in value:
+                room = _room_left(item, room - 1)
+                if room < 0:
+                    break
+        case int():
+            return room - value.bit_length() // 3 - 1
         case _:
-            return 8
-
-
-def _discard(_stream: str, _text: str) -> None:
-    """Take what nothing prints."""
+            return room - 8
+    return room
 
 
 def _never_called(*_args: Any, **_kwargs: Any) -> None:
     raise AssertionError("the host answers skill calls before Monty would call this")
-
-
-def _skip_failing_imports() -> None:
-    """Have Monty's look for OpenTelemetry fail at once where it is not installed.
-
-    PERF: Monty 1.4 tries to import it whenever code is fed or resumed by itself, and Python remembers no failed
-    import: 200 µs a task, of the 300 µs that a whole run takes.
-    """
-    if "opentelemetry" not in sys.modules and importlib.util.find_spec("opentelemetry") is None:
-        for name in ("opentelemetry", "opentelemetry.context"):
-            sys.modules[name] = None  # type: ignore[assignment]  # how Python marks a module that is not there

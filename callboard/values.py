@@ -81,11 +81,11 @@ def storable(value: Any, *, depth: int = 0) -> Any:
         case str():
             return mend_text(value)
         case int():
-            return int(value) if INT64_MIN <= value <= INT64_MAX else str(value)
+            return int(value) if INT64_MIN <= value <= INT64_MAX else _long_int(value)
         case float():
             return float(value) if math.isfinite(value) else str(value)
         case Mapping() | list() | tuple() | set() | frozenset() if depth >= MAX_DEPTH:
-            return mend_text(repr(value)[:1000])
+            return _too_deep(value)
         case Mapping():
             return {mend_text(_key(key)): storable(inner, depth=depth + 1) for key, inner in value.items()}
         case list() | tuple() | set() | frozenset():
@@ -99,3 +99,18 @@ def storable(value: Any, *, depth: int = 0) -> Any:
 
 def _key(key: Any) -> str:
     return key if isinstance(key, str) else str(key)
+
+
+def _long_int(value: int) -> str:
+    """Return a long integer in decimal, or in hexadecimal where Python refuses to write so many digits."""
+    try:
+        return str(value)
+    except ValueError:
+        return hex(value)
+
+
+def _too_deep(value: Any) -> str:
+    try:
+        return mend_text(repr(value)[:1000])
+    except RecursionError:
+        return f"<a {type(value).__name__} nested too deeply>"

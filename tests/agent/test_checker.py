@@ -1,0 +1,78 @@
+"""The type checker has limits of its own, and a check that takes long holds up nobody else."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from callboard.agent import checker
+from callboard.agent.cancel import CancelToken
+from callboard.agent.checker import Checker, CheckerCancelled
+from callboard.errors import TaskError
+
+BRANCHES = 1500
+BOMB = "def f(a: int) -> str:\n  if a == 0: x = 's0'\n" + "".join(
+    f"  elif a == {n}: x = 's{n}'\n" for n in range(1, BRANCHES)
+)
+BOMB += "  return x\nf(3)\n"
+
+
+@pytest.fixture
+def checks() -> Iterator[Checker]:
+    made = Checker({}, memory_bytes=256 * 1024 * 1024)
+    made.start()
+    yield made
+    made.close()
+
+
+def test_a_check_that_takes_too_long_ends_and_the_next_one_works(checks: Checker) -> None:
+    with pytest.raises(TaskError, match="took longer than 2 s") as caught:
+        checks.findings(BOMB, (), CancelToken())
+    assert caught.value.code == "time_limit"
+    assert checks.findings("1 + 1", (), CancelToken()) is None
+
+
+def test_checks_that_take_long_hold_up_nobody_else(checks: Checker) -> None:
+    outcomes: list[str] = []
+
+    def bomb() -> None:
+        with pytest.raises(TaskError):
+            checks.findings(BOMB, (), CancelToken())
+        outcomes.append("bomb")
+
+    bombs = [threading.Thread(target=bomb) for _ in range(3)]
+    for thread in bombs:
+        thread.start()
+    for _ in range(3):
+        assert checks.findings("x + 1", (), CancelToken()) is not None
+    outcomes.append("others")
+    for thread in bombs:
+        thread.join(30)
+    assert outcomes == ["others", "bomb", "bomb", "bomb"]
+
+
+def test_a_cancelled_task_ends_its_check_at_once(checks: Checker) -> None:
+    token = CancelToken()
+    before_s = time.monotonic()
+    timer = threading.Timer(0.2, token.cancel)
+    timer.start()
+    with pytest.raises(CheckerCancelled):
+        checks.findings(BOMB, (), token)
+    timer.join()
+    assert time.monotonic() - before_s < checker.CHECK_TIME_S
+
+
+def test_many_checks_at_once_all_get_their_answer(checks: Checker) -> None:
+    found: dict[int, str | None] = {}
+
+    def check(number: int) -> None:
+        for _ in range(20):
+            found[number] = checks.findings(f"v{number} + 1" if number % 2 else f"{number} + 1", (), CancelToken())
+
+    threads = [threading.Thread(target=check, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert {number: bool(text) for number, text in found.items()} == {n: bool(n % 2) for n in range(12)}
