@@ -8,6 +8,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from socket import gaierror
 from typing import Any
 
 import click
@@ -68,9 +69,8 @@ def _serve(settings: Settings) -> bool:
         listening = listen(settings.host, settings.port)  # first: a server that cannot listen must touch no task
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise CallboardError(
-            f"cannot listen on {settings.host}:{settings.port}: {why}; free the port or set CALLBOARD_PORT."
-        ) from error
+        step = "set CALLBOARD_HOST" if isinstance(error, gaierror) else "free the port or set CALLBOARD_PORT"
+        raise CallboardError(f"cannot listen on {settings.host}:{settings.port}: {why}; {step}.") from error
     closing_s: list[float] = []
     with listening:
         system = AgentSystem.start(settings)

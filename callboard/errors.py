@@ -160,9 +160,9 @@ class TaskError(CallboardError):
 
 TASK_ERROR_CODES: Mapping[str, str] = {
     "no_skill_fits": "The built-in planner knows no way to work the task out; connect a model.",
-    "type_check_failed": "The planned code does not fit the skills' signatures or the sandbox's Python.",
+    "type_check_failed": "The code cannot be parsed, or does not fit the skills' signatures or the sandbox's Python.",
     "script_error": "The code raised an error that it did not catch.",
-    "time_limit": "The code ran longer than the sandbox allows.",
+    "time_limit": "The code ran, or took to check, longer than the sandbox allows.",
     "memory_limit": "The code used more memory than the sandbox allows.",
     "recursion_limit": "The code called itself more deeply than the sandbox allows.",
     "output_limit": "The code printed or returned more than the sandbox allows.",

@@ -5,6 +5,7 @@ Nothing else in the project reads the environment. Immutable, so any thread may 
 """
 
 import os
+import re
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -146,7 +147,20 @@ class Settings(BaseSettings):
     @field_validator("api_key", "allowed_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        parts = tuple(part.strip() for part in value.split(",") if part.strip())
+        if not parts:  # a template that was filled with nothing must not open the server
+            raise ValueError("is set but names nothing; unset it, or give it a value")
+        return parts
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#\s]+", origin):
+                raise ValueError(f"{origin} is not an origin; write * or one such as https://example.com")
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -26,7 +26,7 @@ def _clean(text: str) -> str:
     try:
         return check_text(text, "the text")
     except InvalidRequest as error:
-        raise ValueError(error.message.removeprefix("the text ")) from error
+        raise ValueError(error.message.removeprefix("the text ").removesuffix(".")) from error
 
 
 # the limits come first, so that a long text is refused before it is searched

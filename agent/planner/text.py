@@ -49,14 +49,15 @@ _COUNT = re.compile(
     r"|analy[sz]e (?:this|the(?: following)?|my) (?:text|paragraph|passage|sentence|essay|article)\b(?P<whole>)",
     re.IGNORECASE,
 )
+# The possessive quantifiers matter: some words here can be read in two ways, which would take time without end.
 _JOINING = re.compile(
     rf"\s*(?:(?:are|is|does|do|has|have|there|contained|used|appear|of|in|for|on|about|at|from|this|that|the|my|following|below|given|a|here|we|it"
-    rf"|{_NOUNS}|texts?|contain|says?)\b[\s,]*)*",
+    rf"|{_NOUNS}|texts?|contain|says?)\b[\s,]*+)*+",
     re.IGNORECASE,
 )
 _LEAD = re.compile(
     rf"\s*(?:(?:of|for|about|the|this|that|following|below|above|my|given|a|an|in|into|to|short|brief|briefly|please|at|most|only"
-    rf"|{_NOUNS}|texts?|email|document|story|report|paper|one|two|three|four|five|\d{{1,3}}|sentences?)\b[\s,]*)+[?.!:]\s+",
+    rf"|{_NOUNS}|texts?|email|document|story|report|paper|one|two|three|four|five|\d{{1,3}}|sentences?)\b[\s,]*+)++[?.!:]\s+",
     re.IGNORECASE,
 )
 _ASKED = re.compile(r"\?\s+(?=\S)")

@@ -50,6 +50,20 @@ def test_every_bad_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         assert name in caught.value.message
 
 
+@pytest.mark.parametrize("value", [",", " , ", " "])
+def test_a_key_that_is_set_but_empty_does_not_open_the_server(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("API_KEY", value)
+    with pytest.raises(ConfigurationError, match="API_KEY"):
+        Settings.load()
+
+
+@pytest.mark.parametrize("value", ["foo", "example.com", "https://example.com/path"])
+def test_an_origin_that_could_never_match_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ALLOWED_ORIGINS", value)
+    with pytest.raises(ConfigurationError, match="ALLOWED_ORIGINS"):
+        Settings.load()
+
+
 def test_an_error_does_not_repeat_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_KEY", "very-secret")
     monkeypatch.setenv("CALLBOARD_PORT", "x")

@@ -83,3 +83,9 @@ def test_a_result_nested_too_deep_is_kept_as_text() -> None:
     mended = storable(_nested(200))
     check_value(mended)
     assert storable({"at": datetime(2026, 11, 23, tzinfo=UTC)}) == {"at": "2026-11-23T00:00:00Z"}
+
+
+def test_a_result_that_python_itself_cannot_write_is_kept_in_some_form() -> None:
+    assert storable(10**5000) == hex(10**5000)
+    assert storable(_nested(5000)) is not None
+    check_value(storable(_nested(5000)))

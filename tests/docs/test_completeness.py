@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from importlib.metadata import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -241,11 +242,14 @@ def test_every_dependency_has_its_line_with_its_licence() -> None:
     setup = configparser.ConfigParser(interpolation=None)
     setup.read(ROOT / "setup.cfg")
     lists = [setup["options"]["install_requires"], *setup["options.extras_require"].values()]
+    optional = set(re.findall(r"^\s*([a-z][\w-]*)", setup["options.extras_require"]["postgres"], re.MULTILINE))
     needed = {name for text in lists for name in re.findall(r"^\s*([a-z][\w-]*)", text, re.MULTILINE)}
     table = [cells for cells in rows(ROOT / "docs" / "dependencies.md") if len(cells) == 3]
     documented = {cells[0]: cells for cells in table if cells[0] not in ("package", "---")}
     assert documented.keys() == needed
     for name, cells in documented.items():
+        if name in optional and find_spec(name) is None:
+            continue  # an extra that this environment has not installed
         expression = metadata(name)["License-Expression"] or metadata(name)["License"]
         assert cells[2].replace("-", " ").lower() == expression.replace("-", " ").lower(), name
 
