@@ -35,7 +35,7 @@ from callboard.errors import TaskError
 CHECK_TIME_S = 2.0
 """Longest time one check may take."""
 
-_WARM = 2
+_WARM = 1
 _MOST = 8
 _PATIENCE_S = 0.1
 _CHECKS_PER_SESSION = 5000
@@ -52,13 +52,13 @@ class CheckerCancelled(Exception):  # a signal, as agent/sandbox.py's own
 
 
 class Checker:
-    """A few warm checking sessions, lent to one check at a time each."""
+    """A warm checking session, lent to one check at a time, and others that stand in while it is held up."""
 
     def __init__(self, modules: Mapping[str, ExternalModule], *, memory_bytes: int) -> None:
         self._modules = modules
         self._memory_bytes = memory_bytes
         self._pool = Monty(min_processes=0, max_processes=_MOST, checkout_timeout=10, request_timeout=CHECK_TIME_S)
-        self._idle: queue.LifoQueue[tuple[MontySession, int]] = queue.LifoQueue()
+        self._idle: queue.SimpleQueue[tuple[MontySession, int]] = queue.SimpleQueue()
         # Guards `_made`. An actor would cost each task two more thread switches.
         self._lock = threading.Lock()
         self._made = 0
