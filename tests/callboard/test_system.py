@@ -326,15 +326,16 @@ def test_a_state_that_somebody_changed_is_not_loaded(
     start_system: START, make_settings: Callable[..., Settings]
 ) -> None:
     first = start_system()
-    first.execute(code("x = 1"), session_id="s")
+    first.execute("My name is Alice", session_id="s")
     first.stop()
     database = sqlite3.connect(make_settings().data_dir / "callboard.db")
     database.execute("UPDATE sessions SET interpreter = randomblob(200)")
     database.commit()
     database.close()
     second = start_system()
-    result = second.execute("What is 2 + 2?", session_id="s")
-    assert result.output == 4
+    result = second.execute("What is my name?", session_id="s")
+    assert result.status is Status.COMPLETED
+    assert "Alice" not in str(result.output)
     assert result.metadata["variablesLost"] is True
 
 
@@ -624,3 +625,43 @@ def test_stopping_twice_is_harmless(start_system: START) -> None:
     assert system.stop()
     with pytest.raises(Unavailable):
         system.execute("hello")
+
+
+def test_retention_by_count_keeps_the_newest_ended_tasks(start_system: START) -> None:
+    system = start_system(retention_tasks=3)
+    ids = [system.execute(f"What is {number} + 1?").task_id for number in range(6)]
+    deadline = time.monotonic() + 20
+    while len(listed(system)) > 3:
+        assert time.monotonic() < deadline, "nothing was pruned"
+        threading.Event().wait(0.02)
+    assert listed(system) == ids[:2:-1]
+    with pytest.raises(TaskNotFound):
+        system.gateway.ask(GetEvents(task_id=ids[0]), timeout_s=5)
+    assert system.health().totals.total == 6, "the counts go on over what was pruned"
+
+
+def listed(system: AgentSystem) -> list[str]:
+    page = system.gateway.ask(ListTasks(limit=100), timeout_s=5)
+    return [task.task_id for task in page.tasks]
+
+
+def test_a_full_inbox_of_the_gateway_refuses_and_the_system_goes_on(start_system: START) -> None:
+    """Forty callers at once, an inbox of ten: each gets its task accepted or is told to come back."""
+    system = start_system(inbox_limit=10)
+    outcomes: list[str] = []
+
+    def call() -> None:
+        for number in range(10):
+            try:
+                outcomes.append(submit(system, f"What is {number} + 1?"))
+            except Overloaded as error:
+                outcomes.append("refused" if error.retry_after_s >= 1 else "refused for ever")
+
+    threads = [threading.Thread(target=call) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(outcomes) == 400
+    accepted = [outcome for outcome in outcomes if outcome != "refused"]
+    assert all(ended(system, task_id).success for task_id in accepted)
