@@ -17,7 +17,7 @@ class BenchError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One measured value. `at_most` or `at_least` is the target; `promised` is what the report promises, at most."""
+    """One measured value. `at_most` or `at_least` is the target; `promised` is the looser figure that was promised first, at most."""
 
     name: str
     value: float

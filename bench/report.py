@@ -68,7 +68,7 @@ def _markdown(figures: Sequence[Figure], about: dict[str, str]) -> str:
         "|" + "|".join("---:" if h in _RIGHT else "---" for h in HEADINGS) + "|",
     ]
     lines += [_row(cells(figure)) for figure in figures]
-    lines += ["", "`promised` is what the report that Callboard implements promises for the same step.", "", _HOW, ""]
+    lines += ["", "`promised` is the looser figure that was promised first for the same step.", "", _HOW, ""]
     return "\n".join(lines)
 
 

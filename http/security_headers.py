@@ -1,6 +1,6 @@
 """The headers that tell browsers to be strict, sent with every answer the server gives, its own errors included.
 
-The report asks for `X-XSS-Protection: 1; mode=block`. The filter it switches on is gone from browsers, and where it
+`X-XSS-Protection: 1; mode=block` was the custom. The filter it switches on is gone from browsers, and where it
 was it could be turned against the page, so the value is its modern counterpart, `0`, beside a strict
 Content-Security-Policy. Constants; imported within `http/` only.
 """
