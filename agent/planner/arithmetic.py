@@ -37,6 +37,14 @@ _CLOSINGS = (
 _SIGNS_ONLY = re.compile(r"[\d\s.,+\-*/^%!()x]+")
 _BINARY = re.compile(r"[\d)!%]\s*(?:[-+*/^x]|%(?=\s*[\d(]))|\d!")
 _DATE_LIKE = re.compile(r"\s*(?:\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4})\s*")
+# Signs between digits that are no arithmetic: dates, telephone numbers, hexadecimal numbers.
+_YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
+_DATE_INSIDE = re.compile(
+    rf"(?<![\d.])(?:{_YEAR}([-/.]){_MONTH}\1{_DAY}|(?:{_DAY}([-/.]){_MONTH}\2|{_MONTH}([-/.]){_DAY}\3){_YEAR})(?!\.?\d)"
+    rf"|(?<![^\s(,])(?:{_DAY}([-/.]){_MONTH}\4|{_MONTH}([-/.]){_DAY}\5)\d\d(?![^\s),])"
+)
+_TELEPHONE = re.compile(r"\+?(?:\d{1,3}[- ])?(?:\(\d{3}\) ?|\d{3}[- ])?\d{3}-\d{4}|\d{3}-\d{2}-\d{4}|0\d+(?:-\d+)+")
+_HEXADECIMAL = re.compile(r"(?<![\w.])0x[\da-f]")
 _DIGIT_OR_SIGN = re.compile(r"[\d+*/^%√]")
 _MAX_WORDED_CHARS = 400
 
@@ -45,7 +53,7 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     if reading.fences:
         return None
     text = _bare(reading.ask.translate(_SPELLINGS))
-    if text is None:
+    if text is None or _DATE_INSIDE.search(text) or _HEXADECIMAL.search(text) or _TELEPHONE.fullmatch(text.strip()):
         return None
     if _SIGNS_ONLY.fullmatch(text):
         if _BINARY.search(text) and not _DATE_LIKE.fullmatch(text) and any(map(str.isdigit, text)):

@@ -87,6 +87,12 @@ def call_plan(request: PlanRequest, intent: str, skill: str, *args: Any, then: s
     return Plan(code=script(call(request, skill, *args, **kwargs) + then, skills=(skill,)), intent=intent)
 
 
+MODELS = (
+    "A model is connected with the settings CALLBOARD_LLM_PROVIDER, CALLBOARD_LLM_BASE_URL, CALLBOARD_LLM_MODEL and "
+    "CALLBOARD_LLM_API_KEY, once a release has model support; see docs/models.md."
+)
+
+
 def no_fit(sentence: str) -> TaskError:
-    """Return the error for a task of a known kind that cannot be worked out as it is written."""
-    return TaskError("no_skill_fits", sentence)
+    """Return the error for a task that the built-in planner cannot work out as it is written."""
+    return TaskError("no_skill_fits", f"{sentence} {MODELS}")

@@ -4,10 +4,11 @@ Words such as today, Christmas or a date without its year are turned into plain 
 the code means the same whenever it runs. Any thread; imported by the offline planner.
 """
 
+import contextlib
 import re
 from datetime import date
 
-from callboard.agent.planner.base import Plan, PlanRequest, call, script
+from callboard.agent.planner.base import Plan, PlanRequest, call, no_fit, script
 from callboard.agent.planner.date_patterns import (
     AGE,
     BETWEEN,
@@ -96,12 +97,20 @@ def _difference(text: str, request: PlanRequest) -> Plan | None:
         return Plan(code=script(code, skills=("date-difference",)), intent="date")
     today = request.now.date().isoformat()
     if found := _match(AGE, text):
-        return _plan(request, "date-difference", _day(found["first"], request, -1), today, "years")
+        return _age(_day(found["first"], request, -1), request)
     if found := _match(UNTIL, text):
         return _plan(request, "date-difference", today, _day(found["first"], request, 1), _unit(found.get("unit")))
     if found := _match(SINCE, text):
         return _plan(request, "date-difference", _day(found["first"], request, -1), today, _unit(found.get("unit")))
     return None
+
+
+def _age(born: str, request: PlanRequest) -> Plan:
+    today = request.now.date()
+    with contextlib.suppress(ValueError):  # the skill says what is wrong with a date
+        if parse_date(born, today) > today:
+            raise no_fit(f"{born} lies in the future, so there is no age yet.")
+    return _plan(request, "date-difference", born, today.isoformat(), "years")
 
 
 def _weekday(text: str, request: PlanRequest) -> Plan | None:

@@ -28,6 +28,19 @@ _FACT_TOLD = re.compile(
 )
 _FACT_MINE = re.compile(rf"(?P<whose>my|our) {_KEY} (?:is|are) {_VALUE}[.!]*", re.IGNORECASE)
 _NOTE = re.compile(rf"{_REMEMBER}(?: down)?(?: that|:|,| this:)* {_VALUE}[.!]*", re.IGNORECASE)
+_NAME_WORD = r"(?:[^\W\d_]\.|(?:dr|mr|mrs|ms|prof|st)\.|[^\W\d_][\w'’-]*)"
+_A_NAME = re.compile(rf"{_NAME_WORD}(?: {_NAME_WORD}){{0,3}}(?: (?:jr|sr)\.?)?", re.IGNORECASE)
+_NO_NAME = frozenset(
+    "and or but not never so what what's is isn't are was my i i'm you your who how when where why please can if no nobody none "
+    "unknown later back tomorrow today now maybe soon very hard long a an".split()
+)
+_DENIED = re.compile(r"(?:not|never|no longer|neither|none of|no)\b|(?:is|are)n['’]t\b", re.IGNORECASE)
+_NEXT_CLAUSE = re.compile(
+    r"(?:[.,;!?]|\b(?:and|but|or|so|then|also|because|while)\b)\s+(?:(?:and|but|so|then|also|please|now)\s+)*"
+    r"(?:(?:my|our|i|i['’]m|you|what|what['’]s|who|how|when|where|why|which|tell|calculate|compute|remember|forget|can|could"
+    r"|please|call|run|summari[sz]e|count|list|is|are|do|does)\b|the [\w -]{1,40} (?:is|are|was)\b)",
+    re.IGNORECASE,
+)
 _NOT_A_FACT = frozenset(
     {
         "question",
@@ -54,6 +67,7 @@ _RECALL = re.compile(
     rf"(?:what(?:'s|s| is| are| was| were)|who(?:'s| is| are)|where(?:'s| is)|when(?:'s| is)|do you (?:know|remember|recall)(?: what)?|tell me|say|repeat|remind me(?: of| what)?|what did i (?:say|tell you)(?: that)?|recall)"
     rf" (?P<whose>my|our|the) {_KEY}(?: is| are| was| were)?{_AGAIN}"
 )
+_CALLED = re.compile(r"(?<=\w) (?:called|named)$")
 _RECALL_ALL = re.compile(
     r"what (?:do|did|can|have) (?:you|i) (?:remember|recall|tell you|told you|know about me|remembered)(?: about me| so far| to remember| for me)?|what (?:have|did) i (?:told|tell|asked|ask) you(?: to remember)?(?: so far)?"
     r"|(?:list|show|tell me)(?: me)? (?:everything|all|what) you (?:remember|know about me)|what do you know(?: about me)?"
@@ -91,13 +105,21 @@ def _told(reading: Reading) -> tuple[str, str, str] | None:
     text = " ".join(reading.ask.split())
     if text.endswith("?") or len(text) > MAX_LINE_CHARS:
         return None
-    if found := _NAME_IS.fullmatch(text) or _I_AM.fullmatch(text):
+    if (found := _NAME_IS.fullmatch(text) or _I_AM.fullmatch(text)) and _is_name(found["value"]):
         return "your", "name", found["value"].rstrip(".")
     found = _FACT_TOLD.fullmatch(text) or _FACT_MINE.fullmatch(text)
     if found and _key(found["key"]).split()[-1] not in _NOT_A_FACT - ({"code"} if found.re is _FACT_TOLD else set()):
-        return _turned(found["whose"]), found["key"], found["value"]
+        value = found["value"]
+        if _DENIED.match(value) or _NEXT_CLAUSE.search(value) or (_key(found["key"]) == "name" and not _is_name(value)):
+            return None  # what else is said would be kept as part of it
+        return _turned(found["whose"]), found["key"], value
     found = _NOTE.fullmatch(text)
     return ("", "", found["value"]) if found else None
+
+
+def _is_name(value: str) -> bool:
+    plain = value.rstrip(".")
+    return bool(_A_NAME.fullmatch(plain)) and _NO_NAME.isdisjoint(plain.lower().replace("’", "'").split())
 
 
 def _recall(line: str, request: PlanRequest) -> list[str] | None:
@@ -108,9 +130,12 @@ def _recall(line: str, request: PlanRequest) -> list[str] | None:
     if _RECALL_ALL.fullmatch(line):
         return _everything(request)
     found = _RECALL.fullmatch(line)
-    if not found or (found["whose"] == "the" and not _was_told(found["key"], request)):
+    if not found:
         return None
-    return _looked_up(_turned(found["whose"]), found["key"], request)
+    label = _CALLED.sub("", found["key"])  # what is my sister called
+    if found["whose"] == "the" and not _was_told(label, request):
+        return None
+    return _looked_up(_turned(found["whose"]), label, request)
 
 
 def _looked_up(whose: str, label: str, request: PlanRequest) -> list[str]:

@@ -22,9 +22,8 @@ from callboard.agent.planner import (
     text,
     web,
 )
-from callboard.agent.planner.base import Plan, PlanRequest, script
+from callboard.agent.planner.base import Plan, PlanRequest, no_fit, script
 from callboard.agent.planner.reading import Reading, read
-from callboard.errors import TaskError
 
 FAMILIES: tuple[Callable[[Reading, PlanRequest], Plan | None], ...] = (
     code.recognise,
@@ -41,9 +40,7 @@ FAMILIES: tuple[Callable[[Reading, PlanRequest], Plan | None], ...] = (
 
 NO_SKILL_FITS = (
     "The built-in planner cannot work this task out. It does arithmetic, dates and durations, summaries, text "
-    "statistics, code analysis, questions on CSV or JSON, and Python blocks, each on what the task itself contains. "
-    "A model is connected with the settings CALLBOARD_LLM_PROVIDER, CALLBOARD_LLM_BASE_URL, CALLBOARD_LLM_MODEL and "
-    "CALLBOARD_LLM_API_KEY, once a release has model support; see docs/models.md."
+    "statistics, code analysis, questions on CSV or JSON, and Python blocks, each on what the task itself contains."
 )
 
 _FIRST_SENTENCE = re.compile(r"[^.!?\n]{3,150}[.!,]\s+(?=\S)")
@@ -58,7 +55,7 @@ class OfflinePlanner:
         """Return the plan; raise `TaskError` where no family understands the task or its skill is not allowed."""
         plan = _plan(request) or _after_statement(request)
         if plan is None:
-            raise TaskError("no_skill_fits", NO_SKILL_FITS)
+            raise no_fit(NO_SKILL_FITS)
         return plan
 
 

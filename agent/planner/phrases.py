@@ -24,7 +24,7 @@ _MAX_DEPTH = 30
 _CURRENCY = re.compile(r"[$€£¥]")
 _CALLED = re.compile(r"[a-z]\s*\(|\[")
 _CHANGES = {"increase": "+", "raise": "+", "grow": "+", "decrease": "-", "reduce": "-", "lower": "-"}
-_SEVERAL = frozenset({"sum", "mean", "min", "max", "gcd", "lcm"})
+_SEVERAL = frozenset({"sum", "mean", "median", "min", "max", "gcd", "lcm"})
 _JOINTS: dict[str, tuple[str, ...]] = {
     "add": ("to", "and", ","),
     "subtract": ("from",),
@@ -145,6 +145,10 @@ class _Phrase:
             whole = self.operand()
             self.need("is")
             return f"{self.operand()} / {whole} * 100"
+        if self.take("what percentage is", "what percent is"):
+            part = self.operand()
+            self.need("of")
+            return f"{part} / {self.operand()} * 100"
         if self.take(
             "percentage change from",
             "percent change from",

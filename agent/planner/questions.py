@@ -8,10 +8,11 @@ thread; imported by `tables` only.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from callboard.agent.planner.numbers import whole_number
 from callboard.agent.skills._filters import column_pattern
-from callboard.agent.skills._tables import Table, number, read_table
+from callboard.agent.skills._tables import Table, is_missing, number, read_table
 
 _FOLDS = {
     "mean": r"averages?|mean|avg",
@@ -28,7 +29,7 @@ _LIST = re.compile(
 )
 _COLUMNS = re.compile(r"\b(?:columns?|fields?|headers?|keys)\b")
 CLUE = re.compile(
-    rf"\b(?:{'|'.join(_FOLDS.values())}|{'|'.join(p.pattern[5:-3] for p in (_DISTINCT, _COUNT, _LIST, _COLUMNS))}|top|bottom|group|sort)\b",
+    rf"\b(?:{'|'.join(_FOLDS.values())}|{'|'.join(p.pattern[5:-3] for p in (_DISTINCT, _COUNT, _LIST, _COLUMNS))}|top|bottom|group|sort|what is|what's|whats|what are)\b",
     re.IGNORECASE,
 )
 
@@ -64,14 +65,15 @@ _PLAIN = _NOUNS | frozenset(
     "then when where up out into work across broken down split sort sorted order ordered them ascending descending desc "
     "asc increasing decreasing high low highest lowest together average averages mean avg median max maximum largest "
     "biggest greatest most expensive latest newest min minimum smallest cheapest least earliest sum total totals add "
-    "altogether combined question answer q use let us i have times time did make made appear appears occur occurs there's distinct unique different count counts filter top bottom say name's contains".split()
+    "altogether combined question answer q use let us i have times time did make made appear appears occur occurs "
+    "there's distinct unique different count counts filter top bottom say name's contains".split()
 )
 _WORD = re.compile(r"[^\W_][\w'’.-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked; `operations` are the skill's, or one of columns, columnCount, distinctCount, argmax, argmin."""
+    """What is asked; `operations` are the skill's, or one of columns, columnCount, argmax, argmin."""
 
     operations: tuple[str, ...]
     column: str | None = None
@@ -221,7 +223,9 @@ def _sorted(line: str, names: _Names) -> Question | None:
     if not by:
         return None
     others = [name for name in names.all_in(line[: by[1]]) if name != by[0]]
-    column = others[0] if len(others) == 1 else None
+    if len(others) > 1 or names.all_in(line[by[2] :]):
+        return None
+    column = others[0] if others else None
     descending = bool(_DESCENDING.search(line))
     return Question(operations=("values" if column else "rows",), column=column, sort_by=by[0], descending=descending)
 
@@ -242,17 +246,21 @@ def _folded(line: str, names: _Names) -> Question | None:
     group, rest = _grouped(line, names)
     columns = names.all_in(rest)
     bare = names.without(set(names.table.columns), rest)
-    found = {name: match.start() for name, pattern in _FOLD.items() if (match := pattern.search(bare))}
+    found = sorted((match.span(), name) for name, pattern in _FOLD.items() if (match := pattern.search(bare)))
     if not found:
         return None
-    if len(found) == 1 and not group and (extreme := _extreme(next(iter(found)), rest, columns, names)):
+    operations = tuple(name for _, name in found)
+    if len(found) == 1 and not group and (extreme := _extreme(operations[0], rest, columns, names)):
         return extreme
     if re.search(r"\bwho\b|\bwhich\b(?! (?:is|are)\b)", bare):
         return None  # somebody is asked for, not the number
-    operations = tuple(sorted(found, key=found.__getitem__))
+    between = [bare[end:start] for ((_, end), _), ((start, _), _) in pairwise(found)]
+    if not all(_JOINT.fullmatch(words) for words in between):
+        return None  # the highest average is neither the highest nor the average
     return Question(operations=operations, column=columns[0], group_by=group) if len(columns) == 1 else None
 
 
+_JOINT = re.compile(r"(?:\s*,?\s*\band\b\s*|\s*[,&/]\s*)(?:the )?(?:the )?")
 _WHICH = re.compile(r"\b(?:which|what|who|find|name|show|get|tell me)\b")
 _PERSON = re.compile(
     r"(?i)^(?:(?:full|first|user|customer|employee|student|player)[ _]?)?name$|^(?:customer|user|person|employee|student|player|client)$"
@@ -284,11 +292,18 @@ def _counted(line: str, names: _Names, filtered: bool) -> Question | None:
     columns = names.all_in(rest)
     counted = bool(_COUNT.search(rest))
     if _DISTINCT.search(rest):
-        operation = "distinctCount" if counted else "distinct"
-        return Question(operations=(operation,), column=columns[0]) if len(columns) == 1 and not group else None
+        operation = "distinct_count" if counted else "distinct"
+        listed_by_group = group and not counted
+        if len(columns) != 1 or listed_by_group:
+            return None
+        return Question(operations=(operation,), column=columns[0], group_by=group)
     if not counted or len(columns) > 1:
         return None
-    named = group or columns or filtered or not _NOUNS.isdisjoint(rest.split()) or "there" in rest
+    if columns:  # how many customers are there: each counts once; but as many prices as there are
+        numbers = [number(row.get(columns[0])) for row in names.table.rows if not is_missing(row.get(columns[0]))]
+        operation = "count" if numbers and all(numbers) else "distinct_count"
+        return Question(operations=(operation,), column=columns[0], group_by=group)
+    named = group or filtered or not _NOUNS.isdisjoint(rest.split()) or "there" in rest
     return Question(operations=("count",), group_by=group) if named else None
 
 
@@ -297,8 +312,16 @@ _ORDERED = re.compile(
 )
 
 
+_WHAT = re.compile(r"what(?:'s|s| is| are| was| were)\b")
+
+
 def _listed(line: str, names: _Names, filtered: bool) -> Question | None:
     columns = names.all_in(line)
-    if not _LIST.search(line) or _ORDERED.search(line) or len(columns) > 1 or not (filtered or columns):
+    if (
+        not (_LIST.search(line) or (filtered and _WHAT.match(line)))
+        or _ORDERED.search(line)
+        or len(columns) > 1
+        or not (filtered or columns)
+    ):
         return None
     return Question(operations=("values",) if columns else ("rows",), column=columns[0] if columns else None)

@@ -111,9 +111,6 @@ def _plan(question: Question, data: str, table: Table, request: PlanRequest) -> 
         return Plan(code=repr(list(table.columns)), intent="table")
     if operation == "columnCount":
         return Plan(code=repr(len(table.columns)), intent="table")
-    if operation == "distinctCount":
-        asked = call(request, _SKILL, data, "distinct", **_given(column=question.column, where=question.where))
-        return _of(f"len({asked})")
     if operation in ("argmax", "argmin"):
         return _extreme(question, data, request)
     options = _given(

@@ -10,9 +10,10 @@ from typing import Any
 from callboard.agent.planner.base import Plan, PlanRequest, call_plan, no_fit
 from callboard.agent.planner.numbers import whole_number
 from callboard.agent.planner.reading import Material, Reading, find_material
+from callboard.errors import TaskError
 
 _SUMMARY = re.compile(
-    r"summari[sz]e\b|sum(?:ming)? up\b|tl;? ?dr\b|condense\b|shorten\b|give (?:me )?(?:a|an|the) (?:[\w-]+ ){0,3}(?:summary|tl;?dr)\b"
+    r"(?:briefly )?summari[sz]e\b|sum(?:ming)? up\b|tl;? ?dr\b|condense\b|shorten\b|give (?:me )?(?:a|an|the) (?:[\w-]+ ){0,3}(?:summary|tl;?dr)\b"
     r"|(?:(?:write|make|create|provide|produce|i need) )?(?:a |an |the )?(?:[\w-]+ ){0,2}summary\b(?= (?:of|for|about)|:|\n)"
     r"|(?:what are|list|give me|extract) the (?:main|key|most important) (?:points|ideas|sentences)\b|key points\b(?= of| in|:)"
     r"|make (?:this|it|the (?:following )?text) (?:much )?shorter\b|what(?:'s| is) the gist of\b",
@@ -27,6 +28,17 @@ _SENTENCES = re.compile(
     r"\b(?:in|into|to|using|with|of)?\s*(?:about |at most |no more than |up to |max(?:imum)? |only |exactly )?(\d{1,3}|an?|one|two|three|four|five|six|seven|eight|nine|ten)[ -](?:single |short |key |simple )?sentences?\b",
     re.IGNORECASE,
 )
+_MOST_SENTENCES = 20
+_MOST_REQUEST_CHARS = 500
+_SUMMARY_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_SUMMARY_WORDS = frozenset(
+    "summarize summarise summarizing summarising sum summing up tl dr tldr condense shorten summary short shorter brief briefly concise "
+    "concisely quick quickly key main most important points ideas sentences sentence gist a an the of for about to in "
+    "into from what what's is are give me write make create provide produce extract list i need much it this that "
+    "these those following above below my our here here's read consider given please thanks thank you can could "
+    "text texts article paragraph paragraphs passage email document story report paper essay post blog news chapter "
+    "section message letter note notes piece content contents few".split()
+)
 _ADDRESS = re.compile(r"\S{1,10}://\S+")
 _INTRODUCTION = re.compile(r"(?:here(?:'s| is)|this is|consider|read|given)\b[^:\n]{0,60}:\s*", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?](?:\s|$)")
@@ -37,7 +49,8 @@ _WHAT = {
     "letters": "letters", "letter": "letters", "sentences": "sentences", "sentence": "sentences", "paragraphs": "paragraphs",
     "paragraph": "paragraphs", "lines": "lines", "line": "lines", "unique words": "uniqueWords", "distinct words": "uniqueWords",
     "different words": "uniqueWords", "average word length": "averageWordLength", "average sentence length": "averageSentenceLength",
-    "reading time": "readingTimeSeconds", "most common words": "mostFrequentWords", "most frequent words": "mostFrequentWords", "word frequency": "mostFrequentWords", "word frequencies": "mostFrequentWords",
+    "reading time": "readingTimeSeconds", "most common words": "mostFrequentWords", "most frequent words": "mostFrequentWords",
+    "word frequency": "mostFrequentWords", "word frequencies": "mostFrequentWords",
 }  # fmt: skip
 _PLURALS = "|".join(sorted((name for name in _WHAT if name.endswith("s")), key=len, reverse=True))
 _NOUNS = "text|sentence|phrase|passage|paragraph|string|word|article|essay|quote|line"
@@ -89,10 +102,31 @@ def _summary(reading: Reading, request: PlanRequest) -> Plan | None:
             "There is no text to summarise in this task. Put the text itself behind the request, as in "
             "'Summarize: …'; the built-in planner cannot fetch pages, open files or look back at earlier tasks."
         )
-    request_words = opening[0] if opening else ""
-    wanted = _SENTENCES.search(f"{request_words} {material.before} | {material.after}")
-    limit: dict[str, Any] = {"max_sentences": max(1, min(whole_number(wanted[1].lower()) or 3, 50))} if wanted else {}
-    return call_plan(request, "summary", "summarize", material.content.strip(), **limit)
+    # Around blocks all that is said counts; `before` holds only its beginning.
+    request_words = (
+        reading.outside if reading.fences else f"{opening[0] if opening else ''} {material.before} | {material.after}"
+    )
+    return call_plan(request, "summary", "summarize", material.content.strip(), **_summary_limit(request_words))
+
+
+def _summary_limit(words: str) -> dict[str, Any]:
+    """Return the number of sentences that the request asks for; raise `TaskError` if it asks for anything else."""
+    if len(words) > _MOST_REQUEST_CHARS:
+        raise _no_such_summary("the request is too long")
+    asked = [whole_number(number.lower()) or 0 for number in _SENTENCES.findall(words)]
+    unknown = [word for word in _SUMMARY_WORD.findall(_SENTENCES.sub(" ", words)) if word.lower() not in _SUMMARY_WORDS]
+    if unknown:
+        raise _no_such_summary(f"{unknown[0][:40]!r} is not understood")
+    if len(asked) > 1 or not all(1 <= number <= _MOST_SENTENCES for number in asked):
+        raise _no_such_summary("the number of sentences is not one of these")
+    return {"max_sentences": asked[0]} if asked else {}
+
+
+def _no_such_summary(reason: str) -> TaskError:
+    return no_fit(
+        f"A summary here is the most telling sentences of the text as they stand, 1 to {_MOST_SENTENCES} of them, and "
+        f"nothing else can be asked of it: {reason}. Write it like 'Summarize in 2 sentences: …'."
+    )
 
 
 def _running_on(rest: str) -> Material | None:
@@ -100,7 +134,10 @@ def _running_on(rest: str) -> Material | None:
     sentences = len(_SENTENCE_END.findall(rest[:2000]))
     if sentences >= 2 or len(rest[:2000].split()) >= _WHOLE_TEXT_WORDS:
         lead = _LEAD.match(rest)
-        return Material(lead[0], rest[lead.end() :]) if lead else Material("", rest.lstrip(" ,-"))
+        text = rest[lead.end() :] if lead else rest.lstrip(" ,-")
+        if not lead and text[:1].islower():
+            raise no_fit("Where the text to summarise begins is not clear. Put a colon in front of it: 'Summarize: …'.")
+        return Material(lead[0] if lead else "", text)
     return None
 
 

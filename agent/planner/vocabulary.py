@@ -17,11 +17,11 @@ FUNCTIONS = {
     "cubic root": "cbrt", "factorial": "factorial", "abs": "abs", "absolute value": "abs", "sin": "sin", "sine": "sin",
     "cos": "cos", "cosine": "cos", "tan": "tan", "tangent": "tan", "ln": "ln", "natural log": "ln",
     "natural logarithm": "ln", "log": "log", "log10": "log10", "log2": "log2", "exp": "exp", "floor": "floor",
-    "ceil": "ceil", "round": "round", "min": "min", "max": "max", "sum": "sum", "mean": "mean", "gcd": "gcd",
+    "ceil": "ceil", "round": "round", "min": "min", "max": "max", "sum": "sum", "mean": "mean", "median": "median", "gcd": "gcd",
     "lcm": "lcm", "asin": "asin", "acos": "acos", "atan": "atan",
 }  # fmt: skip
 LISTS = {
-    "sum": "sum", "total": "sum", "average": "mean", "mean": "mean", "largest": "max", "biggest": "max", "maximum": "max",
+    "sum": "sum", "total": "sum", "average": "mean", "mean": "mean", "median": "median", "largest": "max", "biggest": "max", "maximum": "max",
     "max": "max", "highest": "max", "smallest": "min", "minimum": "min", "min": "min", "lowest": "min", "gcd": "gcd",
     "greatest common divisor": "gcd", "greatest common factor": "gcd", "highest common factor": "gcd", "lcm": "lcm",
     "least common multiple": "lcm", "lowest common multiple": "lcm", "product": "*", "quotient": "/", "difference": "-",

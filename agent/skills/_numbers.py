@@ -188,6 +188,11 @@ def _mean(*values: Number) -> Number:
     return divide(sum(values), len(values))
 
 
+def _median(*values: Number) -> Number:
+    ordered = sorted(values)
+    return divide(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2], 2)
+
+
 def _whole(function: Callable[..., int]) -> Callable[..., Number]:
     def whole(*values: Number) -> Number:
         if not all(isinstance(value, int) for value in values):
@@ -208,6 +213,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Number], int, int]] = {
     "max": (max, 1, 100),
     "sum": (lambda *values: sum(values), 1, 100),
     "mean": (_mean, 1, 100),
+    "median": (_median, 1, 100),
     "gcd": (_whole(math.gcd), 2, 100),
     "lcm": (_whole(math.lcm), 2, 100),
     "factorial": (factorial, 1, 1),

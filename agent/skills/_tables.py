@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 MAX_COLUMNS = 200
+MAX_CHARS = 500_000
 Row = Mapping[str, Any]
 
 _DELIMITERS = ",;\t|"
@@ -54,6 +55,8 @@ def _joined(name: str) -> str:
 
 def read_table(data: str) -> Table:
     """Read CSV (separated by comma, semicolon, tab or |), a Markdown table, a JSON list of objects or JSON lines."""
+    if len(data) > MAX_CHARS:
+        raise ValueError(f"The data has {len(data)} characters and the limit is {MAX_CHARS}; give it in parts.")
     text = data.strip()
     if not text:
         raise ValueError("There is no data; put the CSV or JSON itself into the task.")

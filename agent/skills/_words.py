@@ -19,6 +19,12 @@ _ABBREVIATIONS = frozenset(
 _USUALLY_LAST = frozenset({"etc", "a.m", "p.m", "u.s", "u.k", "inc", "ltd", "co", "corp", "al", "jr", "sr", "no"})
 
 
+def check_length(text: str, limit: int) -> None:
+    """Raise `ValueError` for a text that would take too long."""
+    if len(text) > limit:
+        raise ValueError(f"The text has {len(text)} characters and the limit is {limit}; give it in parts.")
+
+
 def words(text: str) -> list[str]:
     return WORD.findall(text)
 

@@ -37,7 +37,7 @@ def calculate(expression: str) -> int | float:
     """Work out an arithmetic expression such as `(17 + 4) * 2`, `15% of 80`, `2^10` or `round(sqrt(2), 3)`.
 
     Knows + - * / // % ** ^ ! and parentheses, pi, e, tau, and sqrt, cbrt, abs, round, floor, ceil, min, max, sum,
-    mean, gcd, lcm, factorial, exp, ln, log(x, base), log10, log2, sin, cos, tan, asin, acos, atan (radians).
+    mean, median, gcd, lcm, factorial, exp, ln, log(x, base), log10, log2, sin, cos, tan, asin, acos, atan (radians).
     `15%` is 0.15, and `80 + 15%` is 80 raised by 15%. Exact for whole numbers and fractions.
     Raises ValueError, in a sentence, for what it cannot read and for results beyond its limits.
     """

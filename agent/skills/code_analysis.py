@@ -13,7 +13,9 @@ from callboard.agent.skills import _python_rules, _rules
 from callboard.agent.skills._languages import LANGUAGES, Language, find_language, guess_language
 from callboard.agent.skills._rules import Finding
 
-MAX_CHARS = 100_000
+MAX_CHARS = 50_000
+MAX_LINE_CHARS = 2000
+_MAX_UNCLOSED = 200
 _MAX_NESTED = 60
 _MAX_FINDINGS = 200
 _COMPLEX, _VERY_COMPLEX = 10, 20
@@ -21,6 +23,7 @@ _LONG_FUNCTION = 60
 _MANY_PARAMETERS = 5
 _DEEP = 4
 _BRACKETS = re.compile(r"([(\[{])|[)\]}]")
+_COMMENT_MARKS = (("/*", "*/"), ("--[[", "]]"))
 _PENALTY = {"error": 20, "warning": 7, "info": 2}
 
 
@@ -29,12 +32,21 @@ def code_analysis(code: str, language: str | None = None) -> dict[str, Any]:
     """Analyse code: keys language, lines, codeLines, functions (name, line, lines, complexity, parameters, nesting), averageComplexity, maxComplexity, findings (line, severity, rule, message), score and summary.
 
     Without `language` it is told from the code. The score is 100, less 20 for each error, 7 for each warning and
-    2 for each info among the findings, and at least 0. Raises ValueError if the language cannot be told or is not known.
+    2 for each info among the findings, and at least 0. Raises ValueError if the language cannot be told or is not known,
+    and for more than 50,000 characters or a line of more than 2,000.
     """
     if not code.strip():
         raise ValueError("There is no code to analyse; put the code itself into the task.")
     if len(code) > MAX_CHARS:
         raise ValueError(f"The code has {len(code)} characters and the limit is {MAX_CHARS}; analyse it in parts.")
+    # PERF: lizard looks for the end of every string and comment anew, which takes quadratic time where there is none.
+    longest = max(map(len, code.splitlines()))
+    if longest > MAX_LINE_CHARS:
+        raise ValueError(
+            f"A line of the code has {longest} characters and the limit is {MAX_LINE_CHARS}; minified code cannot be analysed."
+        )
+    if any(code.count(start, code.rfind(end) + 1) > _MAX_UNCLOSED for start, end in _COMMENT_MARKS):
+        raise ValueError(f"More than {_MAX_UNCLOSED} comments of the code are never closed, which cannot be analysed.")
     known = _language(code, language)
     findings, masked = _rules.find(code, known)
     if _deepest(masked) > _MAX_NESTED:

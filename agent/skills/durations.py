@@ -44,7 +44,7 @@ def convert_duration(duration: str, unit: Unit) -> int | float:
     for _, name in parts:
         if name not in table:
             uneven = name if name in _MONTHS else unit
-            raise ValueError(f"{duration!r} cannot be put into {unit}: {uneven} differ in length; give it in days.")
+            raise ValueError(f"{duration!r} cannot be put into {unit}: {uneven} differ in length.")
     total = sum((amount * table[name] for amount, name in parts), Fraction(0)) / table[unit]
     return total.numerator if total.denominator == 1 else float(total)
 

@@ -12,7 +12,7 @@ from callboard.agent.skill import skill
 from callboard.agent.skills._filters import parse_where
 from callboard.agent.skills._tables import Row, Table, is_missing, number, read_table, shown
 
-Operation = Literal["count", "sum", "mean", "median", "min", "max", "rows", "values", "distinct"]
+Operation = Literal["count", "distinct_count", "sum", "mean", "median", "min", "max", "rows", "values", "distinct"]
 
 
 @skill(replay="pure")
@@ -28,7 +28,7 @@ def query_table(
 ) -> Any:
     """Answer a question on CSV text or a JSON list of objects: a number, with `group_by` a dict of them, or for `rows`, `values` and `distinct` a list.
 
-    `count` counts rows, or with a column its filled cells. `where` is like `status = 'paid' and price > 10`, also
+    `count` counts rows, or with a column its filled cells, `distinct_count` its different ones. `where` is like `status = 'paid' and price > 10`, also
     with `!=`, `<=`, `contains`, `in`, `between`, `or`. `sort_by`, `descending` and `limit` are for `rows` and
     `values`. Column names are matched without regard to case, spaces and underscores.
     Raises ValueError naming the columns there are, or the cell that is not a number.
@@ -94,6 +94,8 @@ def _aggregate(rows: list[Row], operation: str, name: str | None) -> Any:
     cells = [row[name] for row in rows if not is_missing(row.get(name))]
     if operation == "count":
         return len(cells)
+    if operation == "distinct_count":
+        return len({str(cell) for cell in cells})
     if operation == "sum" and not cells:
         return 0
     if not cells:

@@ -10,9 +10,10 @@ import math
 from collections import Counter
 
 from callboard.agent.skill import skill
-from callboard.agent.skills._words import sentences, words
+from callboard.agent.skills._words import check_length, sentences, words
 
 MAX_SENTENCES = 50
+MAX_CHARS = 100_000
 _FIRST_SENTENCE_BONUS = 1.25
 _SHORT = 4
 _ONCE = 0.1
@@ -33,10 +34,12 @@ _STOP_WORDS = frozenset(
 def summarize(text: str, max_sentences: int = 3) -> str:
     """Return the most telling sentences of a text, verbatim and in their order; at most `max_sentences` of them.
 
-    A text that is already that short comes back whole. Raises ValueError for a blank text.
+    A text that is already that short comes back whole. Raises ValueError for a blank text and for more
+    than 100,000 characters.
     """
     if not 1 <= max_sentences <= MAX_SENTENCES:
         raise ValueError(f"max_sentences is {max_sentences}; give 1 to {MAX_SENTENCES}.")
+    check_length(text, MAX_CHARS)
     found = sentences(text)
     if not found:
         raise ValueError("There is no text to summarise; put the text itself into the task.")

@@ -4,9 +4,10 @@ from collections import Counter
 from typing import Any
 
 from callboard.agent.skill import skill
-from callboard.agent.skills._words import PARAGRAPH_BREAK, sentences, words
+from callboard.agent.skills._words import PARAGRAPH_BREAK, check_length, sentences, words
 
 WORDS_PER_MINUTE = 200
+MAX_CHARS = 500_000
 _MOST_FREQUENT = 10
 
 
@@ -15,7 +16,9 @@ def text_statistics(text: str) -> dict[str, Any]:
     """Count a text: keys characters, charactersWithoutSpaces, letters, words, uniqueWords, sentences, paragraphs, lines, averageWordLength, averageSentenceLength, readingTimeSeconds and mostFrequentWords (word and count).
 
     Words are compared without regard to case; reading time is at 200 words a minute. An empty text counts 0.
+    Raises ValueError for more than 500,000 characters.
     """
+    check_length(text, MAX_CHARS)
     found = words(text)
     frequent = Counter(word.casefold() for word in found)
     sentence_count = len(sentences(text))

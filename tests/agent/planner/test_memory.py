@@ -21,6 +21,8 @@ from callboard.errors import TaskError
         ("Hello! You can call me Jean-Luc.", "Jean-Luc"),
         ("Please remember that my name is Zoë", "Zoë"),
         ("my name is O'Brien", "O'Brien"),
+        ("My name is Dr. John B. Smith.", "Dr. John B. Smith"),
+        ("My name is Ludwig van der Rohe", "Ludwig van der Rohe"),
     ],
 )
 def test_a_name_is_remembered(talk: Any, told: str, name: str) -> None:
@@ -41,6 +43,12 @@ def test_a_name_is_remembered(talk: Any, told: str, name: str) -> None:
         ("Remember that the door code is 1234", "What is the door code?", "The door code is 1234."),
         ('Remember the Wi-Fi password is "a\'b\\c"', "what is the wi-fi password", 'The wi-fi password is "a\'b\\c".'),
         ("Don't forget that my car is parked on level 3", "Where is my car?", "Your car is parked on level 3."),
+        ("Remember that my sister is called Ann", "What is my sister called?", "Your sister is called Ann."),
+        (
+            "My favourite foods are pizza, pasta and rice",
+            "what are my favourite foods",
+            "Your favourite foods is pizza, pasta and rice.",
+        ),
         ("note: our meeting room is B12", "what is our meeting room", "Your meeting room is B12."),
     ],
 )
@@ -48,6 +56,17 @@ def test_a_fact_is_remembered(talk: Any, told: str, asked: str, answer: str) -> 
     talk.say(told)
     assert talk.say("What is 2 + 2?") == 4
     assert talk.say(asked) == answer
+
+
+@pytest.mark.parametrize("told", ["My name is Alice.", "Remember that my name is Alice.", "I am Alice."])
+def test_a_name_is_kept_without_its_full_stop(talk: Any, told: str) -> None:
+    assert talk.say(told) == "Nice to meet you, Alice. I will remember your name in this session."
+
+
+def test_two_sentences_are_two_facts(talk: Any) -> None:
+    talk.say("My name is Bob. My favourite colour is red.")
+    assert talk.say("What is my name?") == "Your name is Bob."
+    assert talk.say("What is my favourite colour?") == "Your favourite colour is red."
 
 
 def test_everything_told_can_be_listed(talk: Any) -> None:
@@ -105,6 +124,14 @@ def test_a_statement_before_a_question_is_kept_and_the_question_answered(talk: A
         "Remember?",
         "My name is Alice?",
         "The sky is blue",
+        "My name is Bob and my favourite colour is red",
+        "Remember that my name is Bob and my favourite colour is red",
+        "My name is not Bob",
+        "My favourite colour is not red",
+        "My favourite colour is red and what is 2+2",
+        "hello my name is Max and what is 2+2",
+        "My name is Alice and I",
+        "call me later",
     ],
 )
 def test_not_every_sentence_is_something_to_remember(plan: Callable[..., Plan], task: str) -> None:

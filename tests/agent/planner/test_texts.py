@@ -46,6 +46,10 @@ SUMMARIES = [
     (f'Summarize "{TEXT}" in one sentence', SHORT),
     (f"Summarize in 3 sentences:\n{TEXT}", THREE),
     (f"Give me a one sentence summary of: {TEXT}", SHORT),
+    (f"Briefly summarize this: {TEXT}", THREE),
+    (f"Summarize this briefly: {TEXT}", THREE),
+    (f"short summary of: {TEXT}", THREE),
+    (f"Summarize in 20 sentences: {SHORT[0]}", SHORT),
     ("Summarize: Short text.", ["Short text."]),
     ("Summarize: At 10:30 the team met. It was late.", ["At 10:30 the team met.", "It was late."]),
 ]
@@ -71,6 +75,31 @@ def test_a_text_is_summarised(answer: Callable[..., Any], task: str, expected: l
 )
 def test_without_a_text_the_error_says_to_include_it(plan: Callable[..., Plan], task: str) -> None:
     with pytest.raises(TaskError, match="Put the text itself behind the request") as caught:
+        plan(task)
+    assert caught.value.code == "no_skill_fits"
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        f"Summarize in five words: {TEXT}",
+        f"Summarize in five words {TEXT}",
+        f"Summarize in 0 sentences: {TEXT}",
+        f"Summarize in 21 sentences: {TEXT}",
+        f"Summarize in 2 sentences or 3 sentences: {TEXT}",
+        f"Summarize in German: {TEXT}",
+        f"Summarize this text in German {TEXT}",
+        f"Give me a German summary of: {TEXT}",
+        f"Summarize as bullet points: {TEXT}",
+        f"Summarize this and count the words: {TEXT}",
+        f'Summarize "{TEXT}" and count the words',
+        f"```\n{TEXT}\n```\nSummarize this in German",
+        f"Here is a text: {TEXT} Please summarize it in German.",
+        f"{TEXT}\n\ntl;dr in five words",
+    ],
+)
+def test_a_summary_that_asks_for_more_is_refused(plan: Callable[..., Plan], task: str) -> None:
+    with pytest.raises(TaskError, match=r"nothing else can be asked of it|Put a colon in front") as caught:
         plan(task)
     assert caught.value.code == "no_skill_fits"
 
@@ -173,6 +202,13 @@ RUNS: list[tuple[str, Any]] = [
     ("Execute this Python script:\nx = 4\nx * 2", 8),
     ("What is the output of this code?\n```python\n1+1\n```", 2),
     ("```python\nfrom skills import calculate\ncalculate('2+2')\n```", 4),
+    ("Please run this Python code:\n```python\n1+1\n```", 2),
+    ("Execute the following script\n```python\n1+1\n```", 2),
+    ("Run this code for me:\n```python\n1+1\n```", 2),
+    ("run:\n```python\n1+1\n```", 2),
+    ("Can you run this?\n```python\n1+1\n```", 2),
+    ("What does this print?\n```python\n1+1\n```", 2),
+    ("```python\n1+1\n```\nRun the code above, please.", 2),
     ("Run both:\n```python\na = 2\n```\nand\n```python\na * 21\n```", 42),
 ]
 
@@ -188,7 +224,22 @@ def test_a_block_of_another_language_is_not_run(plan: Callable[..., Plan]) -> No
 
 
 @pytest.mark.parametrize(
-    "task", ["```js\n1\n```", "Explain this code: ```python\n1\n```", "Translate this: ```python\n1\n```"]
+    "task",
+    [
+        "```js\n1\n```",
+        "Explain this code: ```python\n1\n```",
+        "Translate this: ```python\n1\n```",
+        "What does this code do? ```python\n1\n```",
+        "Run this 3 times:\n```python\n1\n```",
+        "Run this tomorrow:\n```python\n1\n```",
+        "Run this if it is Monday:\n```python\n1\n```",
+        "Can you run this without calling slow?\n```python\n1\n```",
+        "Don't run this:\n```python\n1\n```",
+        "Run this: ```python\n1\n``` and then explain it",
+        "Run this python code 3 times: 2*3",
+        f"{'Never run this. ' * 100}\n```python\n1\n```",
+        "What would this return if x were 2?\n```python\nx = 1\nx\n```",
+    ],
 )
 def test_a_block_is_not_run_unless_it_is_asked_for(plan: Callable[..., Plan], task: str) -> None:
     with pytest.raises(TaskError) as caught:

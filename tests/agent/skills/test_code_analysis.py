@@ -1,12 +1,13 @@
 """`code-analysis`: the language is told, functions are measured, mistakes are found and nothing else is."""
 
+import contextlib
 import time
 from typing import Any
 
 import pytest
 
 from callboard.agent.skills._languages import LANGUAGES, guess_language
-from callboard.agent.skills.code_analysis import code_analysis
+from callboard.agent.skills.code_analysis import MAX_CHARS, code_analysis
 
 SAMPLES = {
     "python": "import sys\n\ndef f(a, b):\n    if a and b:\n        return [x for x in a if x]\n    return None\n\nprint(f(sys.argv, 1))\n",
@@ -52,7 +53,10 @@ def test_a_language_that_cannot_be_told_is_asked_for(text: str) -> None:
     [
         ("x = 1", "klingon", "'klingon' is not known; there are c, cpp"),
         ("  \n", None, "There is no code"),
-        ("x" * 100_001, "c", "the limit is 100000"),
+        ("x\n" * 25_001, "c", "50002 characters and the limit is 50000"),
+        ("'\"\\" * 13_000, "python", "A line of the code has 39000 characters and the limit is 2000"),
+        ("/*\n" * 16_000, "javascript", "More than 200 comments of the code are never closed"),
+        ("--[[\n" * 9000, "lua", "More than 200 comments of the code are never closed"),
         ("(" * 100, "c", "nested deeper than 60"),
     ],
 )
@@ -245,6 +249,40 @@ def test_no_code_takes_long(unit: str, capfd: pytest.CaptureFixture[str]) -> Non
         assert 0 <= result["score"] <= 100
         assert time.thread_time() - started < 3
     capfd.readouterr()  # lizard may say on stderr that code was nested too deeply for it
+
+
+ROWS = [
+    "'\"\\",
+    '"\\',
+    "'",
+    "`",
+    "\\",
+    "/*x",
+    "//",
+    '"""',
+    "{}",
+    "()",
+    "[",
+    "<",
+    "= /[",
+    "#if ",
+    "if(x)",
+    "${",
+    '"/*" ',
+]
+
+
+@pytest.mark.parametrize("unit", ROWS)
+@pytest.mark.parametrize("width", [1, 60, 2000])
+def test_code_at_the_limits_takes_about_a_second(unit: str, width: int, capfd: pytest.CaptureFixture[str]) -> None:
+    line = (unit * width)[: max(width, len(unit))][:2000] + "\n"
+    code = (line * (MAX_CHARS // len(line) + 1))[:MAX_CHARS]
+    for language in ("python", "javascript", "c"):
+        started = time.thread_time()
+        with contextlib.suppress(ValueError):
+            code_analysis(code, language)
+        assert time.thread_time() - started < 3  # about a second, on a machine that may be slower
+    capfd.readouterr()
 
 
 def test_every_language_has_a_reader() -> None:

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callboard.agent.skills import summarize as summarising
+from callboard.agent.skills import text_statistics as counting
 from callboard.agent.skills._words import sentences
 from callboard.agent.skills.summarize import summarize
 from callboard.agent.skills.text_statistics import text_statistics
@@ -136,9 +138,19 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("unit", HOSTILE)
-@pytest.mark.parametrize("function", [summarize, text_statistics])
-def test_no_text_takes_long(function: Callable[[str], Any], unit: str) -> None:
-    text = (unit * 100_000)[:99_999] + "x"
+@pytest.mark.parametrize(
+    ("function", "limit", "options"),
+    [(summarize, summarising.MAX_CHARS, {"max_sentences": 50}), (text_statistics, counting.MAX_CHARS, {})],
+    ids=["summarize", "text-statistics"],
+)
+def test_no_text_takes_long(function: Callable[..., Any], limit: int, options: dict[str, int], unit: str) -> None:
+    text = (unit * limit)[: limit - 1] + "x"
     started = time.thread_time()
-    function(text)
-    assert time.thread_time() - started < 1
+    function(text, **options)
+    assert time.thread_time() - started < 3  # about a second at most, on a machine that may be slower
+
+
+@pytest.mark.parametrize(("function", "limit"), [(summarize, 100_000), (text_statistics, 500_000)])
+def test_a_text_beyond_the_limit_is_refused(function: Callable[[str], Any], limit: int) -> None:
+    with pytest.raises(ValueError, match=f"{limit + 1} characters and the limit is {limit}"):
+        function("." * (limit + 1))
