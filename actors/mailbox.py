@@ -44,11 +44,16 @@ class Reply:
 
     def set(self, value: Any) -> None:
         self._value = value
-        self._arrived.release()
+        self._announce()
 
     def fail(self, error: BaseException) -> None:
         self._error = error
-        self._arrived.release()
+        self._announce()
+
+    def _announce(self) -> None:
+        # closing a mailbox may fail a delivery that its actor answers at the same instant: the first one counts
+        with contextlib.suppress(RuntimeError):
+            self._arrived.release()
 
     def get(self, *, timeout_s: float) -> Any:
         """Return the reply or raise the error it is; raise `TimeoutError` if there is none in time."""
@@ -148,7 +153,10 @@ class Mailbox:
             self._refuse_all(self._closed)
 
     def put_soon(self, envelope: Any) -> None:
-        """Queue an envelope that is in no hurry, in front of whatever the same thread puts afterwards."""
+        """Queue an envelope that is in no hurry, in front of whatever the same thread puts afterwards.
+
+        It may also overtake what other threads, or this one, have put before.
+        """
         if self._closed is not None:
             raise self._closed
         self._soon.append(envelope)
@@ -210,12 +218,12 @@ class Mailbox:
         """Refuse what comes from now on, and answer what is inside, with `error`. May be called twice."""
         self._closed = error or ActorStopped(f"The {self.name} has been stopped; start the server again.")
         self._refuse_all(self._closed)
+        if isinstance(self._taken, Delivery):
+            self._taken.fail(self._closed)
         self.fail_held(self._closed)
 
     def _refuse_all(self, error: CallboardError) -> None:
         self._soon.clear()  # told, not asked: nobody waits for an answer
-        if isinstance(self._taken, Delivery):
-            self._taken.fail(error)
         while True:
             try:
                 envelope = self._queue.get_nowait()

@@ -99,3 +99,49 @@ def test_a_delivery_is_answered_only_once() -> None:
     delivery.answer("second")
     delivery.fail(ValueError("third"))
     assert future.get(timeout_s=1) == "first"
+
+
+def test_what_is_put_soon_comes_before_what_the_same_thread_puts_afterwards() -> None:
+    mailbox = Mailbox("logger", 100)
+    address = Address(mailbox)
+    for number in range(5):
+        address.tell_soon(f"event {number}")
+    address.tell("result")
+    assert [mailbox.get().payload for _ in range(6)] == [*(f"event {n}" for n in range(5)), "result"]
+
+
+def test_what_is_put_soon_arrives_although_nothing_follows_it() -> None:
+    mailbox = Mailbox("logger", 100)
+    address = Address(mailbox)
+    address.tell_soon("first")
+    assert mailbox.get().payload == "first"
+    address.tell_soon("second")  # the first has the mailbox look again by itself; this one wakes nobody
+    assert mailbox.get().payload == "second"
+    mailbox.wake_at = 0.0
+    assert isinstance(mailbox.get().payload, Tick)
+
+
+def test_with_many_threads_nothing_is_lost_and_what_is_put_soon_is_never_late() -> None:
+    mailbox = Mailbox("logger", 10**6)
+    address = Address(mailbox)
+
+    def work(worker: int) -> None:
+        for number in range(300):
+            for step in range(3):
+                address.tell_soon((worker, number, step))
+            address.tell((worker, number, 3))
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(6)]
+    for thread in threads:
+        thread.start()
+    got = [mailbox.get().payload for _ in range(6 * 300 * 4)]
+    for thread in threads:
+        thread.join(10)
+    for worker in range(6):
+        mine = [(number, step) for who, number, step in got if who == worker]
+        soon = [entry for entry in mine if entry[1] < 3]
+        told = [entry for entry in mine if entry[1] == 3]
+        assert soon == [(number, step) for number in range(300) for step in range(3)]
+        assert told == [(number, 3) for number in range(300)]
+        for number in range(300):
+            assert mine.index((number, 2)) < mine.index((number, 3))
