@@ -13,6 +13,7 @@ from callboard.agent.skills._tables import Row, Table, is_missing, number, plain
 
 Condition = Callable[[Row], bool]
 MAX_CHARS = 2000
+MAX_CONDITIONS = 10
 
 _OPERATORS = (
     (">=", r">=|=>|≥|(?:is |are |was )?(?:at least|no less than|not less than|greater than or equal to|more than or equal to)"),
@@ -65,6 +66,8 @@ class _Parser:
             found = self.joint.match(self.text, self.position)
             if not found:
                 break
+            if sum(map(len, groups)) == MAX_CONDITIONS:
+                raise ValueError(f"The filter has more than its limit of {MAX_CONDITIONS} conditions; use fewer.")
             self.position = found.end()
             if found[1].lower() == "or":
                 groups.append([])
@@ -120,11 +123,12 @@ def _test(column: str, operator: str, values: list[str]) -> Condition:
     first = values[0]
     match operator:
         case "=":
-            return lambda row: _same(row.get(column), first)
+            return _among(column, values[:1])
         case "!=":
-            return lambda row: not _same(row.get(column), first)
+            same = _among(column, values[:1])
+            return lambda row: not same(row)
         case "in":
-            return lambda row: any(_same(row.get(column), value) for value in values)
+            return _among(column, values)
         case "contains":
             return lambda row: first.lower() in _text(row.get(column))
         case "starts":
@@ -164,11 +168,24 @@ def _sign(left: Decimal | str, right: Decimal | str) -> int:
     return (left > right) - (left < right)  # type: ignore[operator]  # both of one type at either call
 
 
-def _same(cell: Any, value: str) -> bool:
-    left, right = number(cell), number(value)
-    if left is not None and right is not None:
-        return left[0] == right[0]
-    return _text(cell) == value.strip().lower()
+def _among(column: str, values: list[str]) -> Condition:
+    """Return whether a row's cell is one of the values: as numbers where both are, as text otherwise.
+
+    PERF: each value is read once, each cell once; compared one by one, 900 values on 124,000 rows took minutes.
+    """
+    read = [number(value) for value in values]
+    numbers = {found[0] for found in read if found is not None}
+    texts = {value.strip().lower() for value in values}
+    words = {value.strip().lower() for value, found in zip(values, read, strict=True) if found is None}
+
+    def among(row: Row) -> bool:
+        cell = row.get(column)
+        found = number(cell)
+        if found is None:
+            return _text(cell) in texts
+        return found[0] in numbers or _text(cell) in words
+
+    return among
 
 
 def _text(cell: Any) -> str:

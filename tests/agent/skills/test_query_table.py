@@ -209,3 +209,16 @@ def test_no_table_takes_long(unit: str) -> None:
         with contextlib.suppress(ValueError):
             query_table(data, **arguments)  # type: ignore[arg-type]  # from a table
     assert time.thread_time() - started < 2
+
+
+def test_a_filter_of_many_values_reads_each_cell_once_and_compares_as_numbers_and_as_text() -> None:
+    data = "a,b\n1,x\n2.0,y\nthree,z\n"
+    assert query_table(data, "values", column="b", where="a in 1, 2, Three") == ["x", "y", "z"]
+    assert query_table(data, "count", where="a != 2") == 2
+
+
+def test_a_filter_of_too_many_conditions_is_refused_with_its_limit() -> None:
+    where = " and ".join(["a > 0"] * 11)
+    with pytest.raises(ValueError, match="limit of 10 conditions"):
+        query_table("a\n1\n", "count", where=where)
+    assert query_table("a\n1\n", "count", where=" and ".join(["a > 0"] * 10)) == 1
