@@ -31,7 +31,8 @@ class Reply:
     """The place where the reply to one ask arrives; set once, by any thread.
 
     PERF: Pykka's future is a condition: whoever is notified wakes up only to wait for its lock. A lock that is released
-    when the reply is there wakes a waiting thread once, and costs a third: 5 µs of an ask instead of 16.
+    when the reply is there wakes a waiting thread once: making, setting and getting takes 1.0 µs instead of 3.1, an ask
+    across two threads 66 µs instead of 75 (20,000 of each, CPython 3.11).
     """
 
     __slots__ = ("_arrived", "_error", "_value")
