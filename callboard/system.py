@@ -12,6 +12,7 @@
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -71,18 +72,18 @@ class AgentSystem:
             logger.warning("%s", problem)
         signer = Signer(load_key(settings.secret_key, settings.data_dir))
         # Invariant: one server at a time works on a history; the master agent takes up whatever has not ended in it
-        self._let_go = claim(settings)
-        try:
+        with ExitStack() as undo:  # what has been opened when something later cannot be
+            self._let_go = claim(settings)
+            undo.callback(self._let_go)
             self._store = SqlStore.open(settings, clock=clock)
-        except BaseException:
-            self._let_go()
-            raise
-        self._sandbox = Sandbox(
-            settings,
-            stubs=self.catalogue.stubs(),
-            skills=[skill.python_name for skill in self.catalogue.skills.values()],
-        )
-        self._sandbox.start()
+            undo.callback(self._store.close)
+            self._sandbox = Sandbox(
+                settings,
+                stubs=self.catalogue.stubs(),
+                skills=[skill.python_name for skill in self.catalogue.skills.values()],
+            )
+            self._sandbox.start()
+            undo.pop_all()
         self._board = HealthBoard(clock, settings.health_interval_s)
         self._supervisor = Supervisor(on_give_up=self._board.give_up)
         self._tools = Tools(

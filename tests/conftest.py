@@ -18,12 +18,8 @@ def no_thread_is_left_behind() -> Iterator[None]:
     left = [t for t in threading.enumerate() if t not in before and t.is_alive()]
     for thread in left:
         thread.join(5)
-    still = [thread.name for thread in left if thread.is_alive() and thread.name not in MAY_STAY]
+    still = [thread.name for thread in left if thread.is_alive()]
     assert not still, f"threads left behind: {still}"
-
-
-MAY_STAY: set[str] = set()
-"""Names of threads a test leaves behind on purpose (a skill that never returns)."""
 
 
 @pytest.fixture

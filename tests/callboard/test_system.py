@@ -29,6 +29,7 @@ from callboard import (
     TaskRecord,
     Topic,
 )
+from callboard.agent.sandbox import Sandbox
 from callboard.errors import (
     Overloaded,
     ReplyTimeout,
@@ -55,9 +56,8 @@ def gate(name: str, *, ctx: SkillContext) -> str:
     """Say that we are here, and wait until the gate is opened or the task cancelled."""
     (FOLDER / (name + ".entered")).touch()
     while not (FOLDER / (name + ".open")).exists():
-        if ctx.cancelled:
+        if ctx.cancel_event.wait(0.002):
             return "cancelled"
-        time.sleep(0.002)
     return name
 
 
@@ -89,7 +89,11 @@ def suicide() -> str:
 
 
 class Gates:
-    """Gates that skills wait at; the test opens them."""
+    """Gates that skills wait at; the test opens them.
+
+    Files, because some of the skills are in another process; `charge` and `deaf` look again and again, since they
+    stand for skills that listen to nobody.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -617,6 +621,19 @@ def test_an_actor_that_was_given_up_turns_health_unhealthy(system: AgentSystem) 
     report = system.health()
     assert report.status == "unhealthy"
     assert "event bus keeps crashing" in report.problems[0]
+
+
+def test_a_start_that_fails_lets_go_of_the_history(
+    start_system: START, make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_interpreter(_sandbox: Sandbox) -> None:
+        raise OSError("no interpreter")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Sandbox, "start", no_interpreter)
+        with pytest.raises(OSError, match="no interpreter"):
+            AgentSystem.start(make_settings())
+    assert start_system().execute("What is 2 + 2?").output == 4
 
 
 def test_stopping_twice_is_harmless(start_system: START) -> None:
