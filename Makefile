@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 FOLDERS := actors agent http persistence
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow fuzz check types bench docs clean
+.PHONY: help setup run test test-slow fuzz check types bench chaos soak docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -22,7 +22,7 @@ $(STAMP): constraints.txt setup.cfg pyproject.toml
 run: $(STAMP) ## start the server on http://127.0.0.1:3000 (CALLBOARD_PORT=…)
 	@exec $(BIN)/callboard serve
 
-test: $(STAMP) ## run the tests (about a minute)
+test: $(STAMP) ## run the tests (two to three minutes)
 	$(BIN)/python -m pytest -q -m "not slow and not fuzz" $(ARGS)
 
 test-slow: $(STAMP) ## run the tests that take longer
@@ -43,6 +43,12 @@ types: ## lay out the tree that the type checker reads, under build/types
 
 bench: $(STAMP) ## measure speed and size against a bare server, side by side
 	$(BIN)/python -m bench $(ARGS)
+
+chaos: $(STAMP) ## break the server in every way there is and count what is lost (fifteen minutes)
+	$(BIN)/python -m chaos $(ARGS)
+
+soak: $(STAMP) ## half an hour of mixed load: memory, descriptors and threads stay flat (ARGS='--minutes N')
+	$(BIN)/python -m chaos soak $(ARGS)
 
 docs: $(STAMP) ## write build/openapi.json from the code and run every example in the documents
 	@mkdir -p build

@@ -1,38 +1,44 @@
 """The API gateway: every request, from HTTP or from Python, comes in here and is passed on at once.
 
 It decides whether a task may come in (known skills, known agent, not draining), names it, and has the result
-logger commit it; the reply goes from there straight to the asker. Reads go to the history reader, cancels and
-waits to the master agent. It never touches SQL, never works on a task and never waits.
+logger commit it; the reply goes from there straight to the asker. Reads go to the history reader, cancels,
+waits and decisions to the master agent, what is to be sent again to the courier. It never touches SQL, never works
+on a task and never waits.
 """
 
+from collections.abc import Callable
 from typing import Any
 
+from callboard.actors.admission import first_event, idempotency_of
 from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.supervision import SupervisedActor
+from callboard.actors.webhook_target import check_callback
 from callboard.agent.catalogue import Catalogue
 from callboard.clock import Clock, new_id
+from callboard.deliveries import GetDelivery, ListDeliveries, Redeliver
 from callboard.errors import Unavailable, UnknownAgent
 from callboard.messages import (
     AGENTS,
     AwaitEvents,
     AwaitTask,
     CancelTask,
+    DecideTask,
     DeleteSession,
-    Drain,
     ExecuteTask,
     GetEvents,
+    GetKeptAnswer,
     GetSession,
     GetTask,
+    KeepRefusal,
     ListTasks,
-    NewEvent,
     Ping,
     Pong,
-    RecordAcceptance,
+    RedriveTask,
     SubmitTask,
     TakeToken,
     TaskRecord,
-    Topic,
 )
+from callboard.records import Idempotency, RecordAcceptance, RecordRefusal
 
 
 class Gateway(SupervisedActor):
@@ -49,6 +55,9 @@ class Gateway(SupervisedActor):
         result_logger: Address,
         history_reader: Address,
         event_bus: Address,
+        courier: Address,
+        callbacks_may_be_private: bool,
+        draining: Callable[[], bool],
     ) -> None:
         super().__init__(mailbox)
         self._catalogue = catalogue
@@ -58,7 +67,9 @@ class Gateway(SupervisedActor):
         self._result_logger = result_logger
         self._history_reader = history_reader
         self._event_bus = event_bus
-        self._draining = False
+        self._courier = courier
+        self._callbacks_may_be_private = callbacks_may_be_private
+        self._draining = draining
 
     def receive(self, message: Any) -> Any:
         forward = self.delivery
@@ -67,15 +78,27 @@ class Gateway(SupervisedActor):
                 return self._result_logger.forward(forward, self._admit(message))
             case TakeToken():
                 return self._rate_limiter.forward(forward, message)
-            case GetTask() | ListTasks() | GetEvents() | GetSession():
+            case (
+                GetTask()
+                | ListTasks()
+                | GetEvents()
+                | GetSession()
+                | GetKeptAnswer()
+                | ListDeliveries()
+                | GetDelivery()
+            ):
                 return self._history_reader.forward(forward, message)
-            case AwaitTask() | CancelTask() | DeleteSession():
+            case RedriveTask():
+                self._require_open()
+                return self._history_reader.forward(forward, message)
+            case KeepRefusal():
+                return self._result_logger.forward(forward, self._refusal(message))
+            case AwaitTask() | CancelTask() | DecideTask() | DeleteSession():
                 return self._master_agent.forward(forward, message)
+            case Redeliver():
+                return self._courier.forward(forward, message)
             case AwaitEvents():
                 return self._event_bus.forward(forward, message)
-            case Drain():
-                self._draining = True
-                return None
             case Ping():
                 return Pong()
             case _:
@@ -83,24 +106,29 @@ class Gateway(SupervisedActor):
 
     def _admit(self, task: SubmitTask) -> RecordAcceptance:
         """Return the task as it will be stored; raise what the caller must change, or `Unavailable` while draining."""
-        if self._draining:
-            raise Unavailable("The server is shutting down and takes no new tasks; try again shortly.", retry_after_s=5)
+        self._require_open()
         if task.available_skills is not None:
             self._catalogue.require(task.available_skills)
         if task.agent is not None and task.agent not in AGENTS:
             known = ", ".join(sorted(AGENTS))
             raise UnknownAgent(f"There is no agent {task.agent!r}; the known ones are: {known}.")
+        if task.callback_url is not None and not self._callbacks_may_be_private:
+            check_callback(task.callback_url)
         record = self._record(task)
-        data: dict[str, Any] = {"task": record.task, "sessionId": record.session_id}
-        if record.request_id is not None:
-            data["requestId"] = record.request_id
-        if record.available_skills is not None:
-            data["availableSkills"] = list(record.available_skills)
         return RecordAcceptance(
             record=record,
-            event=NewEvent(topic=Topic.TASK_EXECUTE, at=record.created_at, data=data),
+            event=first_event(record),
             wait_s=task.wait_s if isinstance(task, ExecuteTask) else None,
+            idempotency=idempotency_of(task),
         )
+
+    def _require_open(self) -> None:
+        if self._draining():
+            raise Unavailable("The server is shutting down and takes no new tasks; try again shortly.", retry_after_s=5)
+
+    def _refusal(self, message: KeepRefusal) -> RecordRefusal:
+        asked = Idempotency(caller=message.caller, key=message.key, fingerprint=message.fingerprint)
+        return RecordRefusal(idempotency=asked, at=self._clock.now(), answer=message.answer)
 
     def _record(self, task: SubmitTask) -> TaskRecord:
         task_id = task.task_id or new_id()
@@ -118,4 +146,6 @@ class Gateway(SupervisedActor):
             priority=task.priority,
             request_id=task.request_id,
             caller=task.caller,
+            retry=task.retry,
+            callback_url=task.callback_url,
         )

@@ -17,6 +17,7 @@ from callboard.messages import EventsCommitted, HealthReport, Ping, Pong, Tick, 
 
 _PROBE_TIMEOUT_S = 5.0
 _COUNT_EVERY_S = 0.1
+_UNHEALTHY_S = 1.0
 
 
 class HealthBoard:
@@ -114,7 +115,8 @@ class HealthMonitor(SupervisedActor):
     def _tick(self) -> None:
         if time.monotonic() >= self._probe_at_s:
             self._probe()
-            self._probe_at_s = time.monotonic() + self._interval_s
+            soon = self._report.status == "unhealthy"  # whoever waits for the end of that should not wait long
+            self._probe_at_s = time.monotonic() + (min(self._interval_s, _UNHEALTHY_S) if soon else self._interval_s)
         elif self._counting:
             self._report = replace(self._report, totals=self._count([]))
             self._board.put(self._report)

@@ -1,22 +1,31 @@
-"""The history reader: answers questions about tasks, events and sessions from the store.
+"""The history reader: answers questions about tasks, events, sessions and deliveries from the store.
 
-A thread of its own, so that a slow page delays no admission. It never writes. Reached through the gateway.
+A thread of its own, so that a slow page delays no admission. It never writes: what a redrive needs of the dead
+letter is read here and passed on to the result logger. Reached through the gateway.
 """
 
 from typing import Any
 
-from callboard.actors.mailbox import Mailbox
+from callboard.actors.admission import redrive_of
+from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.supervision import SupervisedActor
-from callboard.messages import GetEvents, GetSession, GetTask, ListTasks, Ping, Pong
+from callboard.clock import Clock
+from callboard.deliveries import GetDelivery, ListDeliveries
+from callboard.errors import DeadLetterNotFound, TaskNotFound
+from callboard.messages import GetEvents, GetKeptAnswer, GetSession, GetTask, ListTasks, Ping, Pong, RedriveTask
+from callboard.persistence.batch import conflict
 from callboard.persistence.store import Store
+from callboard.records import KeptAnswer
 
 
 class HistoryReader(SupervisedActor):
     """Reads the store for the gateway."""
 
-    def __init__(self, mailbox: Mailbox, *, store: Store) -> None:
+    def __init__(self, mailbox: Mailbox, *, store: Store, clock: Clock, result_logger: Address) -> None:
         super().__init__(mailbox)
         self._store = store
+        self._clock = clock
+        self._result_logger = result_logger
 
     def receive(self, message: Any) -> Any:
         match message:
@@ -28,7 +37,29 @@ class HistoryReader(SupervisedActor):
                 return self._store.events(task_id, after, limit)
             case GetSession(session_id=session_id):
                 return self._store.session(session_id)
+            case GetKeptAnswer():
+                return self._kept_answer(message)
+            case RedriveTask():
+                return self._redrive(message)
+            case ListDeliveries():
+                return self._store.deliveries(message)
+            case GetDelivery(delivery_id=delivery_id):
+                return self._store.delivery(delivery_id)
             case Ping():
                 return Pong()
             case _:
                 return super().receive(message)
+
+    def _kept_answer(self, message: GetKeptAnswer) -> KeptAnswer | None:
+        kept = self._store.kept_answer(message.caller, message.key)
+        if kept is not None and kept.fingerprint != message.fingerprint:
+            raise conflict(message.key)
+        return kept
+
+    def _redrive(self, message: RedriveTask) -> Any:
+        try:
+            dead = self._store.task(message.task_id)
+        except TaskNotFound as error:
+            raise DeadLetterNotFound(f"There is no dead letter {message.task_id}.") from error
+        # whether it is a dead letter, and has not been redriven before, is decided in the writer's transaction
+        return self._result_logger.forward(self.delivery, redrive_of(dead, message, self._clock.now()))

@@ -207,6 +207,11 @@ class Mailbox:
     def empty(self) -> bool:
         return len(self) == 0
 
+    @property
+    def closed(self) -> bool:
+        """Whether everything is refused from now on: the actor has been stopped, or given up."""
+        return self._closed is not None
+
     def __len__(self) -> int:
         return self._queue.qsize() + len(self._soon) + (self._taken is not None)
 
@@ -258,10 +263,10 @@ class Address:
                 "it may still be carried out. Ask for its outcome, or try again."
             ) from None
 
-    def ask_later(self, message: Any) -> Reply:
-        """Send a message and return the place of its reply."""
+    def ask_later(self, message: Any, *, urgent: bool = False) -> Reply:
+        """Send a message and return the place of its reply; an urgent one is never refused as full."""
         reply = Reply()
-        self.mailbox.put(Delivery(message, reply), urgent=False)
+        self.mailbox.put(Delivery(message, reply), urgent=urgent)
         return reply
 
     def tell(self, message: Any) -> None:

@@ -1,75 +1,54 @@
 """The master agent: the life of every task from its acceptance to its end.
 
 One task at a time within a session, in order; sessions in parallel, as many as there are workers; higher priority
-first. It hands jobs to the task pool and hears of their end from the result logger, after the commit. It cancels,
-keeps deadlines, and answers those who wait for a task. No task's code runs in its thread.
+first. It hands jobs to the task pool and hears of their end from the result logger, after the commit. It takes over
+the tasks of servers that died, cancels, decides, keeps deadlines, and answers those who wait for a task. No task's
+code runs in its thread.
 """
 
 import heapq
 import itertools
 import logging
 import time
-from collections import defaultdict
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Set
 from datetime import datetime, timedelta
 from typing import Any
 
-from callboard.actors.mailbox import LATER, Address, Delivery, Mailbox
+from callboard.actors.live_tasks import Held, Live, decided, ended, got_further, overdue, requeued
+from callboard.actors.mailbox import LATER, Address, Mailbox
 from callboard.actors.sessions import Sessions
 from callboard.actors.supervision import SupervisedActor
 from callboard.actors.task_pool import TaskPool
-from callboard.agent.runner import Job
+from callboard.actors.waiters import Waiters
+from callboard.agent.job import Job
 from callboard.clock import Clock
-from callboard.errors import SessionBusy, TaskNotFound
+from callboard.errors import SessionBusy, TaskNotFound, TaskNotPaused, Unavailable
 from callboard.messages import (
     AwaitTask,
     CancelTask,
+    DecideTask,
+    Decision,
     DeleteSession,
     GetTask,
-    NewEvent,
     Ping,
     Pong,
-    RecordResult,
-    RecordSessionDeleted,
     Status,
     TaskEnded,
+    TaskPaused,
     TaskQueued,
     TaskRecord,
     Tick,
-    Topic,
     WorkerFreed,
 )
 from callboard.persistence.store import Store
+from callboard.records import RecordSessionDeleted
 from callboard.settings import Settings
 
 logger = logging.getLogger("callboard.master")
 
 _STUCK_AFTER_S = 5.0
 _EVICT_EVERY_S = 30.0
-
-
-@dataclass(slots=True, kw_only=True)
-class _Live:
-    """A task that has not ended, as far as the store has told."""
-
-    record: TaskRecord
-    job: Job | None = None
-    started_at: datetime | None = None
-    deadline: datetime | None = None
-    ending: bool = False  # its end is on its way to the store: it must not start any more
-
-    def as_it_stands(self) -> TaskRecord:
-        if self.job is None:
-            return self.record
-        return replace(self.record, status=Status.RUNNING, attempt=self.job.attempt, started_at=self.started_at)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Held:
-    """A worker that has not let go of a task that is over; `replaced` once another worker stands in for it."""
-
-    since_s: float
-    replaced: bool = False
+_REAP_EVERY_S = 5.0
 
 
 class MasterAgent(SupervisedActor):
@@ -85,24 +64,29 @@ class MasterAgent(SupervisedActor):
         pool: TaskPool,
         result_logger: Address,
         history_reader: Address,
+        draining: Callable[[], bool],
     ) -> None:
         super().__init__(mailbox)
+        self._draining = draining
         self._settings = settings
         self._clock = clock
         self._store = store
         self._pool = pool
         self._result_logger = result_logger
         self._history_reader = history_reader
-        self._live: dict[str, _Live] = {}
-        self._waiting: dict[str, list[tuple[float, Delivery]]] = defaultdict(list)
+        self._live: dict[str, Live] = {}
+        self._waiters = Waiters()
         self._sessions = Sessions()
-        self._ready: list[tuple[int, int, TaskRecord]] = []
+        self._ready: list[tuple[int, int, str, int]] = []
+        self._delayed: list[tuple[float, str, int]] = []
         self._arrivals = itertools.count()
-        self._deadlines: list[tuple[datetime, str]] = []
-        self._running: dict[str, _Held | None] = {}
+        self._deadlines: list[tuple[float, str]] = []
+        self._running: dict[tuple[str, int], Held | None] = {}
         self._free = settings.workers
         self._unchecked = 0
+        self._suspects: Set[str] = frozenset()
         self._evict_at_s = time.monotonic() + _EVICT_EVERY_S
+        self._reap_at_s = time.monotonic() + _REAP_EVERY_S
 
     # --- start, and restart after a crash ---
 
@@ -112,47 +96,51 @@ class MasterAgent(SupervisedActor):
         self._unchecked = len(self.mailbox)
         running = self._pool.running
         self._free = max(0, self._settings.workers - len(running))
-        for record in self._store.unfinished():
+        # those under way first: each is the one of its session that the others wait for
+        for record in sorted(self._store.unfinished(), key=lambda r: r.status is Status.PENDING and r.attempt == 0):
             job = running.get(record.task_id)
             if job is not None:
                 self._adopt(record, job)
-            elif record.status is Status.RUNNING and (skill := self._unrepeatable(record)) is not None:
-                self._end_unknown(record, skill)
+            elif record.status is Status.RUNNING:
+                self._take_over(record)
             else:
                 self._queue(record)
         for task_id in running.keys() - self._live.keys():
-            self._running[task_id] = _Held(since_s=time.monotonic())
+            self._running[task_id, running[task_id].attempt] = Held(since_s=time.monotonic())
         self._dispatch()
-        self.wake_in(_EVICT_EVERY_S)
+        self.wake_in(min(_EVICT_EVERY_S, _REAP_EVERY_S))
 
     def _adopt(self, record: TaskRecord, job: Job) -> None:
         self._sessions.queue(record, time.monotonic())
-        self._live[record.task_id] = _Live(
-            record=record, job=job, started_at=record.started_at, deadline=job.deadline, ending=job.token.cancelled
+        self._live[record.task_id] = Live(
+            record=record,
+            job=job,
+            started_at=record.started_at,
+            ends_by_s=self._ends_by_s(record),
+            deadline_s=job.deadline_s,
+            ending=job.token.cancelled,
         )
-        self._running[record.task_id] = None
-        self._watch(job.deadline, record.task_id)
+        self._running[record.task_id, job.attempt] = None
+        self._watch(job.deadline_s, record.task_id)
 
-    def _unrepeatable(self, record: TaskRecord) -> str | None:
-        """Return the skill, if any, that a dead server had called and that must not be called twice."""
-        after, called = 0, None
-        while True:
-            page = self._store.events(record.task_id, after)
-            for event in page.events:
-                if event.topic is Topic.SKILL_STARTED and event.data.get("replay") in ("keyed", "never"):
-                    called = str(event.data.get("skill"))
-                after = event.seq
-            if not page.events:
-                return called
-
-    def _end_unknown(self, record: TaskRecord, skill: str) -> None:
-        self._live[record.task_id] = _Live(record=record)
-        self._end(
-            record.task_id,
-            Status.FAILED,
-            error=f"The server died after the skill {skill} was called, and a call of it must not be repeated; "
-            "find out what it did, then post the task again if it should be done.",
-            error_code="outcome_unknown",
+    def _take_over(self, record: TaskRecord) -> None:
+        """Go on with a task whose server died, or end it if it is what servers die of."""
+        live = self._live.get(record.task_id)
+        if live is None:
+            live = self._admit(record)
+            self._sessions.queue(record, time.monotonic())
+        live.ending = False
+        crashes = 1 if got_further(record, self._store.ledger(record.task_id)) else record.crashes + 1
+        if crashes >= self._settings.max_crashes:
+            live.ending = True
+            error = (
+                f"The server died {crashes} times while it worked on the task, the limit is "
+                f"{self._settings.max_crashes} (CALLBOARD_MAX_CRASHES); find out why, then redrive the dead letter."
+            )
+            self._end(record.task_id, error=error, error_code="dead_letter")
+            return
+        self._result_logger.tell(
+            requeued(record, "takeover", self._clock.now(), attempt=record.attempt, crashes=crashes)
         )
 
     # --- messages ---
@@ -165,14 +153,18 @@ class MasterAgent(SupervisedActor):
                 self._dispatch()
                 if self.delivery.reply is not None:
                     return self._await(AwaitTask(task_id=record.task_id, wait_s=wait_s))
+            case TaskPaused(record=record):
+                self._queue(record)
             case TaskEnded():
                 self._ended(message)
-            case WorkerFreed(task_id=task_id):
-                self._freed(task_id)
+            case WorkerFreed(task_id=task_id, attempt=attempt):
+                self._freed(task_id, attempt)
             case AwaitTask():
                 return self._await(message)
             case CancelTask():
                 return self._cancel(message)
+            case DecideTask():
+                return self._decide(message)
             case DeleteSession(session_id=session_id):
                 return self._delete_session(session_id)
             case Tick():
@@ -184,15 +176,43 @@ class MasterAgent(SupervisedActor):
         return None
 
     def _queue(self, record: TaskRecord) -> None:
-        if record.task_id in self._live or (self._unchecked and self._has_ended(record.task_id)):
-            return
-        deadline = None
-        if record.timeout_ms is not None:
-            deadline = record.created_at + timedelta(milliseconds=record.timeout_ms)
-            self._watch(deadline, record.task_id)
-        self._live[record.task_id] = _Live(record=record, deadline=deadline)
-        if self._sessions.queue(record, time.monotonic()):
-            self._make_ready(record)
+        """Take up a task as the store has told it: new, to be gone on with, or paused."""
+        live = self._live.get(record.task_id)
+        if live is None:
+            if self._unchecked and self._has_ended(record.task_id):
+                return
+            live = self._admit(record)
+            if not self._sessions.queue(record, time.monotonic()):
+                return  # the session's next one is made ready when the one before it has ended
+        elif record.attempt < (live.record.attempt if live.job is None else live.job.attempt):
+            return  # told before the attempt that runs now
+        else:
+            live.record, live.job = record, None
+        if self._sessions.is_active(record):
+            self._make_ready(live)
+
+    def _admit(self, record: TaskRecord) -> Live:
+        live = self._live[record.task_id] = Live(record=record, ends_by_s=self._ends_by_s(record))
+        live.deadline_s = live.ends_by_s
+        if live.deadline_s is not None:
+            self._watch(live.deadline_s, record.task_id)
+        return live
+
+    def _ends_by_s(self, record: TaskRecord) -> float | None:
+        """Return when a task's own time is up; after a restart what has passed of it is told by the wall clock."""
+        if record.timeout_ms is None:
+            return None
+        return self._from_now_s(record.created_at + timedelta(milliseconds=record.timeout_ms))
+
+    def _from_now_s(self, moment: datetime) -> float:
+        return self._clock.monotonic() + (moment - self._clock.now()).total_seconds()
+
+    def _watch_pause(self, live: Live) -> None:
+        """Have a paused task end when nobody decides in time."""
+        since = datetime.fromisoformat(str((live.record.pause or {}).get("since", self._clock.now().isoformat())))
+        until_s = self._from_now_s(since + timedelta(seconds=self._settings.decision_timeout_s))
+        live.deadline_s = until_s if live.ends_by_s is None else min(until_s, live.ends_by_s)
+        self._watch(live.deadline_s, live.record.task_id)
 
     def _has_ended(self, task_id: str) -> bool:
         try:
@@ -200,26 +220,57 @@ class MasterAgent(SupervisedActor):
         except TaskNotFound:
             return True
 
-    def _make_ready(self, record: TaskRecord) -> None:
-        heapq.heappush(self._ready, (-record.priority, next(self._arrivals), record))
+    def _make_ready(self, live: Live) -> None:
+        """Let a task start when a worker is free, its wait before another try is over, and nobody has to decide."""
+        record = live.record
+        if record.status is Status.PAUSED:
+            self._watch_pause(live)
+            return
+        live.turn += 1
+        live.deadline_s = live.ends_by_s
+        if record.not_before is not None and (at_s := self._from_now_s(record.not_before)) > self._clock.monotonic():
+            heapq.heappush(self._delayed, (at_s, record.task_id, live.turn))
+            self.wake_in(at_s - self._clock.monotonic())
+            return
+        heapq.heappush(self._ready, (-record.priority, next(self._arrivals), record.task_id, live.turn))
 
     def _dispatch(self) -> None:
-        while self._free > 0 and self._ready:
-            _, _, record = heapq.heappop(self._ready)
-            live = self._live.get(record.task_id)
-            if live is not None and live.job is None and not live.ending:
-                self._start(live)
+        """Start what may start: by priority, and of the tasks on their last chance one at a time.
 
-    def _start(self, live: _Live) -> None:
+        When a server has died again and again, one of the tasks that ran is at fault and the others are bystanders; run
+        one by one, only the one at fault dies once more.
+        """
+        put_back, last = [], self._settings.max_crashes - 1
+        while self._free > 0 and self._ready and not self._draining():
+            entry = heapq.heappop(self._ready)
+            live = self._live.get(entry[2])
+            if live is None or live.turn != entry[3] or live.job is not None or live.ending:
+                continue
+            if live.on_last_chance(last) and any(
+                o.job is not None and o.on_last_chance(last) for o in self._live.values()
+            ):
+                put_back.append(entry)
+                continue
+            self._start(live)
+        for entry in put_back:
+            heapq.heappush(self._ready, entry)
+
+    def _start(self, live: Live) -> None:
         record = live.record
         live.started_at = self._clock.now()
-        until = live.started_at + timedelta(seconds=self._settings.run_timeout_s)
-        live.deadline = min(live.deadline, until) if live.deadline else until
-        self._watch(live.deadline, record.task_id)
-        session = self._sessions.record(record.session_id)
-        live.job = Job(record=record, attempt=record.attempt + 1, session=session, deadline=live.deadline)
+        now_s, most_s = self._clock.monotonic(), self._settings.run_timeout_s
+        live.deadline_s = now_s + most_s if live.ends_by_s is None else min(live.ends_by_s, now_s + most_s)
+        self._watch(live.deadline_s, record.task_id)
+        live.job = Job(
+            record=record,
+            attempt=record.attempt + 1,
+            session=self._sessions.record(record.session_id),
+            deadline=live.started_at + timedelta(seconds=live.deadline_s - now_s),
+            deadline_s=live.deadline_s,
+            ends_by_s=live.ends_by_s,
+        )
         self._free -= 1
-        self._running[record.task_id] = None
+        self._running[record.task_id, live.job.attempt] = None
         self._pool.submit(live.job)
 
     def _ended(self, message: TaskEnded) -> None:
@@ -227,19 +278,20 @@ class MasterAgent(SupervisedActor):
         live = self._live.pop(task_id, None)
         if live is None:
             return
-        for _, delivery in self._waiting.pop(task_id, ()):
-            delivery.answer(message.record)
-        if task_id in self._running:
-            self._running[task_id] = _Held(since_s=time.monotonic())
-            if live.job is not None and live.job.token.cancelled:
+        self._waiters.answer(task_id, message.record)
+        if live.job is not None and (key := (task_id, live.job.attempt)) in self._running:
+            self._running[key] = Held(since_s=time.monotonic())
+            if live.job.token.cancelled:
                 self.wake_in(_STUCK_AFTER_S)
         following = self._sessions.release(message.record, message.session, time.monotonic())
-        if following is not None:
-            self._make_ready(following)
+        if following is not None and (next_live := self._live.get(following.task_id)) is not None:
+            self._make_ready(next_live)
             self._dispatch()
 
-    def _freed(self, task_id: str) -> None:
-        held = self._running.pop(task_id, None)
+    def _freed(self, task_id: str, attempt: int) -> None:
+        if (task_id, attempt) not in self._running:
+            return  # it was free already when this instance looked at the pool
+        held = self._running.pop((task_id, attempt))
         if held is not None and held.replaced:
             self._pool.shrink()
             return
@@ -254,16 +306,48 @@ class MasterAgent(SupervisedActor):
             return self._history_reader.forward(self.delivery, GetTask(task_id=message.task_id))
         if message.wait_s <= 0:
             return live.as_it_stands()
-        self._waiting[message.task_id].append((time.monotonic() + message.wait_s, self.hold()))
+        self._waiters.add(message.task_id, self.hold(), message.wait_s)
         self.wake_in(message.wait_s)
         return LATER
 
     def _cancel(self, message: CancelTask) -> Any:
-        data = {} if message.request_id is None else {"requestId": message.request_id}
-        result = self._result(message.task_id, Status.CANCELLED, Topic.TASK_CANCELLED, data)
-        forwarded = self._result_logger.forward(self.delivery, result)
-        self._stop_work(message.task_id, "cancelled")
-        return forwarded
+        told = {} if message.request_id is None else {"requestId": message.request_id}
+        live = self._live.get(message.task_id)
+        result = ended(message.task_id, live, self._clock.now(), status=Status.CANCELLED, told=told)
+        self._result_logger.pass_on(self.delivery, result)  # never refused as full: once it is told, the work stops
+        self._stop_work(message.task_id)
+        return LATER
+
+    def _decide(self, message: DecideTask) -> Any:
+        live, now = self._live.get(message.task_id), self._clock.now()
+        known = live is not None and live.record.status is Status.PAUSED and live.job is None
+        record = live.record if known and live is not None else self._store.task(message.task_id)
+        if record.status is not Status.PAUSED:
+            raise TaskNotPaused(
+                f"The task {message.task_id} is {record.status}, not paused; there is nothing to decide."
+            )
+        told: dict[str, Any] = {"decision": message.decision.value}
+        told |= {} if message.reason is None else {"decisionReason": message.reason}
+        told |= {} if message.request_id is None else {"requestId": message.request_id}
+        if message.decision is Decision.FAIL:
+            error = (
+                f"The server died after {(record.pause or {}).get('skill')} was called, its outcome is unknown, "
+                "and it was decided that the task fails."
+            )
+            failed = ended(
+                record.task_id,
+                live,
+                now,
+                status=Status.FAILED,
+                error=error,
+                error_code="outcome_unknown",
+                only_paused=True,
+                told=told,
+            )
+            return self._result_logger.forward(self.delivery, failed)
+        calls = (decided(record, self._store.ledger(record.task_id), message, now),)
+        requeue = requeued(record, "decision", now, attempt=None, crashes=0, calls=calls, told=told)
+        return self._result_logger.forward(self.delivery, requeue)
 
     def _delete_session(self, session_id: str) -> Any:
         if self._sessions.busy(session_id):
@@ -271,103 +355,88 @@ class MasterAgent(SupervisedActor):
         self._sessions.forget(session_id)
         return self._result_logger.forward(self.delivery, RecordSessionDeleted(session_id=session_id))
 
-    def _stop_work(self, task_id: str, reason: str) -> None:
+    def _stop_work(self, task_id: str) -> None:
         """Stop a running task's worker, and keep a waiting task from starting."""
         live = self._live.get(task_id)
         if live is None:
             return
         live.ending = True
         if live.job is not None:
-            live.job.token.cancel(reason)
+            live.job.token.cancel()
 
-    def _end(self, task_id: str, status: Status, *, error: str, error_code: str) -> None:
-        data = {"error": error, "errorCode": error_code}
-        self._result_logger.tell(self._result(task_id, status, Topic.TASK_FAILED, data, error, error_code))
-
-    def _result(
-        self,
-        task_id: str,
-        status: Status,
-        topic: Topic,
-        data: dict[str, Any],
-        error: str | None = None,
-        error_code: str | None = None,
-    ) -> RecordResult:
-        now = self._clock.now()
-        live = self._live.get(task_id)
-        started = live.started_at if live else None
-        attempt = live.job.attempt if live and live.job else live.record.attempt if live else 0
-        return RecordResult(
-            task_id=task_id,
-            attempt=None,
-            status=status,
-            at=now,
-            events=(NewEvent(topic=topic, at=now, data=data),),
-            error=error,
-            error_code=error_code,
-            execution_time_ms=round((now - started).total_seconds() * 1000, 3) if started else None,
-            metadata={"attempt": attempt} if attempt else {},
-        )
+    def _end(self, task_id: str, *, error: str, error_code: str) -> None:
+        live, now = self._live.get(task_id), self._clock.now()
+        self._result_logger.tell(ended(task_id, live, now, status=Status.FAILED, error=error, error_code=error_code))
 
     # --- time ---
 
-    def _watch(self, deadline: datetime, task_id: str) -> None:
+    def _watch(self, deadline_s: float, task_id: str) -> None:
         if len(self._deadlines) > 1000 + 2 * len(self._live):  # most are of tasks that ended long before
             self._deadlines = [entry for entry in self._deadlines if entry[1] in self._live]
             heapq.heapify(self._deadlines)
-        heapq.heappush(self._deadlines, (deadline, task_id))
+        heapq.heappush(self._deadlines, (deadline_s, task_id))
         if self._deadlines[0][1] == task_id:
-            self.wake_in((deadline - self._clock.now()).total_seconds())
+            self.wake_in(deadline_s - self._clock.monotonic())
 
     def _tick(self) -> None:
         self._end_overdue()
-        self._answer_expired()
+        self._ready_delayed()
+        if (next_s := self._waiters.expire(lambda task_id: self._live[task_id].as_it_stands())) is not None:
+            self.wake_in(next_s)
         self._replace_stuck()
         now_s = time.monotonic()
+        if now_s >= self._reap_at_s:
+            self._reap()
+            self._reap_at_s = now_s + _REAP_EVERY_S
         if now_s >= self._evict_at_s:
             self._sessions.evict(now_s - self._settings.session_idle_s)
             self._evict_at_s = now_s + min(_EVICT_EVERY_S, self._settings.session_idle_s)
-        self.wake_in(self._evict_at_s - now_s)
+        self.wake_in(min(self._evict_at_s, self._reap_at_s) - now_s)
+
+    def _ready_delayed(self) -> None:
+        """Make the tasks ready whose wait before another try is over."""
+        now_s = self._clock.monotonic()
+        while self._delayed and self._delayed[0][0] <= now_s:
+            _, task_id, turn = heapq.heappop(self._delayed)
+            live = self._live.get(task_id)
+            if live is not None and live.turn == turn and live.job is None:
+                heapq.heappush(self._ready, (-live.record.priority, next(self._arrivals), task_id, turn))
+        if self._delayed:
+            self.wake_in(self._delayed[0][0] - now_s)
+        self._dispatch()
+
+    def _reap(self) -> None:
+        """Take over what is `running` in the store and nobody works on: no task stays so without a living owner.
+
+        Only what is found so twice: its end may be on its way to the store.
+        """
+        try:
+            running = {record.task_id: record for record in self._store.running()}
+            lost = running.keys() - self._pool.running.keys()
+            for task_id in lost & self._suspects:
+                logger.error("task %s is running and nobody works on it; taking it over", task_id)
+                self._take_over(running[task_id])
+            self._suspects = lost
+        except Unavailable as error:
+            logger.warning("looking for tasks that nobody works on is put off: %s", error)
 
     def _end_overdue(self) -> None:
-        now = self._clock.now()
-        while self._deadlines and self._deadlines[0][0] <= now:
-            deadline, task_id = heapq.heappop(self._deadlines)
+        now_s = self._clock.monotonic()
+        while self._deadlines and self._deadlines[0][0] <= now_s:
+            deadline_s, task_id = heapq.heappop(self._deadlines)
             live = self._live.get(task_id)
-            if live is None or live.deadline != deadline or live.ending:
+            if live is None or live.deadline_s != deadline_s or live.ending:
                 continue
-            limit = (
-                f"its timeoutMs of {live.record.timeout_ms}"
-                if live.record.timeout_ms is not None
-                and deadline == live.record.created_at + timedelta(milliseconds=live.record.timeout_ms)
-                else f"the server's limit of {self._settings.run_timeout_s:g} s (CALLBOARD_RUN_TIMEOUT_S)"
-            )
-            message = f"The task did not end within {limit}; give it more time, or less to do."
-            self._end(task_id, Status.FAILED, error=message, error_code="deadline_exceeded")
-            self._stop_work(task_id, "deadline")
+            error, error_code = overdue(live, deadline_s, self._settings)
+            self._end(task_id, error=error, error_code=error_code)
+            self._stop_work(task_id)
         if self._deadlines:
-            self.wake_in((self._deadlines[0][0] - now).total_seconds())
-
-    def _answer_expired(self) -> None:
-        now_s = time.monotonic()
-        for task_id, waiting in tuple(self._waiting.items()):
-            live = self._live[task_id]
-            kept = []
-            for due_s, delivery in waiting:
-                if due_s <= now_s:
-                    delivery.answer(live.as_it_stands())
-                else:
-                    kept.append((due_s, delivery))
-                    self.wake_in(due_s - now_s)
-            if kept:
-                self._waiting[task_id] = kept
-            else:
-                del self._waiting[task_id]
+            self.wake_in(self._deadlines[0][0] - now_s)
 
     def _replace_stuck(self) -> None:
         """Stand a new worker in for each that did not let go of a task that is over."""
         now_s = time.monotonic()
-        for task_id, held in tuple(self._running.items()):
+        for (task_id, _), held in tuple(self._running.items()):
             if held is None or held.replaced:
                 continue
             if now_s - held.since_s < _STUCK_AFTER_S:

@@ -4,12 +4,15 @@ What arrives is buffered, and the logger tells itself to flush. That message que
 there, so each transaction holds all that came in while the one before it was being committed. Nobody is answered,
 and nothing is published, before the commit.
 
-When the store refuses (locked, full, gone), acceptances are answered with the error and forgotten; what belongs to
-accepted tasks is kept and tried again. The buffer outlives a crash of the actor, because the wiring passes it in.
+When the store refuses (locked, full, read-only, gone), what callers ask for is answered with the error and forgotten;
+what accepted tasks do is kept and tried again, and workers who wait for a commit go on waiting. From then on callers
+are refused at once, until a try twice a second finds that the store takes transactions again. The buffer outlives a
+crash of the actor, because the wiring passes it in.
 """
 
 import contextlib
 import logging
+import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -17,31 +20,44 @@ from typing import Any
 from callboard.actors.mailbox import LATER, Address, Delivery, Mailbox
 from callboard.actors.supervision import SupervisedActor
 from callboard.clock import Clock
-from callboard.errors import ActorStopped, Overloaded, StorageFull, StoreUnavailable
+from callboard.deliveries import DeliveriesDue
+from callboard.errors import ActorStopped, Overloaded, StorageFull, StoreInDoubt, StoreUnavailable, Unavailable
 from callboard.messages import (
+    AwaitTask,
     EventsCommitted,
     Flush,
-    NewEvent,
     Ping,
     Pong,
-    RecordAcceptance,
-    RecordEvents,
-    RecordResult,
-    RecordSessionDeleted,
-    RecordStart,
     Status,
     TaskAccepted,
     TaskEnded,
     TaskEvent,
+    TaskPaused,
     TaskQueued,
     TaskRecord,
     Tick,
     Topic,
 )
 from callboard.persistence.store import Store, WriteOutcome
+from callboard.records import (
+    KeptAnswer,
+    NewEvent,
+    RecordAcceptance,
+    RecordDelivery,
+    RecordEvents,
+    RecordPause,
+    RecordRedrive,
+    RecordRefusal,
+    RecordRequeue,
+    RecordResult,
+    RecordSessionDeleted,
+    RecordStart,
+)
 from callboard.settings import Settings
 
 logger = logging.getLogger("callboard.history")
+
+Fault = StoreUnavailable | StorageFull
 
 _RETRY_S = 0.5
 _PRUNE_EVERY_S = 60.0
@@ -50,10 +66,28 @@ _PRUNE_STEP = 200
 
 @dataclass(slots=True)
 class Buffer:
-    """What has been told and not yet committed; changed by the logger's thread only."""
+    """What has been told and not yet committed; changed by the logger's thread only.
+
+    `fault` is why the store refuses, None while it takes transactions; `live` counts the tasks that have not ended.
+    Both are replaced as a whole, so any thread may read them. Invariant: while there is a fault, a tick is on its way.
+    """
 
     entries: list[tuple[Any, Delivery | None]] = field(default_factory=list)
     flush_told: bool = False
+    fault: Fault | None = None
+    doubtful: int = 0
+    """How many of the first entries may have been committed; they are written again just so, and nobody is told."""
+    live: int = 0
+
+    def refusal(self, max_backlog: int) -> Unavailable | None:
+        """Return why a new task cannot be taken now, None if it can; any thread."""
+        if (fault := self.fault) is not None:
+            return _anew(fault)
+        if self.live >= max_backlog:
+            return Overloaded(
+                f"The backlog holds its limit of {max_backlog} tasks; try again when some have ended.", retry_after_s=2
+            )
+        return None
 
 
 class ResultLogger(SupervisedActor):
@@ -70,6 +104,7 @@ class ResultLogger(SupervisedActor):
         address: Address,
         master_agent: Address,
         event_bus: Address,
+        courier: Address,
     ) -> None:
         super().__init__(mailbox)
         self._store = store
@@ -79,49 +114,69 @@ class ResultLogger(SupervisedActor):
         self._address = address
         self._master_agent = master_agent
         self._event_bus = event_bus
-        self._live = 0
-        self._store_failed = False
+        self._courier = courier
+        self._forget_at_s = self._prune_at_s = 0.0
 
     def setup(self) -> None:
-        self._live = self._store.totals().live
+        self._buffer.live = self._store.totals().live
         # acceptances whose askers were told of the crash are not carried out behind their backs
-        kept = [(r, d) for r, d in self._buffer.entries if d is None or not d.answered]
+        sure = self._buffer.entries[self._buffer.doubtful :]
+        kept = self._buffer.entries[: self._buffer.doubtful]
+        kept += [(r, None if d is not None and d.answered else d) for r, d in sure if _survives(r, d)]
         self._buffer.entries[:] = kept
         self._buffer.flush_told = False
         if kept:
             self._tell_flush()
-        if self._settings.retention_days or self._settings.retention_tasks:
-            self.wake_in(1.0)
+        self._prune_at_s = time.monotonic() + 1.0
+        self.wake_in(_RETRY_S if self._buffer.fault else min(1.0, self._settings.health_interval_s))
 
     def receive(self, message: Any) -> Any:
         match message:
-            case RecordAcceptance() | RecordStart() | RecordEvents() | RecordResult() | RecordSessionDeleted():
+            case (
+                RecordAcceptance()
+                | RecordStart()
+                | RecordEvents()
+                | RecordPause()
+                | RecordRequeue()
+                | RecordResult()
+                | RecordSessionDeleted()
+                | RecordRefusal()
+                | RecordRedrive()
+                | RecordDelivery()
+            ):
                 return self._take(message)
             case Flush():
                 self._buffer.flush_told = False
-                self._flush()
+                if self._buffer.fault is None:  # else a tick tries again
+                    self._flush()
                 return None
             case Tick():
                 self._tick()
                 return None
             case Ping():
-                self._store.ping()
+                if (fault := self._buffer.fault) is not None:
+                    raise _anew(fault)
                 return Pong()
             case _:
                 return super().receive(message)
 
     def teardown(self) -> None:
         self._flush()
+        if self._buffer.entries and self._buffer.fault is None:  # the first ones were in doubt
+            self._flush()
 
     def _take(self, message: Any) -> Any:
-        if isinstance(message, RecordAcceptance):
-            if self._live >= self._settings.max_backlog:
-                raise Overloaded(
-                    f"The backlog holds its limit of {self._settings.max_backlog} tasks; try again when some have ended.",
-                    retry_after_s=2,
-                )
-            self._live += 1
         asked = self.delivery.reply is not None
+        if (fault := self._buffer.fault) is not None and asked and not _is_work(message):
+            if _must_end(message) and not any(
+                _must_end(r) and r.task_id == message.task_id for r, _ in self._buffer.entries
+            ):
+                self._buffer.entries.append((message, None))
+            raise _anew(fault)
+        if isinstance(message, RecordAcceptance):
+            if (refusal := self._buffer.refusal(self._settings.max_backlog)) is not None:
+                raise refusal
+            self._buffer.live += 1
         self._buffer.entries.append((message, self.hold() if asked else None))
         if not self._buffer.flush_told:
             self._tell_flush()
@@ -132,42 +187,56 @@ class ResultLogger(SupervisedActor):
         self._address.tell(Flush())
 
     def _flush(self) -> None:
-        entries = self._buffer.entries
+        buffer = self._buffer
+        entries = buffer.entries[: buffer.doubtful or None]
         if not entries:
             return
         try:
             outcomes = self._store.write([record for record, _ in entries])
         except (StoreUnavailable, StorageFull) as error:
+            if isinstance(error, StoreInDoubt):
+                buffer.doubtful = len(entries)
             self._keep_for_later(error)
             return
-        done = entries[:]
-        entries.clear()  # Invariant: what is committed is never written again, whatever happens below
-        if self._store_failed:
-            self._store_failed = False
-            logger.info("the store takes transactions again")
-        self._tell_everyone(done, outcomes)
+        del buffer.entries[
+            : len(entries)
+        ]  # Invariant: what is committed is never written again, whatever happens below
+        buffer.doubtful = 0
+        if buffer.entries and not buffer.flush_told:
+            self._tell_flush()
+        self._tell_everyone(entries, outcomes)
 
-    def _keep_for_later(self, error: StoreUnavailable | StorageFull) -> None:
-        """Refuse what was only asked for; keep what accepted tasks have done, and try again."""
-        kept = []
-        for record, delivery in self._buffer.entries:
-            if delivery is None:
-                kept.append((record, None))
+    def _keep_for_later(self, error: Fault) -> None:
+        """Refuse what callers asked for; keep what accepted tasks have done, and try again."""
+        kept = self._buffer.entries[: self._buffer.doubtful]
+        for record, delivery in self._buffer.entries[self._buffer.doubtful :]:
+            if delivery is None or _is_work(record):
+                kept.append((record, delivery))
                 continue
             delivery.fail(error)
             if isinstance(record, RecordAcceptance):
-                self._live -= 1
-            elif isinstance(record, RecordResult):
-                kept.append((record, None))  # a cancel: its task's work has been stopped already, so it must end
+                self._buffer.live -= 1
+            elif _survives(record, delivery):
+                kept.append((record, None))
         self._buffer.entries[:] = kept
-        if not self._store_failed:
-            self._store_failed = True
+        if self._buffer.fault is None:
             logger.error("the store refused a transaction, %d records are kept: %s", len(kept), error)
+        self._buffer.fault = _anew(error)
         self.wake_in(_RETRY_S)
+
+    def _check(self, *, trial: bool) -> bool:
+        """Find out whether the store takes transactions, although nobody has one for it."""
+        try:
+            self._store.check(trial=trial)
+        except (StoreUnavailable, StorageFull) as error:
+            self._keep_for_later(error)
+            return False
+        return True
 
     def _tell_everyone(self, done: list[tuple[Any, Delivery | None]], outcomes: list[WriteOutcome]) -> None:
         events: list[TaskEvent] = []
         ended: set[str] = set()
+        webhooks = False
         for (record, delivery), outcome in zip(done, outcomes, strict=True):
             events.extend(outcome.events)
             value = outcome.value
@@ -175,14 +244,29 @@ class ResultLogger(SupervisedActor):
                 case RecordAcceptance(), TaskRecord():
                     # before the reply, so that a cancel sent on its receipt finds the task at the master agent
                     value = self._queue(record, value, delivery)
+                case RecordAcceptance(), KeptAnswer():
+                    self._buffer.live -= 1
+                    value = self._replay(record, value, delivery)
                 case RecordAcceptance(), _:
-                    self._live -= 1
+                    self._buffer.live -= 1
+                case RecordRedrive(), TaskRecord() if outcome.events:  # without: it has been redriven before
+                    self._buffer.live += 1
+                    self._master_agent.notify(TaskQueued(record=value))
                 case RecordResult(session=session), TaskRecord():
                     if outcome.events:
-                        self._live -= 1
+                        self._buffer.live -= 1
                         ended.add(value.task_id)
-                    self._master_agent.notify(TaskEnded(record=value, session=session if outcome.events else None))
+                        webhooks = webhooks or value.callback_url is not None
+                    if value.status.ended:  # not where the record of another server's attempt was ignored
+                        left = session if outcome.events else None
+                        self._master_agent.notify(TaskEnded(record=value, session=left))
+                case RecordRequeue(), TaskRecord() if outcome.events:
+                    self._master_agent.notify(TaskQueued(record=value))
+                case RecordPause(), TaskRecord() if outcome.events:
+                    self._master_agent.notify(TaskPaused(record=value))
             self._reply(record, delivery, value)
+        if webhooks:
+            self._courier.notify(DeliveriesDue())
         if events:
             self._event_bus.notify(EventsCommitted(events=tuple(events), ended=frozenset(ended)))
 
@@ -194,6 +278,13 @@ class ResultLogger(SupervisedActor):
             return record
         self._master_agent.notify(TaskQueued(record=record))
         return TaskAccepted(task_id=record.task_id, session_id=record.session_id, task=record.task)
+
+    def _replay(self, acceptance: RecordAcceptance, kept: KeptAnswer, delivery: Delivery | None) -> Any:
+        """Return the first answer to the same idempotency key, or hand an asker that waits to the master agent."""
+        if kept.task_id is not None and acceptance.wait_s is not None and delivery is not None:
+            with contextlib.suppress(ActorStopped):
+                self._master_agent.pass_on(delivery, AwaitTask(task_id=kept.task_id, wait_s=acceptance.wait_s))
+        return kept.accepted() or kept
 
     def _reply(self, record: Any, delivery: Delivery | None, value: Any) -> None:
         if isinstance(value, BaseException):
@@ -207,21 +298,60 @@ class ResultLogger(SupervisedActor):
             delivery.answer(value)
 
     def _tick(self) -> None:
-        if self._store_failed:
+        if not self._check(trial=self._buffer.fault is not None):
+            return
+        if self._buffer.fault is not None:
+            self._buffer.fault = None
+            logger.info("the store takes transactions again")
             self._flush()
-        elif self._settings.retention_days or self._settings.retention_tasks:
+        elif time.monotonic() >= self._prune_at_s:
             self._prune()
+        self.wake_in(min(self._settings.health_interval_s, max(0.0, self._prune_at_s - time.monotonic())))
 
     def _prune(self) -> None:
         """Delete one small step of what is past retention; the next follows soon if this one was full."""
-        days, keep = self._settings.retention_days, self._settings.retention_tasks
-        older_than = self._clock.now() - timedelta(days=days) if days else None
         try:
-            pruned = self._store.prune_step(older_than=older_than, keep=keep or None, limit=_PRUNE_STEP)
+            self._forget_answers()
+            pruned = self._prune_tasks()
         except (StoreUnavailable, StorageFull) as error:
-            logger.warning("pruning is put off: %s", error)
+            self._keep_for_later(error)
             pruned = 0
-        self.wake_in(0.05 if pruned >= _PRUNE_STEP else _PRUNE_EVERY_S)
+        self._prune_at_s = time.monotonic() + (0.05 if pruned >= _PRUNE_STEP else _PRUNE_EVERY_S)
+
+    def _forget_answers(self) -> None:
+        """Forget the idempotency keys that are old enough, once in a while."""
+        now_s = self._clock.monotonic()
+        if now_s >= self._forget_at_s:
+            self._store.forget_answers(before=self._clock.now() - timedelta(hours=self._settings.idempotency_hours))
+            self._forget_at_s = now_s + _PRUNE_EVERY_S
+
+    def _prune_tasks(self) -> int:
+        days, keep = self._settings.retention_days, self._settings.retention_tasks
+        if not (days or keep):
+            return 0
+        older_than = self._clock.now() - timedelta(days=days) if days else None
+        return self._store.prune_step(older_than=older_than, keep=keep or None, limit=_PRUNE_STEP)
+
+
+def _must_end(record: Any) -> bool:
+    """Say whether a record is a cancel: its task's work has been stopped already, so it must be carried out."""
+    return isinstance(record, RecordResult) and not record.only_paused
+
+
+def _survives(record: Any, delivery: Delivery | None) -> bool:
+    """Say whether a record is kept although its asker, if it had one, has been told of a failure."""
+    return delivery is None or not delivery.answered or _must_end(record)
+
+
+def _is_work(record: Any) -> bool:
+    """Say whether an accepted task's own work has to be on record; everything else is asked for by a caller."""
+    worked = RecordStart | RecordEvents | RecordPause | RecordRequeue | RecordResult
+    return isinstance(record, worked) and record.attempt is not None
+
+
+def _anew(fault: Fault) -> Fault:
+    """Return the same refusal without the frames, and the records in them, that the first one refers to."""
+    return type(fault)(fault.message, retry_after_s=fault.retry_after_s)
 
 
 def _unstorable(result: RecordResult) -> RecordResult:

@@ -54,6 +54,11 @@ class Sessions:
         session.active = session.waiting[0].task_id if session.waiting else None
         return session.waiting.popleft() if session.waiting else None
 
+    def is_active(self, task: TaskRecord) -> bool:
+        """Say whether a task is the one of its session that may run."""
+        session = self._sessions.get(task.session_id)
+        return session is not None and session.active == task.task_id
+
     def record(self, session_id: str) -> SessionRecord | None:
         """Return what the session keeps, or None if it must come from the store."""
         session = self._sessions.get(session_id)

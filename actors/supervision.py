@@ -20,12 +20,13 @@ from typing import Any
 import pykka
 
 from callboard.actors.mailbox import LATER, Address, Delivery, Mailbox
-from callboard.errors import ActorCrashed, ActorStopped, CallboardError
+from callboard.errors import ActorCrashed, ActorStopped, CallboardError, Unavailable
 
 logger = logging.getLogger("callboard.supervisor")
 
 MAX_RESTARTS = 3
 RESTART_WINDOW_S = 5.0
+SETUP_AGAIN_S = 0.5
 
 
 class _CrashError(Exception):
@@ -77,10 +78,20 @@ class SupervisedActor(pykka.ThreadingActor):
 
     def on_start(self) -> None:
         try:
-            self.setup()
+            while not self._set_up():  # the store is away: to crash would only have it given up
+                if self.actor_stopped.wait(SETUP_AGAIN_S):
+                    return
         except BaseException as error:  # noqa: BLE001  # SystemExit from a hook must not stop every actor
             self.actor_stopped.set()
             self._crashed(error)
+
+    def _set_up(self) -> bool:
+        try:
+            self.setup()
+        except Unavailable as error:
+            logger.warning("the %s cannot begin yet: %s", self.mailbox.name, error)
+            return False
+        return True
 
     def on_receive(self, delivery: Delivery) -> None:
         self.delivery = delivery

@@ -2,52 +2,90 @@
 
 The master agent decides what runs; a worker takes one job at a time, works it out and tells the result logger.
 The pool outlives a crash of the master agent, which finds its running jobs here again. A thread that does not come
-back (a skill that ignores its cancellation) is replaced, not waited for.
+back (a skill that ignores its cancellation) is replaced, not waited for. When the server goes down, what is not done
+in time is handed back: the next start goes on with it.
 """
 
+import contextlib
 import logging
 import queue
+import random
 import threading
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from structlog.contextvars import bound_contextvars
 
 from callboard.actors.mailbox import Address
-from callboard.agent.runner import Job, Outcome, TaskRun, Tools
+from callboard.agent.job import Job, Outcome, Tools
+from callboard.agent.runner import TaskRun
 from callboard.agent.sandbox import Cancelled
-from callboard.errors import CallboardError, TaskError
-from callboard.messages import (
+from callboard.errors import CallboardError, TaskError, Unavailable
+from callboard.messages import SessionRecord, Status, Topic, WorkerFreed
+from callboard.records import (
+    CallRecord,
     NewEvent,
+    Record,
     RecordEvents,
+    RecordPause,
+    RecordRequeue,
     RecordResult,
     RecordStart,
-    SessionRecord,
-    Status,
-    Topic,
-    WorkerFreed,
 )
+from callboard.task_spec import RetryPolicy
 
 logger = logging.getLogger("callboard.worker")
+
+_COMMIT_SLICE_S = 0.25
+"""How often a worker that waits for a commit looks whether its task was cancelled."""
+
+
+_PUT_OFF_S = 1.0
+_SANDBOX_DIED = RetryPolicy(max_attempts=3, backoff_ms=100)
+"""What is done about a sandbox's process that died, where a task has no policy of its own: it goes on in another."""
 
 
 class _Journal:
     """A run's way to the result logger; used by the worker's thread."""
 
-    def __init__(self, job: Job, result_logger: Address, ask_timeout_s: float) -> None:
+    def __init__(self, job: Job, owner: str, result_logger: Address) -> None:
         self._job = job
+        self._owner = owner
         self._result_logger = result_logger
-        self._ask_timeout_s = ask_timeout_s
 
     def tell(self, event: NewEvent) -> None:
         self._result_logger.tell_soon(self._record(event))
 
-    def commit(self, event: NewEvent) -> None:
-        if not self._result_logger.ask(self._record(event), timeout_s=self._ask_timeout_s):
-            raise Cancelled
+    def tell_now(self, event: NewEvent, call: CallRecord) -> None:
+        self._result_logger.tell(self._record(event, (call,)))
 
-    def _record(self, event: NewEvent) -> RecordEvents:
-        return RecordEvents(task_id=self._job.record.task_id, attempt=self._job.attempt, events=(event,))
+    def commit(self, event: NewEvent, calls: tuple[CallRecord, ...], snapshot: bytes | None) -> None:
+        """Wait for the commit, however long the store refuses: until the task is cancelled or its time is up.
+
+        A run that is handed back waits for it too: a row must not be left `started` for a call that is never made.
+        """
+        if self._job.token.stopped:
+            raise Cancelled
+        reply = self._result_logger.ask_later(self._record(event, calls, snapshot), urgent=True)
+        while not self._job.token.cancelled:
+            with contextlib.suppress(TimeoutError):
+                if not reply.get(timeout_s=_COMMIT_SLICE_S):
+                    break
+                return
+        raise Cancelled
+
+    def _record(
+        self, event: NewEvent, calls: tuple[CallRecord, ...] = (), snapshot: bytes | None = None
+    ) -> RecordEvents:
+        return RecordEvents(
+            task_id=self._job.record.task_id,
+            attempt=self._job.attempt,
+            events=(event,),
+            calls=calls,
+            snapshot=snapshot,
+            owner=self._owner,
+        )
 
 
 class TaskPool:
@@ -56,13 +94,11 @@ class TaskPool:
     `submit`, `grow` and `running` are called by the master agent's thread, `close` by the wiring.
     """
 
-    def __init__(
-        self, size: int, *, tools: Tools, result_logger: Address, master_agent: Address, ask_timeout_s: float
-    ) -> None:
+    def __init__(self, size: int, *, tools: Tools, owner: str, result_logger: Address, master_agent: Address) -> None:
         self._tools = tools
+        self._owner = owner
         self._result_logger = result_logger
         self._master_agent = master_agent
-        self._ask_timeout_s = ask_timeout_s
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         # Guards `_threads` and `_running`, which a restarted master agent reads while workers change them; an actor
         # can't own them, because the one that would is the one that may have crashed.
@@ -95,17 +131,33 @@ class TaskPool:
         with self._lock:
             return dict(self._running)
 
-    def close(self, timeout_s: float) -> bool:
-        """Let running jobs finish and end the workers; False if some were still busy when the time was up."""
+    def hand_back(self) -> None:
+        """Have every job that is not done stop where the next start can go on; any thread."""
+        for job in self.running.values():
+            job.token.hand_back()
+
+    def close(self, timeout_s: float, *, hand_back_after_s: float) -> bool:
+        """Let running jobs finish, hand back those that have not in time, and end the workers.
+
+        False if some were still busy when the time was up.
+        """
         with self._lock:
             threads = list(self._threads)
         for _ in threads:
             self._jobs.put(None)
-        share_s = timeout_s
+        until_s = self._tools.clock.monotonic() + timeout_s
+        if not self._join(threads, until_s - timeout_s + hand_back_after_s):
+            self.hand_back()
+        if self._join(threads, until_s):
+            return True
+        for job in self.running.values():  # inside a skill that does not return: no crash, though it is left behind
+            if not job.token.cancelled:
+                self._result_logger.tell(self._requeue(job, "drain"))
+        return False
+
+    def _join(self, threads: list[threading.Thread], until_s: float) -> bool:
         for thread in threads:
-            started_s = self._tools.clock.monotonic()
-            thread.join(max(0.0, share_s))
-            share_s -= self._tools.clock.monotonic() - started_s
+            thread.join(max(0.0, until_s - self._tools.clock.monotonic()))
         return not any(thread.is_alive() for thread in threads)
 
     def _work(self) -> None:
@@ -131,20 +183,26 @@ class TaskPool:
     def _do(self, job: Job) -> None:
         clock = self._tools.clock
         started_s = clock.monotonic()
-        self._result_logger.tell_soon(RecordStart(task_id=job.record.task_id, attempt=job.attempt, at=clock.now()))
+        start = RecordStart(task_id=job.record.task_id, attempt=job.attempt, at=clock.now(), owner=self._owner)
+        self._result_logger.tell_soon(start)
         try:
             outcome = self._outcome(job)
         except Cancelled:
-            return  # whoever cancelled it has recorded its end
-        if job.token.cancelled:
+            if job.token.handed_back and not job.token.cancelled:
+                self._result_logger.tell(self._requeue(job, "drain"))
+            return  # otherwise whoever cancelled it has recorded its end
+        except Unavailable as error:
+            logger.warning("task %s is put off, the store cannot be read: %s", job.record.task_id, error)
+            at = clock.now() + timedelta(seconds=_PUT_OFF_S)
+            self._result_logger.tell(self._requeue(job, "retry", not_before=at))
             return
-        self._result_logger.tell(self._result(job, outcome, (clock.monotonic() - started_s) * 1000))
+        if not job.token.cancelled:
+            self._result_logger.tell(self._ending(job, outcome, (clock.monotonic() - started_s) * 1000))
 
     def _outcome(self, job: Job) -> Outcome:
-        journal = _Journal(job, self._result_logger, self._ask_timeout_s)
         try:
-            return TaskRun(job, self._tools, journal).work()
-        except Cancelled:
+            return TaskRun(job, self._tools, _Journal(job, self._owner, self._result_logger)).work()
+        except (Cancelled, Unavailable):
             raise
         except BaseException as error:  # the task must end, and the worker go on
             logger.exception("task %s failed inside the server", job.record.task_id)
@@ -155,6 +213,66 @@ class TaskPool:
                 metadata={"attempt": job.attempt},
                 session=job.session or SessionRecord(session_id=job.record.session_id, created_at=now, updated_at=now),
             )
+
+    def _ending(self, job: Job, outcome: Outcome, execution_time_ms: float) -> Record:
+        """Return what an attempt leads to: a pause, another attempt, or the task's end."""
+        if outcome.pause is not None:
+            return self._pause(job, outcome.pause)
+        if outcome.error is not None and (at := self._tried_again_at(job, outcome.error)) is not None:
+            told = {"error": outcome.error.message, "errorCode": outcome.error.code}
+            calls = () if outcome.reopened is None else (outcome.reopened,)
+            failures = job.record.failures + 1
+            return self._requeue(job, "retry", not_before=at, failures=failures, calls=calls, **told)
+        return self._result(job, outcome, execution_time_ms)
+
+    def _tried_again_at(self, job: Job, error: TaskError) -> datetime | None:
+        """Return when the task is tried again after an error, None if that is the end of it."""
+        died = error.code == "sandbox_crashed"
+        retry, failures = job.record.retry or (_SANDBOX_DIED if died else None), job.record.failures + 1
+        if retry is None or not error.retryable or failures >= retry.max_attempts:
+            return None
+        wait_ms = min(retry.backoff_ms * 2 ** (failures - 1), retry.max_backoff_ms)
+        # spread over a fifth, so that tasks which failed together do not come back together
+        wait_s = wait_ms / 1000 * random.uniform(0.9, 1.1)  # noqa: S311
+        if job.ends_by_s is not None and self._tools.clock.monotonic() + wait_s >= job.ends_by_s:
+            return None
+        return self._tools.clock.now() + timedelta(seconds=wait_s)
+
+    def _pause(self, job: Job, pause: Mapping[str, Any]) -> RecordPause:
+        at = self._tools.clock.now()
+        return RecordPause(
+            task_id=job.record.task_id,
+            attempt=job.attempt,
+            at=at,
+            pause={**pause, "since": at.isoformat()},
+            events=(NewEvent(topic=Topic.TASK_PAUSED, at=at, data=pause),),
+            owner=self._owner,
+        )
+
+    def _requeue(
+        self,
+        job: Job,
+        reason: str,
+        *,
+        not_before: datetime | None = None,
+        failures: int | None = None,
+        calls: tuple[CallRecord, ...] = (),
+        **told: Any,
+    ) -> RecordRequeue:
+        at = self._tools.clock.now()
+        data: dict[str, Any] = {"reason": reason, "attempt": job.attempt, **told}
+        if not_before is not None:
+            data["notBefore"] = not_before.isoformat()
+        return RecordRequeue(
+            task_id=job.record.task_id,
+            attempt=job.attempt,
+            at=at,
+            events=(NewEvent(topic=Topic.TASK_REQUEUED, at=at, data=data),),
+            failures=failures,
+            not_before=not_before,
+            calls=calls,
+            owner=self._owner,
+        )
 
     def _result(self, job: Job, outcome: Outcome, execution_time_ms: float) -> RecordResult:
         at = self._tools.clock.now()
@@ -171,10 +289,11 @@ class TaskPool:
             status=Status.COMPLETED if error is None else Status.FAILED,
             at=at,
             events=(NewEvent(topic=topic, at=at, data=data),),
-            output=outcome.output,
+            output=outcome.output if error is None else "".join(job.progress.printed) or None,
             error=error.message if error else None,
             error_code=error.code if error else None,
             execution_time_ms=round(execution_time_ms, 3),
             metadata=outcome.metadata,
             session=outcome.session,
+            owner=self._owner,
         )

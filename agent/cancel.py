@@ -1,6 +1,7 @@
 """Telling a running task to stop, from another thread.
 
-Set by the master agent's thread; watched by the worker's thread and by skills through their context.
+Set by the master agent's thread, or by whoever shuts the server down; watched by the worker's thread and by skills
+through their context.
 """
 
 import threading
@@ -9,35 +10,53 @@ from contextlib import contextmanager
 
 
 class CancelToken:
-    """Set once; runs what the worker has registered, such as killing its sandbox."""
+    """Set once; runs what the worker has registered, such as killing its sandbox.
+
+    Two ways to stop: `cancel`, since the task is over, which skills hear of; and `hand_back`, since the server is
+    going down, which they do not: what a skill then returns is still what it has done, and is recorded.
+    """
 
     def __init__(self) -> None:
         self.event = threading.Event()
-        self.reason = "cancelled"
+        self.handed_back = False
         # Guards `_action` and its run: without it, a worker process could be killed just after it was handed to
         # another task. An actor can't: the worker's thread is inside the sandbox and reads no mailbox.
         self._lock = threading.Lock()
         self._action: Callable[[], None] | None = None
 
-    def cancel(self, reason: str = "cancelled") -> None:
-        """Set the token and run the registered action, once."""
+    def cancel(self) -> None:
+        """Stop the task's work for good."""
         with self._lock:
             if self.event.is_set():
                 return
-            self.reason = reason
             self.event.set()
-            if self._action is not None:
-                self._action()
+            self._act()
+
+    def hand_back(self) -> None:
+        """Stop the work so that it can go on elsewhere: at once between two calls, else when the call is over."""
+        with self._lock:
+            if not self.stopped:
+                self.handed_back = True
+                self._act()
+
+    def _act(self) -> None:
+        if self._action is not None:
+            self._action()
 
     @property
     def cancelled(self) -> bool:
         return self.event.is_set()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the work is to stop, for whichever reason."""
+        return self.handed_back or self.event.is_set()
+
     @contextmanager
-    def on_cancel(self, action: Callable[[], None]) -> Iterator[None]:
+    def on_stop(self, action: Callable[[], None]) -> Iterator[None]:
         """Run `action` if the token is set within the block, or is set already."""
         with self._lock:
-            if self.event.is_set():
+            if self.stopped:
                 action()
             self._action = action
         try:

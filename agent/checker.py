@@ -81,9 +81,10 @@ class Checker:
         pid = session.worker_pid
         healthy = False
         try:
-            with token.on_cancel(lambda: _kill(pid)):
+            with token.on_stop(lambda: _kill(pid)):
                 found = _feed(session, f"{prefix}\n{code}")
-            healthy = True
+            # a token that is set between the answer and the end of the block has killed the process all the same
+            healthy = not token.stopped
         except MontyCrashedError as error:
             raise self._why_crashed(error, token) from error
         finally:
@@ -91,13 +92,13 @@ class Checker:
         return found
 
     def _why_crashed(self, error: MontyCrashedError, token: CancelToken) -> Exception:
-        if token.cancelled:
+        if token.stopped:
             return CheckerCancelled()
         if error.timed_out:
             return TaskError(
                 "time_limit", f"The type check took longer than {CHECK_TIME_S:g} s; write shorter functions."
             )
-        return TaskError("sandbox_crashed", "The type checker's process died; try the task again.")
+        return TaskError("sandbox_crashed", "The type checker's process died; try the task again.", retryable=True)
 
     def _borrow(self) -> tuple[MontySession, int]:
         """Return an idle session and how often it was used; a new one where the others are held up."""
@@ -112,7 +113,9 @@ class Checker:
             try:
                 return self._idle.get(timeout=_MOST * CHECK_TIME_S)
             except queue.Empty:
-                raise TaskError("sandbox_crashed", "Every type checker is busy; try the task again.") from None
+                raise TaskError(
+                    "sandbox_crashed", "Every type checker is busy; try the task again.", retryable=True
+                ) from None
         try:
             return self._open(), 0
         except BaseException:

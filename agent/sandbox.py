@@ -12,7 +12,7 @@ Threads: worker threads call `check` and `run` in parallel. Imported by the runn
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,15 +33,21 @@ from pydantic_monty import (
 
 from callboard.agent.cancel import CancelToken
 from callboard.agent.checker import Checker, CheckerCancelled, skip_failing_imports
-from callboard.errors import TaskError
+from callboard.errors import Overloaded, TaskError
 from callboard.settings import Settings
 from callboard.values import storable
 
 INTERPRETER = f"monty-{pydantic_monty.__version__}"
 """Names the interpreter whose dumps can be loaded."""
 
-CallSkill = Callable[[str, tuple[Any, ...], dict[str, Any]], Any]
-"""`call_skill(python_name, args, kwargs)` returns a value of JSON's types or raises."""
+Dump = Callable[[], bytes | None]
+"""Returns the interpreter as it stands, paused at the call; 0.1 to 0.2 ms and about 4 KB for a small script.
+
+None where its memory limit leaves no room for the dump.
+"""
+
+CallSkill = Callable[[str, tuple[Any, ...], dict[str, Any], Dump], Any]
+"""`call_skill(python_name, args, kwargs, dump)` returns a value of JSON's types or raises."""
 
 _LIMITS = {
     "time limit exceeded": "time_limit",
@@ -58,6 +64,10 @@ SANDBOX_HINT = (
 
 class Cancelled(Exception):  # a signal between the sandbox and the runner, not an error of a task
     """The task's token was set while its code ran."""
+
+
+class SnapshotRefused(Exception):  # the runner starts the round again
+    """The interpreter does not take a snapshot, though its signature is good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +87,8 @@ class Sandbox:
         self._modules = {"skills": ExternalModule(dict.fromkeys(skills, _never_called), stubs=stubs)}
         self._pool = Monty(
             min_processes=1,
-            max_processes=settings.workers + 1,  # one for the health probe
+            # made on demand: a skill that does not return keeps its process, and another worker stands in for its own
+            max_processes=2 * settings.workers + 16,
             checkout_timeout=settings.ask_timeout_s,
             request_timeout=settings.sandbox_time_s + 5,
             max_checkouts_per_worker=1000,
@@ -107,6 +118,17 @@ class Sandbox:
         if findings:
             raise TaskError("type_check_failed", f"The code does not pass the type check:\n{findings}\n{SANDBOX_HINT}")
 
+    @contextlib.contextmanager
+    def _session(self, **options: Any) -> Iterator[MontySession]:
+        checkout = self._pool.checkout(**options)
+        try:
+            session = checkout.__enter__()
+        except TimeoutError as error:
+            raise Overloaded("Every process of the sandbox is busy; the task is put off.", retry_after_s=1) from error
+        with contextlib.ExitStack() as stack:
+            stack.push(checkout.__exit__)
+            yield session
+
     def run(
         self,
         code: str,
@@ -114,15 +136,20 @@ class Sandbox:
         call_skill: CallSkill,
         token: CancelToken,
         state: bytes | None = None,
+        snapshot: bytes | None = None,
+        printed: list[str] | None = None,
+        calls: int = 0,
         keep_state: bool = True,
         time_s: float | None = None,
     ) -> SandboxResult:
-        """Run checked code, after loading `state` (a dump whose signature has been verified).
+        """Run checked code, after loading `state`, or go on from `snapshot`; both dumps have had their signatures verified.
 
-        Raises `TaskError` for what the code did, `Cancelled` when the token was set.
+        `printed` is filled as the code prints, and holds what it had printed before the snapshot, as `calls` counts
+        the calls before it. Raises `TaskError` for what the code did, `Cancelled` when the token was set,
+        `SnapshotRefused`.
         """
         limits = self._settings
-        with self._pool.checkout(
+        with self._session(
             limits={
                 "max_feed_duration_secs": min(limits.sandbox_time_s, time_s or limits.sandbox_time_s),
                 "max_memory": limits.sandbox_memory_bytes,
@@ -131,24 +158,32 @@ class Sandbox:
             },
             external_modules=self._modules,
         ) as session:
-            run = _Run(session, call_skill, token, limits)
-            with token.on_cancel(run.kill):
-                return run.drive(code, state, keep_state=keep_state)
+            run = _Run(session, call_skill, token, limits, [] if printed is None else printed, calls)
+            with token.on_stop(run.kill):
+                return run.drive(lambda: run.begin(code, state, snapshot), keep_state=keep_state)
 
 
 class _Run:
     """One run of one script in one process; lives in the worker's thread."""
 
-    def __init__(self, session: MontySession, call_skill: CallSkill, token: CancelToken, settings: Settings) -> None:
+    def __init__(
+        self,
+        session: MontySession,
+        call_skill: CallSkill,
+        token: CancelToken,
+        settings: Settings,
+        printed: list[str],
+        calls: int,
+    ) -> None:
         self._session = session
         self._pid = session.worker_pid
         self._call_skill = call_skill
         self._token = token
         self._settings = settings
-        self._printed: list[str] = []
-        self._room = settings.sandbox_output_bytes
+        self._printed = printed
+        self._room = settings.sandbox_output_bytes - sum(len(text) for text in printed)
         self._flooded = False
-        self._calls = 0
+        self._calls = calls
         self._raised: dict[str, TaskError] = {}
 
     def kill(self) -> None:
@@ -157,11 +192,22 @@ class _Run:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
 
-    def drive(self, code: str, state: bytes | None, *, keep_state: bool) -> SandboxResult:
+    def begin(self, code: str, state: bytes | None, snapshot: bytes | None) -> Any:
+        """Return the first step: of the code, or of what is left of it after a snapshot."""
+        if snapshot is not None:
+            try:
+                return self._session.load_snapshot(snapshot, print_callback=self._print)
+            except MontyCrashedError:
+                raise
+            except (MontyError, RuntimeError, ValueError) as error:
+                raise SnapshotRefused(str(error)) from error
+        if state is not None:
+            self._session.load_session(state)
+        return self._session.feed_start(code, print_callback=self._print, skip_type_check=True)
+
+    def drive(self, begin: Callable[[], Any], *, keep_state: bool) -> SandboxResult:
         try:
-            if state is not None:
-                self._session.load_session(state)
-            step: Any = self._session.feed_start(code, print_callback=self._print, skip_type_check=True)
+            step = begin()
             while not isinstance(step, MontyComplete):
                 step = self._answer(step)
             value = self._checked_value(step.output)
@@ -181,10 +227,10 @@ class _Run:
             limit = self._settings.sandbox_skill_calls
             raise TaskError("call_limit", f"The code called skills more than {limit} times; call fewer, or loop less.")
         try:
-            value = self._call_skill(name, step.args, step.kwargs)
+            value = self._call_skill(name, step.args, step.kwargs, lambda: _dump(step))
         except TaskError as error:
             message = f"{name}: {error.message}"
-            self._raised[message] = error
+            self._raised[message] = _bare(error)
             return step.resume({"exc_type": "RuntimeError", "message": message})
         return step.resume({"return_value": value})
 
@@ -203,22 +249,24 @@ class _Run:
         return storable(output)
 
     def _why_crashed(self, error: MontyCrashedError) -> Exception:
-        if self._token.cancelled:
+        if self._token.stopped:
             return Cancelled()
         if self._flooded:
             limit = self._settings.sandbox_output_bytes
             return TaskError("output_limit", f"The code printed more than the limit of {limit:,} bytes; print less.")
         if error.timed_out:
             return TaskError("time_limit", "The code did not stop within its time and its process was ended.")
-        return TaskError("sandbox_crashed", f"The sandbox's process died ({error}); the server did not.")
+        return TaskError(
+            "sandbox_crashed", f"The sandbox's process died ({error}); the server did not.", retryable=True
+        )
 
     def _why_failed(self, error: MontyError) -> Exception:
-        if self._token.cancelled:
+        if self._token.stopped:
             return Cancelled()
         text = str(error)
         for message, cause in self._raised.items():
             if text == f"RuntimeError: {message}":
-                return cause
+                return _bare(cause)
         if isinstance(error, MontySyntaxError):
             return TaskError("script_error", f"The code cannot be parsed: {text}")
         if not isinstance(error, MontyRuntimeError):
@@ -228,6 +276,22 @@ class _Run:
                 return TaskError(code, f"The code was stopped at its limit: {text}")
         hint = f" {SANDBOX_HINT}" if "not supported" in text or "not yet support" in text else ""
         return TaskError("script_error", f"The code raised {text}{hint}", details={"traceback": error.display()})
+
+
+def _bare(error: TaskError) -> TaskError:
+    """Return the error without its traceback.
+
+    The frames there hold the interpreter's step, which holds this run's callback, which holds the run, which holds the
+    error: a ring through an object that the garbage collector cannot look into, 20 KB for each call that failed.
+    """
+    return TaskError(error.code, error.message, retryable=error.retryable, call=error.call)
+
+
+def _dump(step: FunctionSnapshot) -> bytes | None:
+    try:
+        return step.dump()
+    except MontyRuntimeError:
+        return None
 
 
 def _room_left(value: Any, room: int) -> int:

@@ -6,12 +6,11 @@ interpreter version. Pure functions over an immutable key; any thread. Imported 
 
 import hashlib
 import hmac
-import os
 import secrets
 from pathlib import Path
 
 from callboard.agent.sandbox import INTERPRETER
-from callboard.errors import ConfigurationError
+from callboard.secret_files import kept_secret
 
 _MAC_BYTES = 32
 
@@ -38,25 +37,7 @@ class Signer:
 
 def load_key(secret_key: str, data_dir: Path) -> bytes:
     """Return the configured key, or the one in `data_dir/secret.key`, made with mode 0600 if absent."""
-    if secret_key:
-        return secret_key.encode()
-    path = data_dir / "secret.key"
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Two servers may start at once: whoever links its complete file first wins, and both read the winner's.
-        if not path.exists():
-            mine = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-            mine.touch(mode=0o600)
-            mine.write_text(secrets.token_hex(32))
-            try:
-                os.link(mine, path)
-            except FileExistsError:
-                pass
-            finally:
-                mine.unlink()
-        return path.read_bytes().strip()
-    except OSError as error:
-        raise ConfigurationError(
-            f"The signing key {path} can be neither read nor made ({error.strerror}); "
-            "make the folder writable, or set CALLBOARD_DATA_DIR or CALLBOARD_SECRET_KEY."
-        ) from error
+    key = secret_key or kept_secret(
+        data_dir / "secret.key", lambda: secrets.token_hex(32), setting="CALLBOARD_SECRET_KEY"
+    )
+    return key.encode()

@@ -8,6 +8,7 @@ Imports nothing of the project but its errors.
 import inspect
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +28,14 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _PLAIN_TYPES = (str, int, float, bool, bytes, object, type(None))
 
 
+class RetryableError(Exception):
+    """Raise it from a skill when nothing was done and trying again later may work.
+
+    The task's retry policy then applies; without one, or when its tries are used up, the task fails with
+    `skill_unavailable`.
+    """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkillContext:
     """What a skill may know of the call it serves; given to a parameter named `ctx` annotated with this class.
@@ -40,6 +49,8 @@ class SkillContext:
     session_id: str
     effect_id: str
     deadline: datetime | None = None
+    deadline_s: float | None = None
+    """The deadline in seconds of `time.monotonic`, which no change of the wall clock moves."""
     settings: Mapping[str, str] = field(default_factory=dict)
     workspace_root: Path | None = None
     cancel_event: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -52,6 +63,8 @@ class SkillContext:
     @property
     def remaining_s(self) -> float | None:
         """Seconds until the deadline, at least 0; None without one."""
+        if self.deadline_s is not None:
+            return max(0.0, self.deadline_s - time.monotonic())
         return None if self.deadline is None else max(0.0, (self.deadline - datetime.now(UTC)).total_seconds())
 
     @property

@@ -17,7 +17,7 @@ from bench.client import task_of
 from bench.figures import BenchError
 from bench.server import Process
 
-_TASK = re.compile(r"What is (\d+) times (\d+)\?")
+_TASK = re.compile(r"What is (\d+) times (\d+)\?|```python\nfrom skills import product\nproduct\((\d+), (\d+)\)\n```")
 ENDED = ("completed", "failed", "cancelled")
 
 
@@ -66,7 +66,7 @@ def is_right(task: str, output: Any) -> bool:
     """Return whether an output holds the product that the task asks for."""
     asked = _TASK.fullmatch(task)
     numbers = re.findall(r"\d+", str(output).replace(",", ""))
-    return asked is not None and str(int(asked[1]) * int(asked[2])) in numbers
+    return asked is not None and str(int(asked[1] or asked[3]) * int(asked[2] or asked[4])) in numbers
 
 
 def ask(connection: http.client.HTTPConnection, task: str) -> dict[str, Any]:

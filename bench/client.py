@@ -1,4 +1,4 @@
-"""A load generator in plain Python, for machines without wrk: `python -m bench.client PORT SECONDS [PREFER]`.
+"""A load generator in plain Python, for machines without wrk: `python -m bench.client PORT SECONDS [PREFER] [journaled]`.
 
 One thread, 16 keep-alive connections, the same requests as post.lua; a process of its own. It finishes what it has
 sent. Prints one line of JSON: what post.lua prints, and the numbers of requests that were never answered.
@@ -19,14 +19,16 @@ PATIENCE_S = 60
 """How long after the end of the load an answer is waited for."""
 
 
-def task_of(number: int) -> str:
-    """Return a task that no other number asks."""
+def task_of(number: int, *, journaled: bool = False) -> str:
+    """Return a task that no other number asks; a journaled one is a script whose one call goes into the ledger."""
+    if journaled:
+        return f"```python\nfrom skills import product\nproduct({number}, {number % 97 + 2})\n```"
     return f"What is {number} times {number % 97 + 2}?"
 
 
-def request(number: int, prefer: str) -> bytes:
+def request(number: int, prefer: str, *, journaled: bool = False) -> bytes:
     """Return the request of a number."""
-    body = json.dumps({"task": task_of(number)}).encode()
+    body = json.dumps({"task": task_of(number, journaled=journaled)}).encode()
     more = f"Prefer: {prefer}\r\n" if prefer else ""
     head = (
         f"POST /agent/execute HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -81,7 +83,7 @@ class Tally:
     latencies_ms: list[float] = field(default_factory=list)
 
 
-def load(port: int, seconds: float, prefer: str) -> Tally:
+def load(port: int, seconds: float, prefer: str, *, journaled: bool = False) -> Tally:
     """Send requests for `seconds` seconds, then wait for the answers under way."""
     tally = Tally()
     selector = selectors.DefaultSelector()
@@ -90,7 +92,7 @@ def load(port: int, seconds: float, prefer: str) -> Tally:
         connection = Connection(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S))
         connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         selector.register(connection.socket, selectors.EVENT_READ, connection)
-        _send(connection, tally, prefer)
+        _send(connection, tally, prefer, journaled=journaled)
     while selector.get_map() and time.perf_counter() < started + seconds + PATIENCE_S:
         for key, _ in selector.select(timeout=1):
             status = key.data.read()
@@ -98,7 +100,7 @@ def load(port: int, seconds: float, prefer: str) -> Tally:
                 continue
             _count(key.data, status, tally)
             if status and time.perf_counter() < started + seconds:
-                _send(key.data, tally, prefer)
+                _send(key.data, tally, prefer, journaled=journaled)
             else:
                 selector.unregister(key.fileobj)
                 key.data.socket.close()
@@ -106,10 +108,10 @@ def load(port: int, seconds: float, prefer: str) -> Tally:
     return tally
 
 
-def _send(connection: Connection, tally: Tally, prefer: str) -> None:
+def _send(connection: Connection, tally: Tally, prefer: str, *, journaled: bool) -> None:
     tally.sent += 1
     connection.number = tally.sent
-    connection.send(request(tally.sent, prefer))
+    connection.send(request(tally.sent, prefer, journaled=journaled))
 
 
 def _count(connection: Connection, status: int, tally: Tally) -> None:
@@ -120,9 +122,10 @@ def _count(connection: Connection, status: int, tally: Tally) -> None:
     tally.refused += status != 200
 
 
-def main(port: str, seconds: str, prefer: str = "") -> None:
+def main(port: str, seconds: str, *more: str) -> None:
+    prefer = next((argument for argument in more if argument != "journaled"), "")
     started = time.perf_counter()
-    tally = load(int(port), float(seconds), prefer)
+    tally = load(int(port), float(seconds), prefer, journaled="journaled" in more)
     took = time.perf_counter() - started
     answer = {
         "answered": len(tally.latencies_ms),

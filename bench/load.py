@@ -42,12 +42,15 @@ def chosen(client: str) -> str:
     return "wrk" if client != "python" and found else "python"
 
 
-def hammer(port: int, seconds: float, *, client: str, prefer: str = "", may_break: bool = False) -> Load:
+def hammer(
+    port: int, seconds: float, *, client: str, prefer: str = "", journaled: bool = False, may_break: bool = False
+) -> Load:
     """Post tasks over 16 connections for about `seconds` seconds; raise `BenchError` if any answer is not a 200.
 
-    `may_break`: the server may go away meanwhile (with the Python client, which then ends).
+    `journaled` posts scripts with one journaled call. `may_break`: the server may go away meanwhile (with the Python client, which then ends).
     """
-    command = _wrk(port, seconds, prefer) if chosen(client) == "wrk" else _python(port, seconds, prefer)
+    arguments = [*([prefer] if prefer else []), *(["journaled"] if journaled else [])]
+    command = _wrk(port, seconds, arguments) if chosen(client) == "wrk" else _python(port, seconds, arguments)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds + 90, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
@@ -59,12 +62,12 @@ def hammer(port: int, seconds: float, *, client: str, prefer: str = "", may_brea
     return Load(**{**got, "unanswered": tuple(got.get("unanswered", ()))})
 
 
-def _wrk(port: int, seconds: float, prefer: str) -> list[str]:
+def _wrk(port: int, seconds: float, arguments: list[str]) -> list[str]:
     script = str(Path(__file__).with_name("post.lua"))
     # wrk counts whole seconds only
     options = ["-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--timeout", "60s", "-s", script]
-    return ["wrk", *options, f"http://127.0.0.1:{port}/agent/execute", *(["--", prefer] if prefer else [])]
+    return ["wrk", *options, f"http://127.0.0.1:{port}/agent/execute", *(["--", *arguments] if arguments else [])]
 
 
-def _python(port: int, seconds: float, prefer: str) -> list[str]:
-    return [sys.executable, "-m", "bench.client", str(port), str(seconds), *([prefer] if prefer else [])]
+def _python(port: int, seconds: float, arguments: list[str]) -> list[str]:
+    return [sys.executable, "-m", "bench.client", str(port), str(seconds), *arguments]

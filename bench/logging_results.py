@@ -9,24 +9,15 @@ from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.result_logger import Buffer, ResultLogger
 from callboard.actors.supervision import SupervisedActor, Supervisor
 from callboard.clock import Clock, new_id
-from callboard.messages import (
-    NewEvent,
-    RecordAcceptance,
-    RecordResult,
-    RecordStart,
-    SessionRecord,
-    Status,
-    TaskRecord,
-    Topic,
-    Turn,
-)
+from callboard.messages import SessionRecord, Status, TaskRecord, Topic, Turn
 from callboard.persistence.store import SqlStore
+from callboard.records import NewEvent, RecordAcceptance, RecordResult, RecordStart
 
 TIMEOUT_S = 10
 
 
-class _NoMaster(SupervisedActor):
-    """Stands where the master agent would, and starts nothing."""
+class _Nobody(SupervisedActor):
+    """Stands where the master agent and the courier would, and does nothing."""
 
     def receive(self, _message: Any) -> Any:
         return None
@@ -39,11 +30,12 @@ class ResultLogging:
         self._clock = Clock()
         self._store = SqlStore.open(settings)
         self._supervisor = Supervisor()
-        names = ("event bus", "master agent", "result logger")
+        names = ("event bus", "master agent", "courier", "result logger")
         self._at = at = {name: Address(Mailbox(name, settings.inbox_limit)) for name in names}
         start = self._supervisor.start
         start(at["event bus"], lambda mailbox: EventBus(mailbox, store=self._store, subscribers={}))
-        start(at["master agent"], _NoMaster)
+        start(at["master agent"], _Nobody)
+        start(at["courier"], _Nobody)
         start(
             at["result logger"],
             lambda mailbox: ResultLogger(
@@ -55,6 +47,7 @@ class ResultLogging:
                 address=at["result logger"],
                 master_agent=at["master agent"],
                 event_bus=at["event bus"],
+                courier=at["courier"],
             ),
         )
 

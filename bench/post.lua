@@ -1,5 +1,6 @@
 -- The request of every load: a new task each time, so that no answer can be kept and given again.
--- Arguments: the value of the Prefer header, or nothing. Prints one line of JSON at the end.
+-- Arguments: the value of the Prefer header, or nothing; `journaled` for scripts with one call that is written into the
+-- ledger. Prints one line of JSON at the end.
 local threads = {}
 
 function setup(thread)
@@ -9,14 +10,21 @@ end
 function init(args)
    sent = 0
    wrk.headers["Content-Type"] = "application/json"
-   if args[1] then
-      wrk.headers["Prefer"] = args[1]
+   for _, argument in ipairs(args) do
+      if argument == "journaled" then
+         journaled = true
+      else
+         wrk.headers["Prefer"] = argument
+      end
    end
 end
 
 function request()
    sent = sent + 1
    local body = '{"task": "What is ' .. sent .. ' times ' .. (sent % 97 + 2) .. '?"}'
+   if journaled then
+      body = '{"task": "```python\\nfrom skills import product\\nproduct(' .. sent .. ', ' .. (sent % 97 + 2) .. ')\\n```"}'
+   end
    return wrk.format("POST", nil, nil, body)
 end
 

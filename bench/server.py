@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,13 +85,11 @@ def callboard(folder: Path, **settings: str | int) -> Iterator[Process]:
     """Run `callboard serve` on a data folder: the defaults, without limits, its log in a file."""
     port = free_port()
     given = {"data_dir": str(folder), "port": port, "max_backlog": BACKLOG, "log_format": "json", **settings}
-    environment = {name: value for name, value in os.environ.items() if not _is_setting(name)}
-    environment |= {f"CALLBOARD_{name.upper()}": str(value) for name, value in given.items()}
-    environment["RATE_LIMIT_MAX_REQUESTS"] = "0"
+    variables = environment({**given, "rate_limit_max_requests": 0})
     with (folder / "server.log").open("ab") as log:
         started = time.perf_counter()
         popen = subprocess.Popen(
-            [*serve_command(), "serve"], cwd=folder, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            [*serve_command(), "serve"], cwd=folder, env=variables, stdout=log, stderr=log, stdin=subprocess.DEVNULL
         )
         yield from _while_it_runs(Process(popen, port, folder), started, _ASK_LIVE)
 
@@ -128,6 +126,12 @@ def _wait_until_ready(process: Process, started: float, ask: bytes) -> float:
         time.sleep(0.002)
     tail = b"\n".join(b"".join(p.read_bytes() for p in process.folder.glob("*.log")).splitlines()[-5:])
     raise BenchError(f"a server did not start within {READY_WITHIN_S} s: {tail.decode(errors='replace')}")
+
+
+def environment(given: Mapping[str, str | int | float]) -> dict[str, str]:
+    """Return the environment of a server with these settings and no others."""
+    kept = {name: value for name, value in os.environ.items() if not _is_setting(name)}
+    return kept | {f"CALLBOARD_{name.upper()}": str(value) for name, value in given.items()}
 
 
 def _is_setting(name: str) -> bool:

@@ -15,17 +15,21 @@ _checkout.install()
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from callboard.agent.skill import Skill, SkillContext, skill
+    from callboard.agent.skill import RetryableError, Skill, SkillContext, skill
+    from callboard.deliveries import GetDelivery, ListDeliveries, Redeliver
     from callboard.errors import CallboardError, TaskError
     from callboard.messages import (
         AwaitEvents,
         AwaitTask,
         CancelTask,
+        DecideTask,
+        Decision,
         DeleteSession,
         GetEvents,
         GetSession,
         GetTask,
         ListTasks,
+        RedriveTask,
         Status,
         SubmitTask,
         TaskAccepted,
@@ -37,17 +41,21 @@ if TYPE_CHECKING:
     from callboard.system import AgentSystem
 
 _HOMES = {
-    "callboard.agent.skill": ("Skill", "SkillContext", "skill"),
+    "callboard.agent.skill": ("RetryableError", "Skill", "SkillContext", "skill"),
+    "callboard.deliveries": ("GetDelivery", "ListDeliveries", "Redeliver"),
     "callboard.errors": ("CallboardError", "TaskError"),
     "callboard.messages": (
         "AwaitEvents",
         "AwaitTask",
         "CancelTask",
+        "DecideTask",
+        "Decision",
         "DeleteSession",
         "GetEvents",
         "GetSession",
         "GetTask",
         "ListTasks",
+        "RedriveTask",
         "Status",
         "SubmitTask",
         "TaskAccepted",
@@ -66,11 +74,18 @@ __all__ = [
     "AwaitTask",
     "CallboardError",
     "CancelTask",
+    "DecideTask",
+    "Decision",
     "DeleteSession",
+    "GetDelivery",
     "GetEvents",
     "GetSession",
     "GetTask",
+    "ListDeliveries",
     "ListTasks",
+    "Redeliver",
+    "RedriveTask",
+    "RetryableError",
     "Settings",
     "Skill",
     "SkillContext",

@@ -1,5 +1,6 @@
 """The command line: `callboard serve` runs the server, `callboard openapi` prints its interface.
 
+The commands that ask a running server stand in cli_client.py.
 Runs in the main thread, which ends as waitress' loop. Nothing imports this module.
 """
 
@@ -14,6 +15,8 @@ from typing import Any
 import click
 
 from callboard import __version__
+from callboard.cli_client import dead_letters, decide
+from callboard.cli_data import backup, doctor
 from callboard.errors import CallboardError, ConfigurationError
 from callboard.settings import Settings, unknown_variables
 
@@ -21,13 +24,27 @@ _EXIT_CONFIGURATION = 78
 """sysexits.h's EX_CONFIG: a setting cannot work; starting again will not help."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Commands whose errors end as one sentence and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CallboardError as error:
+            raise SystemExit(_fail(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="callboard")
 def main() -> None:
     """Callboard: a self-hosted, durable agent task server made of actors.
 
     Settings are environment variables; docs/configuration.md lists them.
     """
+
+
+main.add_command(backup)
+main.add_command(doctor)
 
 
 @main.command()
@@ -86,7 +103,7 @@ def _serve(settings: Settings) -> bool:
             server.run()
         finally:
             spent_s = system.clock.monotonic() - closing_s[0] if closing_s else 0.0
-            clean = system.stop(max(1.0, settings.shutdown_s - spent_s))
+            clean = system.stop(max(1.0, settings.drain_s - spent_s))
     return clean
 
 
@@ -100,6 +117,10 @@ def openapi() -> None:
     from callboard.http.openapi import openapi_document
 
     click.echo(json.dumps(openapi_document(__version__), indent=2))
+
+
+main.add_command(dead_letters)
+main.add_command(decide)
 
 
 def _settings(overrides: dict[str, Any]) -> Settings:

@@ -3,12 +3,17 @@
     CallboardError
     ├── InvalidRequest            the caller must change the request
     │   ├── UnknownSkill          a name in availableSkills that nothing answers to
-    │   └── UnknownAgent
+    │   ├── UnknownAgent
+    │   └── CallbackRefused       a callbackUrl that the server must not call
     ├── NotFound
     │   ├── TaskNotFound
     │   ├── SessionNotFound
-    │   └── SkillNotFound
+    │   ├── SkillNotFound
+    │   ├── DeadLetterNotFound
+    │   └── DeliveryNotFound
     ├── SessionBusy               a session cannot be deleted while a task of it is under way
+    ├── TaskNotPaused             there is nothing to decide about the task
+    ├── IdempotencyConflict       the idempotency key was used with another body
     ├── Unavailable               try again later; `retry_after_s` says when
     │   ├── Overloaded            a bounded inbox or the backlog is full
     │   ├── ActorCrashed          the actor died while it worked on this message
@@ -17,6 +22,7 @@
     │   ├── StoreUnavailable      the database is locked, gone or read-only
     │   └── StorageFull           the disk is full
     ├── ConfigurationError        a setting that cannot work, found at start
+    ├── BackupFailed              a backup that cannot be made; the command line's
     └── TaskError                 why a task ended as `failed`; its `code` is the task's `errorCode`
 
 Each class has a stable `code`. `http/errors.py` maps the tree to HTTP statuses; nothing else does.
@@ -56,6 +62,12 @@ class UnknownAgent(InvalidRequest):
     code = "unknown_agent"
 
 
+class CallbackRefused(InvalidRequest):
+    """A callbackUrl that leads to an address the server must not call."""
+
+    code = "callback_refused"
+
+
 class NotFound(CallboardError):
     """Nothing is stored under that name."""
 
@@ -80,10 +92,34 @@ class SkillNotFound(NotFound):
     code = "skill_not_found"
 
 
+class DeadLetterNotFound(NotFound):
+    """No dead letter has that id."""
+
+    code = "dead_letter_not_found"
+
+
+class DeliveryNotFound(NotFound):
+    """No delivery has that id."""
+
+    code = "delivery_not_found"
+
+
 class SessionBusy(CallboardError):
     """A task of the session is queued or running."""
 
     code = "session_busy"
+
+
+class TaskNotPaused(CallboardError):
+    """The task waits for no decision."""
+
+    code = "task_not_paused"
+
+
+class IdempotencyConflict(CallboardError):
+    """The caller has used the idempotency key for another request."""
+
+    code = "idempotency_conflict"
 
 
 class Unavailable(CallboardError):
@@ -132,6 +168,13 @@ class StoreUnavailable(Unavailable):
     retry_after_s = 2
 
 
+class StoreInDoubt(StoreUnavailable):
+    """The connection broke during the commit: whether it took effect is not known yet.
+
+    What was being written has to be written again, just as it was; the store then finds out what became of it.
+    """
+
+
 class StorageFull(Unavailable):
     """The disk that holds the database is full."""
 
@@ -145,17 +188,34 @@ class ConfigurationError(CallboardError):
     code = "configuration_error"
 
 
+class BackupFailed(CallboardError):
+    """The copy of a history cannot be made; nothing is left of it."""
+
+    code = "backup_failed"
+
+
 class TaskError(CallboardError):
     """Why a task ended as failed.
 
-    `code` becomes the task's `errorCode`; every code there is stands in `TASK_ERROR_CODES`.
+    `code` becomes the task's `errorCode`; every code there is stands in `TASK_ERROR_CODES`. `retryable` says that
+    the task's retry policy applies; `call` is the number of the ledger's call that raised it.
     """
 
-    def __init__(self, code: str, message: str, *, details: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        details: Mapping[str, Any] | None = None,
+        retryable: bool = False,
+        call: int | None = None,
+    ) -> None:
         if code not in TASK_ERROR_CODES:
             raise ValueError(f"{code!r} is not one of TASK_ERROR_CODES")
         super().__init__(message, details=details)
         self.code = code
+        self.retryable = retryable
+        self.call = call
 
 
 TASK_ERROR_CODES: Mapping[str, str] = {
@@ -167,12 +227,15 @@ TASK_ERROR_CODES: Mapping[str, str] = {
     "recursion_limit": "The code called itself more deeply than the sandbox allows.",
     "output_limit": "The code printed or returned more than the sandbox allows.",
     "call_limit": "The code called skills more often than the sandbox allows.",
-    "sandbox_crashed": "The sandbox's process died; the server did not.",
+    "sandbox_crashed": "The sandbox's process died, again and again; the server did not. Tried three times, or as a retry policy says.",
     "skill_failed": "A skill raised an error that the code did not catch.",
+    "skill_unavailable": "A skill could not be reached or served just now; nothing was done. Retried by a retry policy.",
     "skill_not_allowed": "The code called a skill that the task's availableSkills leaves out.",
     "skill_not_configured": "A skill lacks a setting that it needs.",
     "deadline_exceeded": "The task did not end within its timeoutMs or the server's run limit.",
-    "outcome_unknown": "The server died during a skill call that must not be repeated.",
+    "outcome_unknown": "The server died during a call that must not be repeated, and a person decided `fail`.",
+    "decision_expired": "The task was paused and nobody decided in time.",
+    "dead_letter": "The server died under the task again and again; it waits among the dead letters.",
     "internal_error": "A defect of the server; its log has the details under the request id.",
 }
 """Every `errorCode` a failed task can have, with what it means; docs/api.md lists them and a test compares."""

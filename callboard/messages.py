@@ -1,4 +1,4 @@
-"""What actors say to each other: requests, records, events and replies.
+"""What actors say to each other: requests, events and replies; what is written stands in `callboard.records`.
 
 All are immutable, because Pykka does not copy. A request is an imperative (`SubmitTask`), an event past tense
 (`TaskEvent`), a reply a noun (`TaskAccepted`). Times are UTC `datetime`s; durations say their unit in their name.
@@ -12,10 +12,13 @@ from typing import Any
 
 from pydantic import Field
 
-from callboard.task_spec import TaskSpec
+from callboard.task_spec import RetryPolicy, TaskSpec
 
 AGENTS = {"master": "Works a task out: plans, writes Python that calls skills, answers."}
 """The agents a task can be addressed to, with what they do."""
+
+IDEMPOTENCY_KEY_PATTERN = r"^[!-~]([ -~]{0,253}[!-~])?$"
+"""1 to 255 printable ASCII characters; spaces at either end are HTTP's."""
 
 Json = Any
 """A value that JSON has: None, bool, int, float, str, list or dict with string keys."""
@@ -45,6 +48,8 @@ class Topic(StrEnum):
     TASK_COMPLETED = "agent.task.completed"
     TASK_FAILED = "agent.task.failed"
     TASK_CANCELLED = "agent.task.cancelled"
+    TASK_PAUSED = "agent.task.paused"
+    TASK_REQUEUED = "agent.task.requeued"
     SKILL_STARTED = "agent.skill.started"
     SKILL_COMPLETED = "agent.skill.completed"
 
@@ -59,13 +64,18 @@ ENDS = frozenset({Topic.TASK_COMPLETED, Topic.TASK_FAILED, Topic.TASK_CANCELLED}
 class SubmitTask(TaskSpec):
     """Ask the gateway to accept a task; the reply is `TaskAccepted`, sent after the commit.
 
-    Raises pydantic's `ValidationError` (a `ValueError`) where it is built, in the caller's thread.
+    With an idempotency key that was first answered with an error, the reply is the `KeptAnswer` of that. Raises
+    pydantic's `ValidationError` (a `ValueError`) where it is built, in the caller's thread.
     """
 
     request_id: str | None = None
     caller: str | None = None
     task_id: str | None = None
     """A fresh id (`callboard.clock.new_id`) where the asker wants to know it before the reply; otherwise made up."""
+
+    idempotency_key: str | None = Field(default=None, pattern=IDEMPOTENCY_KEY_PATTERN)
+    fingerprint: str = ""
+    """With a key: the SHA-256 of what is asked, so that the same key with another body is refused."""
 
 
 class ExecuteTask(SubmitTask):
@@ -101,6 +111,8 @@ class ListTasks:
     status: Status | None = None
     limit: int = 10
     cursor: str | None = None
+    dead: bool = False
+    """Only dead letters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +140,57 @@ class CancelTask:
 
     task_id: str
     request_id: str | None = None
+
+
+class Decision(StrEnum):
+    """What a person can say of a call whose outcome is unknown."""
+
+    RETRY = "retry"
+    ASSUME_DONE = "assume_done"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideTask:
+    """Answer the question that a paused task waits with; the reply is its `TaskRecord` after the commit.
+
+    `result` is what the call is taken to have returned (`assume_done`). Raises `TaskNotFound` or `TaskNotPaused`.
+    """
+
+    task_id: str
+    decision: Decision
+    result: Json = None
+    reason: str | None = None
+    caller: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedriveTask:
+    """Ask for one more try at a dead letter; the reply is the `TaskRecord` of the task that goes on with it."""
+
+    task_id: str
+    caller: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetKeptAnswer:
+    """Ask for the `KeptAnswer` of a caller's idempotency key, or None; raises `IdempotencyConflict`."""
+
+    caller: str
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepRefusal:
+    """Ask that the error which a request with an idempotency key was answered with be kept; the reply: `KeptAnswer`."""
+
+    caller: str
+    key: str
+    fingerprint: str
+    answer: Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,11 +249,19 @@ class TaskAccepted:
     session_id: str
     task: str
     status: Status = Status.PENDING
+    replayed: bool = False
+    """Whether this is the first answer to the same idempotency key, said again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRecord:
-    """A task as the history holds it; the fields after `attempt` change while it is worked on."""
+    """A task as the history holds it; the fields from `attempt` on change while it is worked on.
+
+    `owner` is the server that runs it, `crashes` how many times in a row an owner died while it ran without getting
+    any further, `failures` how many attempts ended in an error that may be retried, `not_before` when the next one
+    may start. `pause` says what a paused task waits for. `redrive_of` is the dead letter it goes on with,
+    `redriven_as` the task that goes on with this one.
+    """
 
     task_id: str
     session_id: str
@@ -204,8 +275,17 @@ class TaskRecord:
     priority: int = 0
     request_id: str | None = None
     caller: str | None = None
+    retry: RetryPolicy | None = None
+    callback_url: str | None = None
+    redrive_of: str | None = None
     attempt: int = 0
     status: Status = Status.PENDING
+    owner: str | None = None
+    crashes: int = 0
+    failures: int = 0
+    not_before: datetime | None = None
+    pause: Mapping[str, Json] | None = None
+    redriven_as: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     output: Json = None
@@ -283,81 +363,6 @@ class Totals:
     live: int = 0
 
 
-# --- what the result logger is told to write -------------------------------------------------------------------------
-# Each is carried out in one transaction with whatever else is waiting; its outcome is told or replied after the commit.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewEvent:
-    """An event before the store has given it its number."""
-
-    topic: Topic
-    at: datetime
-    data: Mapping[str, Json]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordAcceptance:
-    """Store a new task with its first event. Outcome: the `TaskRecord`.
-
-    With `wait_s` the asker is answered by the master agent, at the task's end or after that time.
-    """
-
-    record: TaskRecord
-    event: NewEvent
-    wait_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordStart:
-    """Set a task that has not ended to `running` under a new attempt. Outcome: whether it was."""
-
-    task_id: str
-    attempt: int
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordEvents:
-    """Append events to a task's log. Outcome: whether the attempt is still the task's own and it has not ended."""
-
-    task_id: str
-    attempt: int
-    events: tuple[NewEvent, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordResult:
-    """End a task, append its last events and keep its session, all or nothing.
-
-    `attempt` None ends it whatever attempt is running (cancel, deadline). Outcome: the `TaskRecord` as it now
-    stands (ended by this or by something earlier), or `TaskNotFound`.
-    `success` and `output` are ignored unless `status` says so; `metadata` replaces what was there.
-    """
-
-    task_id: str
-    attempt: int | None
-    status: Status
-    at: datetime
-    events: tuple[NewEvent, ...]
-    output: Json = None
-    error: str | None = None
-    error_code: str | None = None
-    execution_time_ms: float | None = None
-    metadata: Mapping[str, Json] = field(default_factory=dict)
-    session: SessionRecord | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordSessionDeleted:
-    """Delete a session's row. Outcome: None, `SessionNotFound` or `SessionBusy`."""
-
-    session_id: str
-
-
-Record = RecordAcceptance | RecordStart | RecordEvents | RecordResult | RecordSessionDeleted
-
-
 # --- between actors --------------------------------------------------------------------------------------------------
 
 
@@ -368,7 +373,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
-    """Tell the gateway to admit no more tasks."""
+    """Tell the courier to send no more: the server stops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,6 +395,13 @@ class TaskEnded:
 
     record: TaskRecord
     session: SessionRecord | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPaused:
+    """A pause has been committed."""
+
+    record: TaskRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ Names, defaults and meanings stand here only; docs/configuration.md lists them a
 Nothing else in the project reads the environment. Immutable, so any thread may read it.
 """
 
+import base64
 import os
 import re
 from functools import cached_property
@@ -19,6 +20,7 @@ from callboard.errors import ConfigurationError
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 SKILL_PREFIX = "CALLBOARD_SKILL_"
+_LEAST_KEY_CHARS = 16
 
 
 def _setting(default: Any, description: str, *names: str, **limits: Any) -> Any:
@@ -103,7 +105,9 @@ class Settings(BaseSettings):
         "", "SQLAlchemy address of the history; empty: callboard.db in the data folder.", repr=False
     )
     secret_key: str = _setting(
-        "", "Key that signs interpreter snapshots; empty: one is made and kept in the data folder.", repr=False
+        "",
+        "Key that signs interpreter snapshots, at least 16 characters; empty: one is made and kept in the data folder.",
+        repr=False,
     )
     retention_days: float = _setting(
         0, "Ended tasks older than this many days are pruned; 0 keeps all.", ge=0, le=36_500
@@ -120,7 +124,22 @@ class Settings(BaseSettings):
     )
     session_idle_s: float = _setting(300.0, "Sessions unused this long leave memory; the store keeps them.", gt=0)
     conversation_turns: int = _setting(100, "Turns of a session's conversation that are kept.", ge=2, le=10_000)
-    shutdown_s: float = _setting(10.0, "Longest time an ordered shutdown takes, in seconds.", gt=0, le=600)
+    drain_s: float = _setting(
+        10.0,
+        "Longest time a shutdown takes, in seconds: running tasks end within it or are handed back to the next start.",
+        gt=0,
+        le=3600,
+    )
+    max_crashes: int = _setting(
+        3,
+        "A task under which the server has died this many times in a row, getting no further, is a dead letter.",
+        ge=1,
+        le=100,
+    )
+    decision_timeout_s: float = _setting(
+        604_800.0, "Longest time a paused task waits for a decision, in seconds.", gt=0, le=31_536_000
+    )
+    idempotency_hours: float = _setting(24.0, "How long an Idempotency-Key is remembered, in hours.", ge=24, le=8760)
     health_interval_s: float = _setting(5.0, "Time between two health probes, in seconds.", gt=0, le=300)
 
     # The sandbox.
@@ -135,6 +154,18 @@ class Settings(BaseSettings):
         1_000_000, "Most text a task's code may print or return, in bytes.", ge=1000, le=16_000_000
     )
     sandbox_skill_calls: int = _setting(1000, "Most skill calls of one run of a task's code.", ge=1, le=1_000_000)
+
+    # Webhooks.
+    webhook_secret: str = _setting(
+        "",
+        "Secret that signs webhooks, `whsec_` and base64 as Standard Webhooks has it; empty: one is made and kept in "
+        "the data folder.",
+        repr=False,
+    )
+    webhook_allow_private: bool = _setting(
+        False, "Whether webhooks may go to private, loopback and link-local addresses."
+    )
+    webhook_timeout_s: float = _setting(10.0, "Longest time one attempt at a webhook takes, in seconds.", gt=0, le=60)
 
     # Skills.
     skills_dir: Path | None = _setting(None, "Folder of more skills, one Python file each.")
@@ -169,6 +200,18 @@ class Settings(BaseSettings):
             ip_network(network, strict=False)
         return value
 
+    @field_validator("secret_key")
+    @classmethod
+    def _secret_key(cls, value: str) -> str:
+        if value and len(value.strip()) < _LEAST_KEY_CHARS:
+            raise ValueError(f"has less than {_LEAST_KEY_CHARS} characters; `openssl rand -hex 32` makes a good one")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _webhook_secret(cls, value: str) -> str:
+        return check_webhook_secret(value) if value else value
+
     @classmethod
     def load(cls, **overrides: Any) -> "Settings":
         """Read the environment; raise `ConfigurationError` naming each variable that cannot work."""
@@ -190,6 +233,17 @@ class Settings(BaseSettings):
     @cached_property
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         return tuple(ip_network(network, strict=False) for network in self.trusted_proxies)
+
+
+def check_webhook_secret(secret: str) -> str:
+    """Return the secret, or raise `ValueError` where it is not one of Standard Webhooks: 24 to 64 random bytes."""
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise ValueError("is not `whsec_` and the base64 of 24 to 64 bytes; `openssl rand -base64 32` makes some")
+    return secret
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

@@ -4,12 +4,16 @@
                      → ResultLogger → store → MasterAgent → TaskPool (planner, sandbox, skills)
                      → HistoryReader → store                   ↓ events, results
                      → EventBus ← commits ← ResultLogger ← ────┘
+    Courier → DeliverySenders (webhooks) → ResultLogger
              HealthMonitor probes them; the Supervisor restarts them.
 
 `AgentSystem` is what HTTP, the command line and Python programs use. Its methods may be called from any thread.
 """
 
 import logging
+import os
+import secrets
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,6 +22,8 @@ from typing import Any
 
 from limits.storage import MemoryStorage
 
+from callboard.actors.courier import SENDERS, Courier, Rounds
+from callboard.actors.delivery_sender import DeliverySender
 from callboard.actors.event_bus import EventBus
 from callboard.actors.gateway import Gateway
 from callboard.actors.health_monitor import HealthBoard, HealthMonitor
@@ -28,14 +34,15 @@ from callboard.actors.rate_limiter import RateLimiter
 from callboard.actors.result_logger import Buffer, ResultLogger
 from callboard.actors.supervision import Supervisor
 from callboard.actors.task_pool import TaskPool
+from callboard.actors.webhook_signing import WebhookSigner, load_webhook_secret
 from callboard.agent.cancel import CancelToken
 from callboard.agent.catalogue import Catalogue
+from callboard.agent.job import Tools
 from callboard.agent.planner import OfflinePlanner
-from callboard.agent.runner import Tools
 from callboard.agent.sandbox import Sandbox
 from callboard.agent.signing import Signer, load_key
 from callboard.clock import Clock, new_id
-from callboard.errors import ReplyTimeout, SessionNotFound
+from callboard.errors import ReplyTimeout, SessionNotFound, StoreUnavailable, Unavailable
 from callboard.messages import (
     ENDS,
     AwaitEvents,
@@ -54,6 +61,8 @@ from callboard.settings import Settings
 logger = logging.getLogger("callboard.system")
 
 _LONG_POLL_S = 20.0
+_SENDERS_STOP_S = 2.0
+_SENDERS = tuple(f"delivery sender {number}" for number in range(1, SENDERS + 1))
 
 
 class AgentSystem:
@@ -63,7 +72,8 @@ class AgentSystem:
         """Build everything and start it. Raises `ConfigurationError`, or the store's errors; nothing is left running."""
         self.settings = settings
         self.clock = clock
-        self.draining = False
+        self.draining = self.closing = False
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._started_s = clock.monotonic()
         self._stop_lock = threading.Lock()  # guards `_stopped`: stop() may come from a signal's thread and from `with`
         self._stopped = False
@@ -71,10 +81,11 @@ class AgentSystem:
         for problem in self.catalogue.problems:
             logger.warning("%s", problem)
         signer = Signer(load_key(settings.secret_key, settings.data_dir))
+        self._webhook_signer = WebhookSigner(load_webhook_secret(settings.webhook_secret, settings.data_dir))
         # Invariant: one server at a time works on a history; the master agent takes up whatever has not ended in it
         with ExitStack() as undo:  # what has been opened when something later cannot be
-            self._let_go = claim(settings)
-            undo.callback(self._let_go)
+            self._claim = claim(settings)
+            undo.callback(self._claim.let_go)
             self._store = SqlStore.open(settings, clock=clock)
             undo.callback(self._store.close)
             self._sandbox = Sandbox(
@@ -95,7 +106,9 @@ class AgentSystem:
             clock=clock,
             workspace_root=settings.data_dir / "workspaces",
             load_session=self._load_session,
+            load_ledger=self._store.ledger,
         )
+        self._buffer = Buffer()
         self._start_actors()
 
     @classmethod
@@ -113,17 +126,19 @@ class AgentSystem:
             "history reader",
             "event bus",
             "health monitor",
+            "courier",
+            *_SENDERS,
         )
         at = self._addresses = {name: Address(Mailbox(name, settings.inbox_limit)) for name in names}
         self.gateway = at["gateway"]
         self._pool = pool = TaskPool(
             settings.workers,
             tools=self._tools,
+            owner=self.owner,
             result_logger=at["result logger"],
             master_agent=at["master agent"],
-            ask_timeout_s=settings.ask_timeout_s,
         )
-        storage, buffer = MemoryStorage(), Buffer()
+        storage, buffer, rounds = MemoryStorage(), self._buffer, Rounds()
         start = self._supervisor.start
         start(
             at["event bus"],
@@ -140,9 +155,13 @@ class AgentSystem:
                 address=at["result logger"],
                 master_agent=at["master agent"],
                 event_bus=at["event bus"],
+                courier=at["courier"],
             ),
         )
-        start(at["history reader"], lambda mailbox: HistoryReader(mailbox, store=store))
+        start(
+            at["history reader"],
+            lambda mailbox: HistoryReader(mailbox, store=store, clock=clock, result_logger=at["result logger"]),
+        )
         start(
             at["master agent"],
             lambda mailbox: MasterAgent(
@@ -153,6 +172,7 @@ class AgentSystem:
                 pool=pool,
                 result_logger=at["result logger"],
                 history_reader=at["history reader"],
+                draining=lambda: self.draining,
             ),
         )
         start(
@@ -175,6 +195,28 @@ class AgentSystem:
                 result_logger=at["result logger"],
                 history_reader=at["history reader"],
                 event_bus=at["event bus"],
+                courier=at["courier"],
+                callbacks_may_be_private=settings.webhook_allow_private,
+                draining=lambda: self.draining,
+            ),
+        )
+        for name in _SENDERS:
+            start(
+                at[name],
+                lambda mailbox: DeliverySender(
+                    mailbox, courier=at["courier"], signer=self._webhook_signer, settings=settings, clock=clock
+                ),
+            )
+        start(
+            at["courier"],
+            lambda mailbox: Courier(
+                mailbox,
+                store=store,
+                rounds=rounds,
+                clock=clock,
+                result_logger=at["result logger"],
+                senders={name: at[name] for name in _SENDERS},
+                ask_timeout_s=settings.ask_timeout_s,
             ),
         )
         start(
@@ -185,7 +227,7 @@ class AgentSystem:
                 clock=clock,
                 interval_s=settings.health_interval_s,
                 actors={"api": at["gateway"], "agent": at["master agent"]},
-                probes={"sandbox": self._probe_sandbox, "llm": lambda: None, "store": store.ping},
+                probes={"sandbox": self._probe_sandbox, "llm": lambda: None, "store": self._probe_store},
                 totals=store.totals,
             ),
         )
@@ -211,7 +253,7 @@ class AgentSystem:
             slice_s = left_s()
             if slice_s <= 0:
                 raise ReplyTimeout(f"The task {task_id} has not ended within {wait_s:g} s; it goes on.")
-            record = self.gateway.ask(AwaitTask(task_id=task_id, wait_s=slice_s), timeout_s=slice_s + timeout_s)
+            record = self.gateway.ask(AwaitTask(task_id=record.task_id, wait_s=slice_s), timeout_s=slice_s + timeout_s)
         return record
 
     def events(self, task_id: str, *, after: int = 0) -> Iterator[TaskEvent]:
@@ -224,6 +266,14 @@ class AgentSystem:
                 yield event
             if page.ended:
                 return
+
+    def refusal(self) -> Unavailable | None:
+        """Return why a new task would be refused now, at once; None if it would not.
+
+        PERF: a refusal that no actor is asked for costs a tenth of one that is; under ten times the load that can be
+        carried, that is what keeps refusals quick.
+        """
+        return self._buffer.refusal(self.settings.max_backlog)
 
     def health(self) -> HealthReport:
         """Return the health monitor's last report, at once."""
@@ -240,36 +290,54 @@ class AgentSystem:
     # --- the end ---
 
     def drain(self) -> None:
-        """Admit no more tasks; those accepted go on."""
+        """Admit no more tasks and start none; those that run go on."""
         self.draining = True
-        self.gateway.tell(Drain())
+
+    @property
+    def idle(self) -> bool:
+        """Whether no task is being worked on."""
+        return not self._pool.running
+
+    @property
+    def hand_back_s(self) -> float:
+        """How long before the end of a shutdown running tasks are handed back, in seconds."""
+        return min(2.0, self.settings.drain_s / 3)
+
+    def hand_back(self) -> None:
+        """Stop the running tasks where the next start can go on with them; held requests are answered."""
+        self.closing = True
+        self._pool.hand_back()
 
     def stop(self, timeout_s: float | None = None) -> bool:
-        """End everything in order within about `timeout_s` seconds (default: the settings' `shutdown_s`).
+        """End everything in order within about `timeout_s` seconds (default: the settings' `drain_s`).
 
         Returns False if something had to be left behind.
 
-        New tasks are refused, running ones get the time there is, what is done is committed. Tasks that have not
-        ended stay in the store and go on at the next start. May be called twice, and from any thread.
+        New tasks are refused, running ones get most of the time there is and are then handed back, what is done is
+        committed. Tasks that have not ended stay in the store and go on at the next start. May be called twice, and
+        from any thread.
         """
         with self._stop_lock:
             if self._stopped:
                 return True
             self._stopped = True
-        deadline_s = self.clock.monotonic() + (self.settings.shutdown_s if timeout_s is None else timeout_s)
-        self.draining = True
+        deadline_s = self.clock.monotonic() + (self.settings.drain_s if timeout_s is None else timeout_s)
+        self.drain()
 
         def left_s() -> float:
             return max(0.2, deadline_s - self.clock.monotonic())
 
+        self._addresses["courier"].notify(Drain())
         in_time = [self._stop_actor(name, left_s()) for name in ("health monitor", "gateway", "rate limiter")]
         in_time.append(self._stop_actor("master agent", left_s()))
-        in_time.append(self._pool.close(left_s()))
-        in_time += [self._stop_actor(name, left_s()) for name in ("result logger", "event bus", "history reader")]
+        in_time.append(self._pool.close(left_s(), hand_back_after_s=left_s() - self.hand_back_s))
+        self._stop_senders(min(left_s(), _SENDERS_STOP_S))
+        last = ("courier", "result logger", "event bus", "history reader")
+        in_time += [self._stop_actor(name, left_s()) for name in last]
         self._supervisor.close()
         self._sandbox.close()
         self._store.close()
-        self._let_go()
+        self._claim.let_go()
         return all(in_time)
 
     def __enter__(self) -> "AgentSystem":
@@ -286,6 +354,12 @@ class AgentSystem:
             logger.error("the %s did not stop within %.1f s", name, timeout_s)
         return stopped
 
+    def _stop_senders(self, timeout_s: float) -> None:
+        """Stop the senders, waiting a little for those that are at it; what they do not finish is sent again."""
+        until_s = self.clock.monotonic() + timeout_s
+        for name in _SENDERS:
+            self._supervisor.stop(self._addresses[name], timeout_s=max(0.01, until_s - self.clock.monotonic()))
+
     # --- what the actors are given ---
 
     def _load_session(self, session_id: str) -> SessionRecord | None:
@@ -293,6 +367,13 @@ class AgentSystem:
             return self._store.session(session_id)
         except SessionNotFound:
             return None
+
+    def _probe_store(self) -> None:
+        """Read from the store and keep hold of it; raise why it takes no transactions if it does not."""
+        self._store.ping()
+        self._claim.renew()
+        if (fault := self._buffer.fault) is not None:
+            raise StoreUnavailable(fault.message)
 
     def _probe_sandbox(self) -> None:
         """Check and run a line of code: the type checker, a process and the way there and back all work."""
@@ -302,5 +383,5 @@ class AgentSystem:
             raise RuntimeError(f"the sandbox computed {result.value!r} for 6 * 7")
 
 
-def _no_skill(name: str, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
+def _no_skill(name: str, _args: tuple[Any, ...], _kwargs: dict[str, Any], _dump: object) -> Any:
     raise AssertionError(f"the probe calls no skill, but {name} was called")

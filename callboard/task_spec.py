@@ -4,7 +4,9 @@ HTTP validates a body with it, the OpenAPI document is made from it, and `messag
 Imported wherever a task is made or described.
 """
 
+import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 from pydantic.alias_generators import to_camel
@@ -13,6 +15,8 @@ from callboard.errors import InvalidRequest
 from callboard.values import INT64_MAX, INT64_MIN, check_text
 
 MAX_TASK_CHARS = 100_000
+_PRINTABLE = r"[!-~]*"
+_HTTP_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:(0*[1-9][0-9]{0,4})?)?([/?#][!-~]*)?$"
 SESSION_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
 
 
@@ -29,13 +33,51 @@ def _clean(text: str) -> str:
         raise ValueError(error.message.removeprefix("the text ").removesuffix(".")) from error
 
 
+def _http_url(text: str) -> str:
+    if not re.fullmatch(_PRINTABLE, text):
+        raise ValueError(
+            "has characters beyond printable ASCII, or spaces; write names in punycode (xn--…) and the rest "
+            "percent-encoded"
+        )
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"is not an address: {error}") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise ValueError("must be an http:// or https:// address without a user name")
+    if port == 0:
+        raise ValueError("names the port 0, where nobody listens")
+    if not re.match(_HTTP_URL, text):
+        raise ValueError(
+            "names a host that is neither a name of letters, digits, dots and hyphens nor an IPv6 address in brackets"
+        )
+    return text
+
+
 # the limits come first, so that a long text is refused before it is searched
 Name = Annotated[StrictStr, Field(max_length=64), AfterValidator(_clean)]
 LabelName = Annotated[StrictStr, Field(min_length=1, max_length=64), AfterValidator(_clean)]
 LabelText = Annotated[StrictStr, Field(max_length=1000), AfterValidator(_clean)]
 Prompt = Annotated[StrictStr, Field(max_length=20_000), AfterValidator(_clean)]
+CallbackUrl = Annotated[
+    StrictStr, Field(max_length=2000, json_schema_extra={"pattern": _HTTP_URL}), AfterValidator(_http_url)
+]
 LabelNumber = Annotated[StrictInt, Field(ge=INT64_MIN, le=INT64_MAX)]
 LabelValue = LabelText | LabelNumber | Annotated[StrictFloat, Field(allow_inf_nan=False)]
+
+
+class RetryPolicy(BaseModel):
+    """How often a task is tried when it fails with an error that is marked retryable, and how long it waits between.
+
+    The wait doubles with each failure, from `backoff_ms` up to `max_backoff_ms`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+    max_attempts: StrictInt = Field(default=3, ge=1, le=20, description="Tries in all, the first one included.")
+    backoff_ms: StrictInt = Field(default=1000, ge=0, le=3_600_000, description="Wait before the second try.")
+    max_backoff_ms: StrictInt = Field(default=60_000, ge=0, le=86_400_000, description="The longest wait.")
 
 
 class TaskSpec(BaseModel):
@@ -63,3 +105,7 @@ class TaskSpec(BaseModel):
         default=None, ge=1, le=86_400_000, description="The task ends within this time of its acceptance."
     )
     priority: StrictInt = Field(default=0, ge=-100, le=100, description="Higher starts first among waiting tasks.")
+    retry: RetryPolicy | None = Field(
+        default=None, description="What to do about errors that may go away by themselves; absent: fail at the first."
+    )
+    callback_url: CallbackUrl | None = Field(default=None, description="Where a webhook tells of the task's end.")

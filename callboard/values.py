@@ -72,8 +72,8 @@ def mend_text(text: str) -> str:
 def storable(value: Any, *, depth: int = 0) -> Any:
     """Return `value` as plain JSON that every database holds; lossless for what JSON has.
 
-    Integers beyond 64 bits and numbers that are not finite become strings; dates, decimals, sets and bytes
-    what pydantic makes of them; anything else its `repr`; what is nested deeper than `MAX_DEPTH` its `repr`.
+    Integers beyond 64 bits and numbers that are not finite become strings; sets sorted lists; dates,
+    decimals and bytes what pydantic makes of them; anything else its `repr`; what is nested deeper than `MAX_DEPTH` its `repr`.
     """
     match value:
         case None | bool():
@@ -88,13 +88,23 @@ def storable(value: Any, *, depth: int = 0) -> Any:
             return _too_deep(value)
         case Mapping():
             return {mend_text(_key(key)): storable(inner, depth=depth + 1) for key, inner in value.items()}
-        case list() | tuple() | set() | frozenset():
+        case list() | tuple():
             return [storable(inner, depth=depth + 1) for inner in value]
+        case set() | frozenset():
+            return _sorted([storable(inner, depth=depth + 1) for inner in value])
         case bytes():
             return mend_text(value.decode("utf-8", "replace"))
         case _:
             plain = to_jsonable_python(value, fallback=repr)
             return storable(plain, depth=depth + 1) if plain is not value else mend_text(repr(value))
+
+
+def _sorted(members: list[Any]) -> list[Any]:
+    """Return a set's members in the same order in every process, so that the ledger knows an argument again."""
+    try:
+        return sorted(members)
+    except TypeError:
+        return sorted(members, key=lambda member: (type(member).__name__, repr(member)))
 
 
 def _key(key: Any) -> str:

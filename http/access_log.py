@@ -4,6 +4,7 @@ PERF: a JSON line is encoded and written directly, 7 µs; through structlog and 
 In the request's waitress thread. Imported by http/app.py and http/channel.py.
 """
 
+import contextlib
 import json
 import sys
 import time
@@ -34,8 +35,10 @@ def request_line(settings: Settings) -> LogLine:
 def _write_json(fields: dict[str, Any]) -> None:
     now = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
     line = _encode({"timestamp": now + "Z", "level": "info", "logger": LOGGER, "event": "request", **fields})
-    # One write for the whole line: lines of different threads never mix.
-    sys.stderr.write(line + "\n")
+    # One write for the whole line: lines of different threads never mix. A line that cannot be written (the disk of
+    # a redirected standard error is full) is lost, as in logging: it must not turn the answer into another one.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(line + "\n")
 
 
 def _write_console(fields: dict[str, Any]) -> None:

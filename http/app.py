@@ -12,6 +12,8 @@ from callboard.http.access_log import AccessLog, request_line
 from callboard.http.catalogue import Agents, Skills
 from callboard.http.client_address import ClientAddress
 from callboard.http.cors import cors
+from callboard.http.dead_letters import DeadLetters
+from callboard.http.deliveries import Deliveries
 from callboard.http.door import Door
 from callboard.http.error_handlers import ErrorHandlers
 from callboard.http.execute import Execute
@@ -46,13 +48,21 @@ def build_app(system: "AgentSystem") -> "falcon.App[Request, falcon.Response]":
 
     waiting = Waiting(system)
     tasks, skills, health = Tasks(system, waiting), Skills(system), Health(system)
+    dead_letters = DeadLetters(system)
     app.add_route("/", Index())
     app.add_route("/agent/execute", Execute(system, waiting))
     app.add_route("/agent/results", Results(system))
     app.add_route("/agent/tasks/{task_id}", tasks)
     app.add_route("/agent/tasks/{task_id}/events", tasks, suffix="events")
     app.add_route("/agent/tasks/{task_id}/cancel", tasks, suffix="cancel")
+    app.add_route("/agent/tasks/{task_id}/decide", tasks, suffix="decide")
+    app.add_route("/agent/dead-letters", dead_letters)
+    app.add_route("/agent/dead-letters/{task_id}/redrive", dead_letters, suffix="redrive")
     app.add_route("/agent/sessions/{session_id}", Sessions(system))
+    deliveries = Deliveries(system)
+    app.add_route("/agent/deliveries", deliveries)
+    app.add_route("/agent/deliveries/{delivery_id}", deliveries, suffix="one")
+    app.add_route("/agent/deliveries/{delivery_id}/redrive", deliveries, suffix="redrive")
     app.add_route("/agent/skills", skills)
     app.add_route("/agent/skills/{name}", skills, suffix="one")
     app.add_route("/agent/agents", Agents())

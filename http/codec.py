@@ -90,15 +90,25 @@ def read_body(req: FalconRequest, limit_bytes: int) -> Any:
 
     waitress has refused bodies over the limit already; the check here is for other servers.
     """
+    return decode_body(read_bytes(req, limit_bytes), req.content_type)
+
+
+def read_bytes(req: FalconRequest, limit_bytes: int) -> bytes:
+    """Return the body as it came, whole and within the limit."""
     length = int(req.env.get("CONTENT_LENGTH") or 0)
-    if not length:
-        raise MalformedBody("The body is empty; send a JSON object.")
     if length > limit_bytes:
         raise BodyTooLarge(f"The body has {length} bytes; the limit is {limit_bytes}.")
-    decode = _decoder(req.content_type or "")
-    body = req.stream.read(length)
+    body: bytes = req.stream.read(length) if length else b""
     if len(body) < length:
         raise MalformedBody(f"The body ended after {len(body)} of {length} bytes.")
+    return body
+
+
+def decode_body(body: bytes, content_type: str | None) -> Any:
+    """Return the value of a body; raise what names the fault."""
+    if not body:
+        raise MalformedBody("The body is empty; send a JSON object.")
+    decode = _decoder(content_type or "")
     try:
         return decode(body)
     except RecursionError:

@@ -7,6 +7,7 @@ from falcon import CORSMiddleware
 from callboard.settings import Settings
 
 EXPOSED = (
+    "Idempotent-Replayed",
     "Preference-Applied",
     "RateLimit",
     "RateLimit-Policy",

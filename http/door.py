@@ -4,6 +4,7 @@ In the request's waitress thread, one ask to the gateway a request where limits 
 """
 
 import math
+from dataclasses import replace
 from typing import Any, Protocol
 
 import falcon
@@ -22,6 +23,9 @@ PUBLIC = frozenset({"/", "/health", "/health/live", "/health/ready", "/openapi.j
 
 # SECURITY: every path that is not here is keyed and limited, whether or not a route answers it.
 """
+
+
+_MOST_REFUSED = 10_000
 
 
 class Asks(Protocol):
@@ -44,6 +48,7 @@ class Door:
         self._limited = settings.rate_limit_max_requests > 0
         self._timeout_s = settings.ask_timeout_s
         window_s = math.ceil(settings.rate_limit_window_ms / 1000)
+        self._refused: dict[str, tuple[float, RateDecision | None]] = {}  # each access is atomic: no lock
         self._policy = f'"default";q={settings.rate_limit_max_requests};w={window_s}'
 
     def process_request(self, req: Request, resp: falcon.Response) -> None:
@@ -66,7 +71,7 @@ class Door:
         return None if req.caller else ApiKeyInvalid("The X-API-Key that was sent is not one of this server's keys.")
 
     def _take_token(self, req: Request, resp: falcon.Response) -> None:
-        decision: RateDecision = self._gateway.ask(TakeToken(identity=req.caller), timeout_s=self._timeout_s)
+        decision = self._refused_still(req.caller) or self._decide(req.caller)
         resets_in_s = max(0, math.ceil(decision.reset_at - self._clock.now().timestamp()))
         resp.set_headers(
             (
@@ -83,3 +88,26 @@ class Door:
                 f"The limit of {decision.limit} requests a window is used up; try again in {wait_s} s.",
                 retry_after_s=wait_s,
             )
+
+    def _decide(self, caller: str) -> RateDecision:
+        decision: RateDecision = self._gateway.ask(TakeToken(identity=caller), timeout_s=self._timeout_s)
+        if not decision.allowed:
+            self._note_refused(caller, decision)
+        return decision
+
+    # PERF: until its window has room again a caller is refused without asking, 0.02 ms instead of 0.1 and no thread is
+    # woken: who sends far too much costs least. Exact, because a refused request takes no token: until the oldest one
+    # leaves the window, which `reset_at` says, the answer cannot change.
+
+    def _refused_still(self, caller: str) -> RateDecision | None:
+        until_s, decision = self._refused.get(caller, (0.0, None))
+        left_s = until_s - self._clock.monotonic()
+        if decision is None or left_s <= 0:
+            return None
+        return replace(decision, retry_after_s=math.floor(left_s) + 1)
+
+    def _note_refused(self, caller: str, decision: RateDecision) -> None:
+        if len(self._refused) >= _MOST_REFUSED:
+            self._refused.clear()
+        left_s = decision.reset_at - self._clock.now().timestamp()
+        self._refused[caller] = (self._clock.monotonic() + left_s, decision)

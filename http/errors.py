@@ -10,10 +10,12 @@ from typing import Any
 
 from callboard.errors import (
     CallboardError,
+    IdempotencyConflict,
     InvalidRequest,
     NotFound,
     SessionBusy,
     StorageFull,
+    TaskNotPaused,
     Unavailable,
 )
 
@@ -76,8 +78,10 @@ STATUSES: Mapping[type[CallboardError], tuple[int, str]] = {
     NotFound: (404, "Not found"),
     NotAcceptable: (406, "Not acceptable"),
     SessionBusy: (409, "Session busy"),
+    TaskNotPaused: (409, "Task not paused"),
     BodyTooLarge: (413, "Body too large"),
     UnsupportedMediaType: (415, "Unsupported media type"),
+    IdempotencyConflict: (422, "Idempotency conflict"),
     RateLimited: (429, "Too many requests"),
     Unavailable: (503, "Service unavailable"),
     StorageFull: (507, "Insufficient storage"),

@@ -3,19 +3,31 @@
 PERF: this is the path that is measured; see bench/.
 """
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import falcon
 
 from callboard.clock import new_id
-from callboard.errors import TaskNotFound, Unavailable
+from callboard.errors import CallboardError, TaskNotFound, Unavailable
 from callboard.http import views
-from callboard.http.codec import read_body, respond
+from callboard.http.codec import decode_body, read_body, read_bytes, respond
+from callboard.http.idempotency import FINAL, check_key, fingerprint_of, mark_replayed, refusal_of, replay_refusal
 from callboard.http.query import query_of
 from callboard.http.request import Request
 from callboard.http.validation import task_from
 from callboard.http.waiting import Waiting, preferred_wait_s
-from callboard.messages import AwaitTask, ExecuteTask, GetTask, SubmitTask, TaskAccepted, TaskRecord
+from callboard.messages import (
+    AwaitTask,
+    ExecuteTask,
+    GetKeptAnswer,
+    GetTask,
+    KeepRefusal,
+    SubmitTask,
+    TaskAccepted,
+    TaskRecord,
+)
+from callboard.records import KeptAnswer
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
@@ -26,21 +38,34 @@ class Execute:
 
     def __init__(self, system: "AgentSystem", waiting: Waiting) -> None:
         self._gateway = system.gateway
+        self._refusal = system.refusal
         self._waiting = waiting
         self._timeout_s = system.settings.ask_timeout_s
         self._max_body_bytes = system.settings.max_body_bytes
 
     def on_post(self, req: Request, resp: falcon.Response) -> None:
         query_of(req)
+        key = req.env.get("HTTP_IDEMPOTENCY_KEY")
+        if key is not None:
+            self._execute_once(req, resp, check_key(key))
+            return
+        if (refusal := self._refusal()) is not None:
+            raise refusal
         body = read_body(req, self._max_body_bytes)
         task = task_from(body, request_id=req.request_id, caller=req.caller)
         wait_s = preferred_wait_s(req.env.get("HTTP_PREFER"))
         record = self._held(req, task, wait_s) if wait_s else None
         if record is None:
             accepted: TaskAccepted = self._gateway.ask(task, timeout_s=self._timeout_s)
-            req.task_id = accepted.task_id
-            respond(resp, views.accepted(accepted), req.reply_type)
-            return
+            self._answer_accepted(req, resp, accepted)
+        else:
+            self._answer_waited(req, resp, record, wait_s)
+
+    def _answer_accepted(self, req: Request, resp: falcon.Response, accepted: TaskAccepted) -> None:
+        req.task_id = accepted.task_id
+        respond(resp, views.accepted(accepted), req.reply_type)
+
+    def _answer_waited(self, req: Request, resp: falcon.Response, record: TaskRecord, wait_s: float | None) -> None:
         req.task_id = record.task_id
         if wait_s:
             resp.set_header("Preference-Applied", f"wait={self._waiting.capped(wait_s):g}")
@@ -72,3 +97,59 @@ class Execute:
         except (TaskNotFound, Unavailable):
             raise error from None
         return record
+
+    # --- with an Idempotency-Key ---
+
+    def _execute_once(self, req: Request, resp: falcon.Response, key: str) -> None:
+        """Answer as the first request of this caller with this key was answered, or be the first.
+
+        Asked first, so that a repeat is answered by a server that takes no new tasks just now, too. What decides is
+        the transaction of the acceptance, so requests that come at the same time are one.
+        """
+        raw = read_bytes(req, self._max_body_bytes)
+        fingerprint = fingerprint_of(raw, req.content_type)
+        asked = GetKeptAnswer(caller=req.caller, key=key, fingerprint=fingerprint)
+        answer: TaskAccepted | KeptAnswer | None = self._gateway.ask(asked, timeout_s=self._timeout_s)
+        if answer is None:
+            try:
+                task = task_from(decode_body(raw, req.content_type), request_id=req.request_id, caller=req.caller)
+                keyed = task.model_copy(update={"idempotency_key": key, "fingerprint": fingerprint})
+                answer = self._gateway.ask(keyed, timeout_s=self._timeout_s)
+            except FINAL as error:
+                answer = self._keep(asked, error)
+        if isinstance(answer, KeptAnswer):
+            accepted = answer.accepted()
+            if accepted is None:
+                replay_refusal(req, resp, answer)
+                return
+            answer = accepted
+        if answer.replayed:
+            mark_replayed(resp)
+        self._answer_kept_task(req, resp, answer)
+
+    def _keep(self, asked: GetKeptAnswer, error: CallboardError) -> KeptAnswer:
+        """Keep an error as the answer to the key and raise it; return the answer that somebody else kept before."""
+        refusal = refusal_of(error)
+        wish = KeepRefusal(caller=asked.caller, key=asked.key, fingerprint=asked.fingerprint, answer=refusal)
+        kept: KeptAnswer = self._gateway.ask(wish, timeout_s=self._timeout_s)
+        if kept.task_id is None and kept.answer == refusal:
+            raise error
+        return kept
+
+    def _answer_kept_task(self, req: Request, resp: falcon.Response, accepted: TaskAccepted) -> None:
+        """Answer with the task's result if the client waits and it ends in time, else that it was accepted."""
+        wait_s = preferred_wait_s(req.env.get("HTTP_PREFER"))
+        record: TaskRecord | None = None
+        if wait_s:
+            # the task is committed, so an error now is none of the request's; it may even have been pruned
+            with contextlib.suppress(TaskNotFound, Unavailable):
+                record = self._waiting.hold(
+                    req,
+                    wait_s,
+                    lambda slice_s: AwaitTask(task_id=accepted.task_id, wait_s=slice_s),
+                    lambda found: found.status.ended,
+                )
+        if record is None:
+            self._answer_accepted(req, resp, accepted)
+        else:
+            self._answer_waited(req, resp, record, wait_s)

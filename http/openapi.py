@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
 
 from callboard.http.codec import JSON, MSGPACK
+from callboard.http.decision import DecisionSpec
 from callboard.http.errors import SERVER_STATUSES, STATUSES
 from callboard.http.operations import OPERATIONS, Operation
 from callboard.http.schemas import Problem
@@ -17,7 +18,10 @@ from callboard.task_spec import TaskSpec
 _REF = "#/components/schemas/{model}"
 _EVERYWHERE = (405, 406, 431, 500)
 _KEYED = (401, 403, 429, 503)
-_EXAMPLE = {"task": "What is 12 times 7?", "sessionId": "alice"}
+_EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
+    TaskSpec: {"sum": {"value": {"task": "What is 12 times 7?", "sessionId": "alice"}}},
+    DecisionSpec: {"retry": {"value": {"decision": "retry"}}},
+}
 _LIMIT_HEADERS = {
     "X-RateLimit-Limit": "Requests a window.",
     "X-RateLimit-Remaining": "Requests left in the window.",
@@ -104,7 +108,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         document["parameters"] = list(operation.parameters)
     if operation.body is not None:
         content = _content(operation.body.__name__)
-        content[JSON]["examples"] = {"sum": {"value": _EXAMPLE}}
+        content[JSON]["examples"] = _EXAMPLES[operation.body]
         document["requestBody"] = {"required": True, "content": content}
     return document
 
@@ -125,7 +129,8 @@ def _content(model: str) -> dict[str, Any]:
 
 def _titles() -> dict[int, str]:
     known = {status: title for status, title in STATUSES.values() if status != 400}
-    return {**{status: title for status, (title, _code) in SERVER_STATUSES.items()}, **known, 400: "Invalid request"}
+    several = {400: "Invalid request", 409: "Conflict"}  # statuses of more than one kind of error
+    return {**{status: title for status, (title, _code) in SERVER_STATUSES.items()}, **known, **several}
 
 
 def _refusal(status: int) -> dict[str, Any]:

@@ -9,10 +9,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from callboard.deliveries import DeliveryState
 from callboard.http import schemas
+from callboard.http.decision import DecisionSpec
 from callboard.http.results import DEFAULT_LIMIT, MAX_LIMIT
 from callboard.http.tasks import MAX_EVENTS
-from callboard.messages import Status
+from callboard.messages import IDEMPOTENCY_KEY_PATTERN, Status
 from callboard.task_spec import SESSION_ID_PATTERN, TaskSpec
 from callboard.values import INT64_MAX
 
@@ -45,6 +47,7 @@ def _parameter(place: str, name: str, description: str, schema: dict[str, Any]) 
 _TASK = _parameter("path", "taskId", "The task's id.", {"type": "string"})
 _SESSION = _parameter("path", "sessionId", "The session's id.", {"type": "string"})
 _SKILL = _parameter("path", "name", "The skill's name, such as `summarize`.", {"type": "string"})
+_DELIVERY = _parameter("path", "deliveryId", "The delivery's id.", {"type": "string"})
 _PREFER = _parameter(
     "header",
     "Prefer",
@@ -52,10 +55,14 @@ _PREFER = _parameter(
     "the answer says that it was, and for how long it would have been.",
     {"type": "string", "examples": ["wait=20"]},
 )
-_LIST = (
-    _parameter("query", "taskId", "One task; stands alone.", {"type": "string"}),
-    _parameter("query", "sessionId", "Only this session's.", {"type": "string", "pattern": SESSION_ID_PATTERN}),
-    _parameter("query", "status", "Only those that stand so.", {"type": "string", "enum": [str(s) for s in Status]}),
+_IDEMPOTENCY_KEY = _parameter(
+    "header",
+    "Idempotency-Key",
+    "1 to 255 printable ASCII characters, best a fresh UUID, remembered for a day or longer: the same request with the "
+    "same key is answered as the first time, with `Idempotent-Replayed: true`; another body with it is 422.",
+    {"type": "string", "pattern": IDEMPOTENCY_KEY_PATTERN, "maxLength": 255},
+)
+_PAGE = (
     _parameter(
         "query",
         "limit",
@@ -63,6 +70,19 @@ _LIST = (
         {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
     ),
     _parameter("query", "cursor", "The `nextCursor` of the page before.", {"type": "string"}),
+)
+_LIST = (
+    _parameter("query", "taskId", "One task; stands alone.", {"type": "string"}),
+    _parameter("query", "sessionId", "Only this session's.", {"type": "string", "pattern": SESSION_ID_PATTERN}),
+    _parameter("query", "status", "Only those that stand so.", {"type": "string", "enum": [str(s) for s in Status]}),
+    *_PAGE,
+)
+_DELIVERIES = (
+    _parameter("query", "taskId", "Only this task's.", {"type": "string"}),
+    _parameter(
+        "query", "state", "Only those that stand so.", {"type": "string", "enum": [str(s) for s in DeliveryState]}
+    ),
+    *_PAGE,
 )
 _EVENTS = (
     _TASK,
@@ -97,10 +117,10 @@ OPERATIONS = (
             "Answers once the task is committed: it will end, even if the server is killed in the next instant. "
             "With `Prefer: wait=N` the answer is the result instead, if the task ends in time."
         ),
-        parameters=(_PREFER,),
+        parameters=(_PREFER, _IDEMPOTENCY_KEY),
         body=TaskSpec,
         reply=schemas.ExecuteReply,
-        refusals=(400, 413, 415, 507),
+        refusals=(400, 413, 415, 422, 507),
     ),
     Operation(
         method="get",
@@ -146,6 +166,42 @@ OPERATIONS = (
         refusals=(400, 404, 413, 415, 507),
     ),
     Operation(
+        method="post",
+        path="/agent/tasks/{taskId}/decide",
+        name="decideTask",
+        tag="Tasks",
+        summary="Decide about a call whose outcome is unknown",
+        description="For a paused task: the server died during a call that must not be repeated unasked.",
+        parameters=(_TASK,),
+        body=DecisionSpec,
+        reply=schemas.DecideReply,
+        refusals=(400, 404, 409, 413, 415, 507),
+    ),
+    Operation(
+        method="get",
+        path="/agent/dead-letters",
+        name="listDeadLetters",
+        tag="Dead letters",
+        summary="Tasks under which the server died again and again",
+        parameters=_PAGE,
+        reply=schemas.DeadLetterPage,
+        refusals=(400,),
+    ),
+    Operation(
+        method="post",
+        path="/agent/dead-letters/{taskId}/redrive",
+        name="redriveTask",
+        tag="Dead letters",
+        summary="Give a dead letter one more chance",
+        description=(
+            "A new task goes on with what the dead one has left: calls that were done are not made again. Redriving "
+            "again answers the task of the first time."
+        ),
+        parameters=(_TASK,),
+        reply=schemas.TaskAccepted,
+        refusals=(400, 404, 413, 415, 507),
+    ),
+    Operation(
         method="get",
         path="/agent/sessions/{sessionId}",
         name="getSession",
@@ -165,6 +221,38 @@ OPERATIONS = (
         parameters=(_SESSION,),
         reply=schemas.SessionDeleted,
         refusals=(400, 404, 409, 507),
+    ),
+    Operation(
+        method="get",
+        path="/agent/deliveries",
+        name="listDeliveries",
+        tag="Webhooks",
+        summary="What webhooks have told and are to tell",
+        description="Newest first.",
+        parameters=_DELIVERIES,
+        reply=schemas.DeliveryList,
+        refusals=(400, 404),
+    ),
+    Operation(
+        method="get",
+        path="/agent/deliveries/{deliveryId}",
+        name="getDelivery",
+        tag="Webhooks",
+        summary="One delivery",
+        parameters=(_DELIVERY,),
+        reply=schemas.DeliveryReply,
+        refusals=(400, 404),
+    ),
+    Operation(
+        method="post",
+        path="/agent/deliveries/{deliveryId}/redrive",
+        name="redriveDelivery",
+        tag="Webhooks",
+        summary="Send a delivery again",
+        description="Now, and for another day, whatever has become of it; also one that was delivered.",
+        parameters=(_DELIVERY,),
+        reply=schemas.DeliveryReply,
+        refusals=(400, 404, 413, 415, 507),
     ),
     Operation(
         method="get",

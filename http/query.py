@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import falcon
 
-from callboard.errors import InvalidRequest, SessionNotFound, TaskNotFound
+from callboard.deliveries import DeliveryState
+from callboard.errors import DeliveryNotFound, InvalidRequest, SessionNotFound, TaskNotFound
 from callboard.http.codec import shown
 from callboard.messages import Status
 from callboard.task_spec import SESSION_ID_PATTERN
@@ -67,6 +68,18 @@ def status_in(query: Mapping[str, str]) -> Status | None:
         raise InvalidRequest(f"There is no status {shown(text)}; the known ones are: {known}.") from None
 
 
+def delivery_state_in(query: Mapping[str, str]) -> DeliveryState | None:
+    """Return the state of deliveries to filter by, if one is given."""
+    text = query.get("state")
+    if text is None:
+        return None
+    try:
+        return DeliveryState(text)
+    except ValueError:
+        known = ", ".join(DeliveryState)
+        raise InvalidRequest(f"There is no state {shown(text)}; the known ones are: {known}.") from None
+
+
 def session_in(query: Mapping[str, str]) -> str | None:
     """Return the session to filter by, if one is given."""
     text = query.get("sessionId")
@@ -79,6 +92,13 @@ def task_id_from(text: str) -> str:
     """Return a task's id from a path or a query; raise `TaskNotFound` for one that no task can have."""
     if not _TASK_ID.fullmatch(text):
         raise TaskNotFound(f"There is no task {shown(text)}.")
+    return text
+
+
+def delivery_id_from(text: str) -> str:
+    """Return a delivery's id from a path; raise `DeliveryNotFound` for one that no delivery can have."""
+    if not _TASK_ID.fullmatch(text):
+        raise DeliveryNotFound(f"There is no delivery {shown(text)}.")
     return text
 
 

@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pydantic.alias_generators import to_camel
 
-from callboard.messages import Status
+from callboard.deliveries import DeliveryState
+from callboard.messages import Status, Topic
+from callboard.task_spec import RetryPolicy
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
@@ -76,7 +78,13 @@ class TaskReport(TaskResult):
     labels: dict[str, str | int | float]
     timeout_ms: int | None
     priority: int
+    retry: RetryPolicy | None
+    callback_url: str | None = Field(description="Where a webhook tells of its end.")
     request_id: str | None = Field(description="The id of the request that submitted it.")
+    pause: dict[str, Any] | None = Field(description="What a paused task waits for.")
+    not_before: Timestamp | None = Field(description="When the next attempt may start.")
+    redrive_of: str | None = Field(description="The dead letter that it goes on with.")
+    redriven_as: str | None = Field(description="The task that goes on with this dead letter.")
 
 
 class ResultReply(_Answer):
@@ -95,6 +103,21 @@ class ResultPage(_Answer):
 
 class ResultsReply(RootModel[ResultReply | ResultPage]):
     """One result with `taskId`, a page without it."""
+
+
+class DeadLetter(TaskResult):
+    """A task under which the server died again and again."""
+
+    redriven_as: str | None = Field(description="The task that goes on with it; null: nobody has redriven it.")
+
+
+class DeadLetterPage(_Answer):
+    """Some dead letters, newest first."""
+
+    success: Literal[True]
+    count: int
+    results: list[DeadLetter]
+    next_cursor: str | None = Field(description="The `cursor` of the next page; null on the last.")
 
 
 class Event(_Answer):
@@ -125,6 +148,15 @@ class CancelReply(_Answer):
     status: Status
 
 
+class DecideReply(_Answer):
+    """The decision is committed; how the task stands now."""
+
+    success: Literal[True]
+    message: str
+    task_id: str
+    status: Status
+
+
 class Turn(_Answer):
     role: str
     content: str
@@ -150,6 +182,37 @@ class SessionDeleted(_Answer):
     success: Literal[True]
     message: str
     session_id: str
+
+
+class Delivery(_Answer):
+    """One message of one webhook."""
+
+    delivery_id: str = Field(description="Also the `webhook-id` of every attempt.")
+    task_id: str
+    url: str
+    type: Topic = Field(description="What the message tells of.")
+    state: DeliveryState
+    attempts: int = Field(description="Since it was made, or sent again by hand.")
+    status_code: int | None = Field(description="What the receiver answered last.")
+    error: str | None = Field(description="Why the last attempt was none, a sentence.")
+    created_at: Timestamp
+    next_at: Timestamp | None = Field(description="When it is tried next; null once it is over.")
+    expires_at: Timestamp = Field(description="When it is given up.")
+    ended_at: Timestamp | None
+
+
+class DeliveryReply(_Answer):
+    success: Literal[True]
+    delivery: Delivery
+
+
+class DeliveryList(_Answer):
+    """Some deliveries, newest first."""
+
+    success: Literal[True]
+    count: int
+    deliveries: list[Delivery]
+    next_cursor: str | None = Field(description="The `cursor` of the next page; null on the last.")
 
 
 class Skill(_Answer):

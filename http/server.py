@@ -108,11 +108,17 @@ class Server:
                 self._ended.wait()
 
     def _drain(self) -> None:
-        """Stop listening, let requests under way be answered, close connections as they fall idle."""
+        """Answer on, new tasks with 503, while running tasks finish; then stop listening and let requests under way end.
+
+        Tasks that do not finish in time are handed back to the next start.
+        """
+        system, deadline = self._system, time.monotonic() + self._system.settings.drain_s
+        system.drain()
+        while not system.idle and time.monotonic() < deadline - system.hand_back_s:
+            self._turn(timeout_s=_DRAIN_TURN_S)
+        system.hand_back()  # ends what is held by a wait, too
         wasyncore.dispatcher.close(self._waitress)
-        self._system.drain()  # ends what is held by a wait
         channels = self._waitress.active_channels
-        deadline = time.monotonic() + self._system.settings.shutdown_s
         while channels and time.monotonic() < deadline:
             for channel in list(channels.values()):
                 if not channel.requests and not channel.total_outbufs_len:

@@ -1,4 +1,4 @@
-"""/agent/tasks/{id} with its log and its cancel."""
+"""/agent/tasks/{id} with its log, its cancel and the decision that a paused task waits for."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,9 +6,10 @@ import falcon
 
 from callboard.http import views
 from callboard.http.codec import read_body, respond
+from callboard.http.decision import decision_from
 from callboard.http.query import query_of, seconds, task_id_from, whole_number
 from callboard.http.request import Request
-from callboard.http.validation import require_fields
+from callboard.http.validation import expect_no_wish
 from callboard.http.waiting import Waiting
 from callboard.messages import AwaitEvents, CancelTask, EventPage, GetEvents, GetTask, TaskRecord
 
@@ -19,7 +20,7 @@ MAX_EVENTS = 1000
 
 
 class Tasks:
-    """Answers for one task: as it stands (no suffix), `events`, `cancel`."""
+    """Answers for one task: as it stands (no suffix), `events`, `cancel`, `decide`."""
 
     def __init__(self, system: "AgentSystem", waiting: Waiting) -> None:
         self._gateway = system.gateway
@@ -57,9 +58,16 @@ class Tasks:
 
     def on_post_cancel(self, req: Request, resp: falcon.Response, task_id: str) -> None:
         query_of(req)
-        if req.content_length:  # no body is needed; one that is sent may not wish for what there is not
-            require_fields(read_body(req, self._max_body_bytes), frozenset())
+        expect_no_wish(req, self._max_body_bytes)
         req.task_id = task_id_from(task_id)
         wish = CancelTask(task_id=req.task_id, request_id=req.request_id)
         record: TaskRecord = self._gateway.ask(wish, timeout_s=self._timeout_s)
         respond(resp, views.cancelled(record), req.reply_type)
+
+    def on_post_decide(self, req: Request, resp: falcon.Response, task_id: str) -> None:
+        query_of(req)
+        body = read_body(req, self._max_body_bytes)
+        req.task_id = task_id_from(task_id)
+        wish = decision_from(body, req, req.task_id)
+        record: TaskRecord = self._gateway.ask(wish, timeout_s=self._timeout_s)
+        respond(resp, views.decided(record, wish.decision), req.reply_type)

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from callboard.errors import InvalidRequest
-from callboard.http.codec import shown
+from callboard.http.codec import read_body, shown
+from callboard.http.request import Request
 from callboard.messages import SubmitTask
 from callboard.task_spec import TaskSpec
 from callboard.values import INT64_MAX, INT64_MIN
@@ -29,13 +30,24 @@ def task_from(body: Any, *, request_id: str, caller: str) -> SubmitTask:
     _check_label_numbers(body.get("labels"))
     fields = {**body, "requestId": request_id, "caller": caller}
     for name in _INTEGERS & body.keys():
-        # JSON has one kind of number: 5.0 is the integer 5 to JSON Schema, and so to the OpenAPI document.
-        if isinstance(body[name], float) and body[name].is_integer():
-            fields[name] = int(body[name])
+        fields[name] = _whole(body[name])
+    if isinstance(retry := body.get("retry"), dict):
+        fields["retry"] = {name: _whole(value) for name, value in retry.items()}
     try:
         return SubmitTask.model_validate(fields, by_name=False)
     except ValidationError as error:
-        raise _explained(error) from error
+        raise explained(error) from error
+
+
+def _whole(value: Any) -> Any:
+    """Return 5.0 as 5: JSON has one kind of number, so it is an integer to JSON Schema and the OpenAPI document."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def expect_no_wish(req: Request, limit_bytes: int) -> None:
+    """Accept a request without a body, or with an empty object: one may not wish for what there is not."""
+    if req.content_length:
+        require_fields(read_body(req, limit_bytes), frozenset())
 
 
 def require_fields(body: Any, known: frozenset[str]) -> None:
@@ -60,7 +72,7 @@ def _check_label_numbers(labels: Any) -> None:
             raise InvalidRequest(f"{place} {problem}.", details={"fields": [{"field": place, "problem": problem}]})
 
 
-def _explained(error: ValidationError) -> InvalidRequest:
+def explained(error: ValidationError) -> InvalidRequest:
     """Return one readable sentence for all faults, with each of them in `details`."""
     if error.error_count() > _MOST_FAULTS:  # PERF: pydantic would build a dict for each of up to a million
         return InvalidRequest(f"The body has {error.error_count()} faults; compare it with TaskSpec in /openapi.json.")
@@ -86,6 +98,9 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 _PROBLEMS: Mapping[str, str] = {
     "missing": "is missing",
+    "extra_forbidden": "is not known",
+    "enum": "must be {expected}",
+    "model_type": "must be an object",
     "string_type": "must be a string",
     "string_unicode": "holds half of a surrogate pair, which cannot be stored",
     "int_type": "must be an integer",

@@ -4,21 +4,23 @@ PERF: built by hand, 1-2 µs each; `http/schemas.py` describes the same shapes f
 holds every real answer against it. Pure functions; imported within `http/` only.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 from callboard.agent.skill import Skill
-from callboard.messages import EventPage, HealthReport, SessionRecord, Status, TaskAccepted, TaskEvent, TaskRecord
-
-View = dict[str, Any]
-
-
-def iso(moment: datetime | None) -> str | None:
-    """Return a time as text, such as 2026-01-08T12:00:00.123Z."""
-    if moment is None:
-        return None
-    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+from callboard.deliveries import DeliveryPage, WebhookDelivery
+from callboard.messages import (
+    Decision,
+    EventPage,
+    HealthReport,
+    SessionRecord,
+    Status,
+    TaskAccepted,
+    TaskEvent,
+    TaskRecord,
+)
+from callboard.views import View as View
+from callboard.views import iso
+from callboard.views import result as result
 
 
 def accepted(reply: TaskAccepted | TaskRecord) -> View:
@@ -30,23 +32,6 @@ def accepted(reply: TaskAccepted | TaskRecord) -> View:
         "task": reply.task,
         "sessionId": reply.session_id,
         "status": reply.status,
-    }
-
-
-def result(record: TaskRecord) -> View:
-    """Return a task as results show it; `timestamp` is when it ended, or else when it was accepted."""
-    return {
-        "success": record.success,
-        "taskId": record.task_id,
-        "task": record.task,
-        "sessionId": record.session_id,
-        "status": record.status,
-        "output": record.output,
-        "error": record.error,
-        "errorCode": record.error_code,
-        "executionTime": None if record.execution_time_ms is None else round(record.execution_time_ms, 3),
-        "metadata": dict(record.metadata),
-        "timestamp": iso(record.ended_at or record.created_at),
     }
 
 
@@ -64,8 +49,19 @@ def task(record: TaskRecord) -> View:
         "labels": dict(record.labels),
         "timeoutMs": record.timeout_ms,
         "priority": record.priority,
+        "retry": None if record.retry is None else record.retry.model_dump(by_alias=True),
+        "callbackUrl": record.callback_url,
         "requestId": record.request_id,
+        "pause": None if record.pause is None else dict(record.pause),
+        "notBefore": iso(record.not_before),
+        "redriveOf": record.redrive_of,
+        "redrivenAs": record.redriven_as,
     }
+
+
+def dead_letter(record: TaskRecord) -> View:
+    """Return a dead letter as a result, with the task that goes on with it."""
+    return {**result(record), "redrivenAs": record.redriven_as}
 
 
 def cancelled(record: TaskRecord) -> View:
@@ -78,6 +74,16 @@ def cancelled(record: TaskRecord) -> View:
     else:
         message = f"Task is still {record.status}"
     return {"success": success, "message": message, "taskId": record.task_id, "status": record.status}
+
+
+def decided(record: TaskRecord, decision: Decision) -> View:
+    """Return what is true of a task after a decision about it."""
+    return {
+        "success": True,
+        "message": f"Decision taken: {decision}",
+        "taskId": record.task_id,
+        "status": record.status,
+    }
 
 
 def event(entry: TaskEvent) -> View:
@@ -109,6 +115,30 @@ def session(record: SessionRecord) -> View:
         "createdAt": iso(record.created_at),
         "updatedAt": iso(record.updated_at),
     }
+
+
+def delivery(record: WebhookDelivery) -> View:
+    """Return a webhook's delivery; `statusCode` and `error` are of its last attempt."""
+    return {
+        "deliveryId": record.delivery_id,
+        "taskId": record.task_id,
+        "url": record.url,
+        "type": record.topic,
+        "state": record.state,
+        "attempts": record.attempts,
+        "statusCode": record.status_code,
+        "error": record.error,
+        "createdAt": iso(record.created_at),
+        "nextAt": iso(record.next_at),
+        "expiresAt": iso(record.expires_at),
+        "endedAt": iso(record.ended_at),
+    }
+
+
+def deliveries(page: DeliveryPage) -> View:
+    """Return a page of deliveries."""
+    found = [delivery(record) for record in page.deliveries]
+    return {"success": True, "count": len(found), "deliveries": found, "nextCursor": page.next_cursor}
 
 
 def skill(found: Skill[..., Any]) -> View:

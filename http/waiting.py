@@ -14,7 +14,7 @@ from callboard.http.request import Request
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
 
-SLICE_S = 2.0
+SLICE_S = 1.0
 _WAIT = re.compile(r'\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(;.*)?', re.IGNORECASE)
 
 
@@ -66,4 +66,4 @@ class Waiting:
 
     def _pointless(self, req: Request) -> bool:
         gone = req.env.get("waitress.client_disconnected")
-        return self._system.draining or (gone is not None and gone())
+        return self._system.closing or (gone is not None and gone())

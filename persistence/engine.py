@@ -9,18 +9,22 @@ Called by `store.py` at start; engines are safe in any thread.
 import os
 import sqlite3
 import time
-from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError
+from callboard.persistence.database_file import DatabaseFile, refuse_orphaned_log, sqlite_path
 from callboard.persistence.tables import dump_json, load_json
 
 LOCK_WAIT_MS = 5000
 """How long a transaction waits for another's lock before the store is called unavailable."""
+
+_PATIENCE = {"connect_timeout": "5", "tcp_user_timeout": "10000"}
+"""How long PostgreSQL's driver waits for a host that is silent, in seconds and milliseconds; the address may differ."""
 
 OLDEST_SQLITE = (3, 35, 0)
 READERS = 8
@@ -40,7 +44,7 @@ def parse_url(address: str) -> URL:
             raise ConfigurationError("CALLBOARD_DATABASE_URL names an in-memory SQLite; give it a file's path.")
         return url.set(drivername="sqlite+pysqlite")
     if backend == "postgresql":
-        return url.set(drivername="postgresql+psycopg")
+        return url.set(drivername="postgresql+psycopg", query={**_PATIENCE, **url.query})
     raise ConfigurationError(f"CALLBOARD_DATABASE_URL names {backend}; sqlite and postgresql are supported.")
 
 
@@ -48,7 +52,7 @@ def open_writer(url: URL, *, clock: Clock, lock_wait_ms: int = LOCK_WAIT_MS) -> 
     """Return the engine of the connection that writes; creates a missing SQLite file and its folder."""
     if url.get_backend_name() == "sqlite":
         _prepare_file(url)
-        engine = create(url, pool_size=1, max_overflow=0)
+        engine = create(existing(url), pool_size=1, max_overflow=0)
         event.listen(engine, "connect", _on_sqlite_writer(clock, lock_wait_ms))
         event.listen(engine, "begin", _begin_immediate)
     else:
@@ -57,11 +61,14 @@ def open_writer(url: URL, *, clock: Clock, lock_wait_ms: int = LOCK_WAIT_MS) -> 
     return engine
 
 
-def open_readers(url: URL, *, lock_wait_ms: int = LOCK_WAIT_MS) -> Engine:
-    """Return the engine that any thread reads with; each statement is a transaction of its own."""
+def open_readers(url: URL, *, lock_wait_ms: int = LOCK_WAIT_MS, file: DatabaseFile | None = None) -> Engine:
+    """Return the engine that any thread reads with; each statement is a transaction of its own.
+
+    With `file` a new connection is refused, with `StoreUnavailable`, while the path names another file.
+    """
     postgresql = url.get_backend_name() == "postgresql"
     engine = create(
-        url,
+        url if postgresql else existing(url),
         pool_size=READERS,
         max_overflow=-1,
         pool_use_lifo=True,  # few connections stay warm, each with its page cache
@@ -69,8 +76,17 @@ def open_readers(url: URL, *, lock_wait_ms: int = LOCK_WAIT_MS) -> Engine:
         isolation_level="AUTOCOMMIT",
     )
     if not postgresql:
-        event.listen(engine, "connect", _on_sqlite_reader(lock_wait_ms))
+        event.listen(engine, "connect", _on_sqlite_reader(lock_wait_ms, file))
     return engine
+
+
+def existing(url: URL, mode: str = "rw") -> URL:
+    """Return a SQLite address that opens a file that is there and creates none.
+
+    Creating one would be fatal while the file has been moved away: SQLite deletes the write-ahead log beside an empty
+    file, and with it what was committed last.
+    """
+    return url.set(database=f"file:{quote(str(sqlite_path(url)))}", query={"mode": mode, "uri": "true"})
 
 
 def create(url: URL, **options: Any) -> Engine:
@@ -87,10 +103,8 @@ def _prepare_file(url: URL) -> None:
     """Create the SQLite file so that its owner alone may read it; SQLite gives its -wal and -shm the same mode."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old; 3.35 or later is needed.")
-    assert url.database is not None
-    if url.database.startswith("file:"):
-        return
-    path = Path(url.database)
+    path = sqlite_path(url)
+    refuse_orphaned_log(path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -134,8 +148,10 @@ def _enter_wal(connection: sqlite3.Connection, clock: Clock, wait_s: float) -> N
         )
 
 
-def _on_sqlite_reader(lock_wait_ms: int) -> Any:
+def _on_sqlite_reader(lock_wait_ms: int, file: DatabaseFile | None) -> Any:
     def connect(connection: sqlite3.Connection, _record: object) -> None:
+        if file is not None:
+            file.check_identity()
         connection.execute(f"PRAGMA busy_timeout={lock_wait_ms}")
         connection.execute("PRAGMA query_only=ON")
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from callboard.errors import ConfigurationError
+from callboard.persistence.tables import metadata
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision under migrations/versions, oldest first; a test compares."""
 
 HEAD_REVISION = REVISIONS[-1]
@@ -20,7 +21,7 @@ _FOLDER = Path(__file__).parent / "migrations"
 
 
 def migrate(engine: Engine) -> None:
-    """Apply the missing migrations in one transaction; raise `ConfigurationError` for a newer database.
+    """Apply the missing migrations in one transaction; raise `ConfigurationError` for a newer or another program's database.
 
     Safe to call from several processes at once: the first one works, the others wait and find it done.
     """
@@ -34,6 +35,7 @@ def migrate(engine: Engine) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         _refuse_newer(current_revision(connection))
+        _refuse_foreign(connection)
         upgrade(connection, HEAD_REVISION)
 
 
@@ -72,4 +74,17 @@ def _refuse_newer(found: str | None) -> None:
         raise ConfigurationError(
             f"The database was made by a newer Callboard (its schema is {found}, this version knows up to "
             f"{HEAD_REVISION}); upgrade Callboard or go back to a backup."
+        )
+
+
+def _refuse_foreign(connection: Connection) -> None:
+    """Refuse a file with anybody's tables, and a PostgreSQL database, which programs may share, with ones of our names."""
+    found = set(inspect(connection).get_table_names())
+    if connection.dialect.name != "sqlite":
+        found &= metadata.tables.keys()
+    if found and not inspect(connection).has_table("alembic_version"):
+        listed = ", ".join(sorted(found)[:10])
+        raise ConfigurationError(
+            f"It is another program's database: it has tables ({listed}) but none that says which version of Callboard "
+            "made them; set CALLBOARD_DATABASE_URL or CALLBOARD_DATA_DIR."
         )

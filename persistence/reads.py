@@ -4,26 +4,31 @@ Each method takes a pooled connection for one or two statements; nothing is held
 key and never by offset, so a page deep in a long history costs what the first one does. Imported by `store.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, select
 
-from callboard.errors import InvalidRequest, SessionNotFound, StoreUnavailable, TaskNotFound
-from callboard.messages import EventPage, ListTasks, SessionRecord, TaskPage, TaskRecord, Totals
+from callboard.deliveries import DeliveryPage, ListDeliveries, WebhookDelivery
+from callboard.errors import DeliveryNotFound, InvalidRequest, SessionNotFound, StoreUnavailable, TaskNotFound
+from callboard.messages import EventPage, ListTasks, SessionRecord, Status, TaskPage, TaskRecord, Totals
 from callboard.persistence.codec import (
     STATUSES,
     UNENDED,
+    call_from_row,
     decode_cursor,
+    delivery_from_row,
     encode_cursor,
     event_from_row,
     session_from_row,
     task_from_row,
 )
 from callboard.persistence.faults import reported
-from callboard.persistence.statements import unended_of
-from callboard.persistence.tables import events, sessions, tasks, totals
+from callboard.persistence.statements import kept_answer, unended_of
+from callboard.persistence.tables import DEAD, calls, deliveries, events, sessions, snapshots, tasks, totals
+from callboard.records import KeptAnswer, TaskLedger
 from callboard.values import check_text
 
 MOST_TASKS = 100
@@ -96,6 +101,62 @@ class Reader:
         rows = self._all(select(tasks).where(tasks.c.status.in_(UNENDED)).order_by(tasks.c.id))
         return [task_from_row(row) for row in rows]
 
+    def running(self) -> list[TaskRecord]:
+        """Return the tasks that some server works on, or died over."""
+        rows = self._all(select(tasks).where(tasks.c.status == Status.RUNNING.value).order_by(tasks.c.id))
+        return [task_from_row(row) for row in rows]
+
+    def ledger(self, task_id: str) -> TaskLedger:
+        """Return a task's ledger and the last snapshot of its interpreter; an empty one where there is none."""
+        with self._connection() as connection:
+            rows = connection.execute(select(calls).where(calls.c.task_id == task_id).order_by(calls.c.number)).all()
+            data = connection.execute(select(snapshots.c.data).where(snapshots.c.task_id == task_id)).scalar()
+        return TaskLedger(
+            calls=tuple(call_from_row(row) for row in rows), snapshot=None if data is None else bytes(data)
+        )
+
+    def kept_answer(self, caller: str, key: str) -> KeptAnswer | None:
+        """Return what a caller's idempotency key was first answered with, if it is remembered."""
+        rows = self._all(kept_answer(caller, key))
+        return (
+            KeptAnswer(fingerprint=rows[0].fingerprint, task_id=rows[0].task_id, answer=rows[0].answer)
+            if rows
+            else None
+        )
+
+    def deliveries(self, query: ListDeliveries) -> DeliveryPage:
+        """Return a page of webhooks' deliveries, newest first; raise `InvalidRequest` as `tasks` does."""
+        if not 1 <= query.limit <= MOST_TASKS:
+            raise InvalidRequest(f"limit is {query.limit}; it can be 1 to {MOST_TASKS}.")
+        statement = select(deliveries).order_by(deliveries.c.id.desc()).limit(query.limit + 1)
+        if query.task_id is not None:
+            statement = statement.where(deliveries.c.task_id == check_text(query.task_id, "taskId"))
+        if query.state is not None:
+            statement = statement.where(deliveries.c.state == query.state)
+        if query.cursor is not None:
+            statement = statement.where(deliveries.c.id < decode_cursor(query.cursor))
+        rows = self._all(statement)
+        found = tuple(delivery_from_row(row) for row in rows[: query.limit])
+        more = len(rows) > query.limit
+        return DeliveryPage(deliveries=found, next_cursor=encode_cursor(found[-1].delivery_id) if more else None)
+
+    def delivery(self, delivery_id: str) -> WebhookDelivery:
+        """Return a delivery; raise `DeliveryNotFound`."""
+        rows = self._all(select(deliveries).where(deliveries.c.id == check_text(delivery_id, "deliveryId")))
+        if not rows:
+            raise DeliveryNotFound(f"There is no delivery {delivery_id}.")
+        return delivery_from_row(rows[0])
+
+    def due_deliveries(
+        self, now: datetime, limit: int = 100, *, without: Collection[str] = (), under_way: Collection[str] = ()
+    ) -> list[WebhookDelivery]:
+        """Return the deliveries that are to be tried by now, the one due longest first.
+
+        Those to the receivers in `without`, and those whose ids are in `under_way`, are left out.
+        """
+        rows = self._all(due(now, limit, without=without, under_way=under_way))
+        return [delivery_from_row(row) for row in rows]
+
     def totals(self) -> Totals:
         """Return the counts over the whole history."""
         row = self._all(select(totals))[0]
@@ -129,8 +190,20 @@ def page(query: ListTasks) -> Select[Any]:
     statement = select(tasks).order_by(tasks.c.id.desc()).limit(query.limit + 1)
     if query.session_id is not None:
         statement = statement.where(tasks.c.session_id == check_text(query.session_id, "sessionId"))
+    if query.dead:
+        statement = statement.where(DEAD)
     if query.status is not None:
         statement = statement.where(tasks.c.status == query.status.value)
     if query.cursor is not None:
         statement = statement.where(tasks.c.id < decode_cursor(query.cursor))
+    return statement
+
+
+def due(now: datetime, limit: int, *, without: Collection[str] = (), under_way: Collection[str] = ()) -> Select[Any]:
+    """Select the deliveries that are to be tried by now, but for some receivers and some ids."""
+    statement = select(deliveries).where(deliveries.c.next_at <= now).order_by(deliveries.c.next_at).limit(limit)
+    if without:
+        statement = statement.where(deliveries.c.receiver.not_in(without))
+    if under_way:
+        statement = statement.where(deliveries.c.id.not_in(under_way))
     return statement

@@ -25,6 +25,8 @@ class Pruner:
         self._transaction = transaction
         self._sql = Statements(engine.dialect)
         self._rows = Rows(engine.dialect)
+        sql = self._sql
+        self._of_tasks = (sql.delete_events, sql.delete_calls, sql.delete_snapshots, sql.delete_deliveries)
         plain = plain_dialect(engine.dialect)
         oldest = oldest_ended(bindparam("most", type_=Integer))
         self._stored = Named(plain, select(totals.c.stored))
@@ -40,10 +42,16 @@ class Pruner:
             chosen = max(self._beyond(cursor, keep, limit), self._before(cursor, older_than, limit), key=len)
             if not chosen:
                 return 0
-            self._sql.delete_events.execute(cursor, chosen)
+            for of_tasks in self._of_tasks:
+                of_tasks.execute(cursor, chosen)
             gone = self._sql.delete_tasks.execute(cursor, chosen)
             self._fewer.execute(cursor, gone=gone)
             return gone
+
+    def forget_answers(self, *, before: datetime) -> None:
+        """Delete the answers to idempotency keys that were first given before a time."""
+        with self._transaction as cursor:
+            self._sql.delete_answers.execute(cursor, before=self._rows.at(before))
 
     def _beyond(self, cursor: DBAPICursor, keep: int | None, limit: int) -> Sequence[Row]:
         if keep is None:

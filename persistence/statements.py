@@ -16,6 +16,7 @@ from sqlalchemy import (
     Dialect,
     Float,
     Select,
+    Table,
     bindparam,
     cast,
     column,
@@ -31,7 +32,19 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.elements import BindParameter
 
 from callboard.messages import Status
-from callboard.persistence.tables import Id, events, sessions, tasks, totals
+from callboard.persistence.tables import (
+    DEAD,
+    Id,
+    UtcTime,
+    answers,
+    calls,
+    deliveries,
+    events,
+    sessions,
+    snapshots,
+    tasks,
+    totals,
+)
 
 MOST_ROWS = 64
 """Rows in the largest statement: the limit is 32,766 values in SQLite and 65,535 in PostgreSQL."""
@@ -41,6 +54,11 @@ CHANGING = (
     "status",
     "attempt",
     "started_at",
+    "owner",
+    "crashes",
+    "failures",
+    "not_before",
+    "pause",
     "ended_at",
     "execution_time_ms",
     "error_code",
@@ -48,7 +66,10 @@ CHANGING = (
     "error",
     "output",
 )
-"""What a task's row is updated with, in the order of `Rows.started` and `Rows.ended`; the id finds the row."""
+"""What a task's row is updated with, in the order of `Rows.changed`; the id finds the row."""
+
+STANDING = ("status", "attempt", "started_at", "owner", "crashes", "failures", "not_before", "pause")
+"""Where a task stands: what `task_states` reads of it."""
 
 Row = tuple[Any, ...]
 Params = list[tuple[BindParameter[Any], ...]]
@@ -126,14 +147,36 @@ class Statements:
         self.insert_events = ManyRows(plain, list(events.c), lambda rows: insert(events).values(_named(events, rows)))
         self.update_tasks = ManyRows(plain, [tasks.c[name] for name in CHANGING], _update)
         dialect_insert = _insert_of(dialect)
-        self.keep_sessions = ManyRows(plain, list(sessions.c), lambda rows: _upsert(dialect_insert, rows))
+        self.keep_sessions = ManyRows(plain, list(sessions.c), lambda rows: _upsert(dialect_insert, sessions, rows))
+        self.keep_calls = ManyRows(plain, list(calls.c), lambda rows: _upsert(dialect_insert, calls, rows))
+        self.keep_snapshots = ManyRows(plain, list(snapshots.c), lambda rows: _upsert(dialect_insert, snapshots, rows))
+        self.keep_deliveries = ManyRows(
+            plain, list(deliveries.c), lambda rows: _upsert(dialect_insert, deliveries, rows)
+        )
+        self.insert_answers = ManyRows(
+            plain, list(answers.c), lambda rows: insert(answers).values(_named(answers, rows))
+        )
         self.found_sessions = ManyRows(
             plain,
             list(sessions.c),
             lambda rows: dialect_insert(sessions).values(_named(sessions, rows)).on_conflict_do_nothing(),
         )
         self.delete_tasks = ManyRows(plain, [tasks.c.id], lambda ids: delete(tasks).where(_among(ids)))
-        self.delete_events = ManyRows(plain, [tasks.c.id], _delete_events)
+        self.delete_events = ManyRows(plain, [tasks.c.id], lambda ids: _delete_of(events, ids))
+        self.delete_calls = ManyRows(plain, [tasks.c.id], lambda ids: _delete_of(calls, ids))
+        self.delete_snapshots = ManyRows(plain, [tasks.c.id], lambda ids: _delete_of(snapshots, ids))
+        self.delete_deliveries = ManyRows(plain, [tasks.c.id], lambda ids: _delete_of(deliveries, ids))
+        self.kept_answer = Named(plain, kept_answer(bindparam("caller", type_=Id), bindparam("key", type_=Id)))
+        self.delete_answers = Named(plain, _delete_old_answers())
+        self.copy_calls = Named(plain, _copy(calls, dialect_insert))
+        self.copy_snapshot = Named(plain, _copy(snapshots, dialect_insert))
+        self.mark_redriven = Named(plain, _mark_redriven())
+        self.dead_letter = Named(
+            plain, select(tasks.c.redriven_as).where(tasks.c.id == bindparam("dead_id", type_=Id), DEAD)
+        )
+        self.has_delivery = Named(
+            plain, select(deliveries.c.id).where(deliveries.c.id == bindparam("delivery_id", type_=Id))
+        )
         self.add_totals = Named(plain, _add_totals())
         self.session_is_busy = Named(plain, unended_of(bindparam("session_id", type_=Id)))
         self.delete_session = Named(plain, delete(sessions).where(sessions.c.id == bindparam("session_id", type_=Id)))
@@ -166,8 +209,8 @@ def _lock(ids: Params) -> ClauseElement:
 def _states(ids: Params) -> ClauseElement:
     """Select what decides a record's fate. On PostgreSQL after `lock_tasks`: its snapshot must be younger."""
     last_seq = select(func.coalesce(func.max(events.c.seq), literal_column("0"))).where(events.c.task_id == tasks.c.id)
-    wanted = (tasks.c.id, tasks.c.status, tasks.c.attempt, tasks.c.started_at, last_seq.scalar_subquery())
-    return select(*wanted).where(_among(ids))
+    wanted = [tasks.c[name] for name in STANDING]
+    return select(tasks.c.id, *wanted, last_seq.scalar_subquery()).where(_among(ids))
 
 
 def _update(rows: Params) -> ClauseElement:
@@ -179,11 +222,39 @@ def _update(rows: Params) -> ClauseElement:
     return update(tasks).values(renewed).where(tasks.c.id == changed.c.id)
 
 
-def _upsert(dialect_insert: Any, rows: Params) -> ClauseElement:
-    statement = dialect_insert(sessions).values(_named(sessions, rows))
-    replaced = {c.name: statement.excluded[c.name] for c in sessions.c if c.name not in ("id", "created_at")}
-    result: ClauseElement = statement.on_conflict_do_update(index_elements=["id"], set_=replaced)
+def _upsert(dialect_insert: Any, table: Table, rows: Params) -> ClauseElement:
+    statement = dialect_insert(table).values(_named(table, rows))
+    keys = [c.name for c in table.primary_key]
+    replaced = {c.name: statement.excluded[c.name] for c in table.c if c.name not in (*keys, "created_at")}
+    result: ClauseElement = statement.on_conflict_do_update(index_elements=keys, set_=replaced)
     return result
+
+
+def _copy(table: Table, dialect_insert: Any) -> ClauseElement:
+    """Copy a task's rows to another task, which has not attempted anything yet."""
+    others = [c for c in table.c if c.name != "task_id"]
+    copied = [literal_column("0") if c.name == "attempt" else c for c in others]
+    old = select(bindparam("new_id", type_=Id), *copied).where(table.c.task_id == bindparam("dead_id", type_=Id))
+    result: ClauseElement = dialect_insert(table).from_select(["task_id", *(c.name for c in others)], old)
+    return result
+
+
+def _mark_redriven() -> ClauseElement:
+    return (
+        update(tasks)
+        .values(redriven_as=bindparam("new_id", type_=Id))
+        .where(tasks.c.id == bindparam("dead_id", type_=Id))
+    )
+
+
+def kept_answer(caller: Any, key: Any) -> Select[Any]:
+    """Select the first answer to a caller's idempotency key."""
+    kept: Select[Any] = select(answers.c.fingerprint, answers.c.task_id, answers.c.answer)
+    return kept.where(answers.c.caller == caller, answers.c.key == key)
+
+
+def _delete_old_answers() -> ClauseElement:
+    return delete(answers).where(answers.c.created_at < bindparam("before", type_=UtcTime))
 
 
 def _add_totals() -> ClauseElement:
@@ -191,8 +262,8 @@ def _add_totals() -> ClauseElement:
     return update(totals).values({c: c + bindparam(f"more_{c.name}", type_=c.type) for c in counted})
 
 
-def _delete_events(ids: Params) -> ClauseElement:
-    return delete(events).where(events.c.task_id.in_([row[0] for row in ids]))
+def _delete_of(table: Table, ids: Params) -> ClauseElement:
+    return delete(table).where(table.c.task_id.in_([row[0] for row in ids]))
 
 
 def unended_of(session_id: Any) -> Select[Any]:

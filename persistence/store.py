@@ -4,7 +4,7 @@
 any thread. Imported by whoever wires the actors, and by the actors for the `Store` interface.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -12,8 +12,10 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from callboard.clock import Clock
-from callboard.messages import EventPage, ListTasks, Record, SessionRecord, TaskPage, TaskRecord, Totals
+from callboard.deliveries import DeliveryPage, ListDeliveries, WebhookDelivery
+from callboard.messages import EventPage, ListTasks, SessionRecord, TaskPage, TaskRecord, Totals
 from callboard.persistence.batch import WriteOutcome
+from callboard.persistence.database_file import DatabaseFile, sqlite_path
 from callboard.persistence.engine import LOCK_WAIT_MS, open_readers, open_writer, parse_url
 from callboard.persistence.faults import not_opened
 from callboard.persistence.migrate import migrate
@@ -21,6 +23,7 @@ from callboard.persistence.reads import Reader
 from callboard.persistence.retention import Pruner
 from callboard.persistence.transaction import Transaction
 from callboard.persistence.writes import Writer
+from callboard.records import KeptAnswer, Record, TaskLedger
 from callboard.settings import Settings
 
 __all__ = ["SqlStore", "Store", "WriteOutcome"]
@@ -39,7 +42,8 @@ class Store(Protocol):
         """Store records in one transaction; return their outcomes in order. The writer's thread only.
 
         A record that cannot be stored has its error as outcome and costs the others nothing; where the
-        database does not take the transaction, the call raises and nothing is stored.
+        database does not take the transaction, the call raises and nothing is stored. After `StoreInDoubt` the next
+        call has to bring the same records.
         """
 
     def prune_step(self, *, older_than: datetime | None, keep: int | None, limit: int = 200) -> int:
@@ -48,6 +52,9 @@ class Store(Protocol):
         A task goes if it ended before `older_than` or if more than `keep` ended ones are stored.
         The writer's thread only.
         """
+
+    def forget_answers(self, *, before: datetime) -> None:
+        """Delete the answers to idempotency keys that were first given before a time. The writer's thread only."""
 
     def task(self, task_id: str) -> TaskRecord:
         """Return a task as it stands; raise `TaskNotFound`."""
@@ -64,8 +71,34 @@ class Store(Protocol):
     def unfinished(self) -> list[TaskRecord]:
         """Return the tasks that have not ended, oldest first."""
 
+    def running(self) -> list[TaskRecord]:
+        """Return the tasks that some server works on, or died over."""
+
+    def ledger(self, task_id: str) -> TaskLedger:
+        """Return a task's ledger and the last snapshot of its interpreter; an empty one where there is none."""
+
+    def kept_answer(self, caller: str, key: str) -> KeptAnswer | None:
+        """Return what a caller's idempotency key was first answered with, if it is remembered."""
+
+    def deliveries(self, query: ListDeliveries) -> DeliveryPage:
+        """Return a page of webhooks' deliveries, newest first; raise `InvalidRequest` as `tasks` does."""
+
+    def delivery(self, delivery_id: str) -> WebhookDelivery:
+        """Return a delivery; raise `DeliveryNotFound`."""
+
+    def due_deliveries(
+        self, now: datetime, limit: int = 100, *, without: Collection[str] = (), under_way: Collection[str] = ()
+    ) -> list[WebhookDelivery]:
+        """Return the deliveries that are to be tried by now, the one due longest first.
+
+        Those to the receivers in `without`, and those whose ids are in `under_way`, are left out.
+        """
+
     def totals(self) -> Totals:
         """Return the counts over the whole history, deleted tasks included."""
+
+    def check(self, *, trial: bool = False) -> None:
+        """Raise what a write would raise now; with `trial` commit one, that changes nothing. The writer's thread only."""
 
     def ping(self) -> None:
         """Ask the database anything; raise `StoreUnavailable` if it does not answer."""
@@ -74,11 +107,11 @@ class Store(Protocol):
 class SqlStore(Reader):
     """A `Store` in SQLite or PostgreSQL."""
 
-    def __init__(self, writer: Engine, readers: Engine) -> None:
+    def __init__(self, writer: Engine, readers: Engine, file: DatabaseFile | None = None) -> None:
         super().__init__(readers)
         self._engines = (readers, writer)  # the writer last: it empties the write-ahead log into the file
-        self._transaction = Transaction(writer)
-        self._writer = Writer(writer, self._transaction)
+        self._transaction = Transaction(writer, file, on_renewed=readers.dispose)
+        self._writer = Writer(writer, self._transaction, file)
         self._pruner = Pruner(writer, self._transaction)
 
     @classmethod
@@ -91,7 +124,8 @@ class SqlStore(Reader):
         writer = open_writer(url, clock=clock, lock_wait_ms=lock_wait_ms)
         try:
             migrate(writer)
-            return cls(writer, open_readers(url, lock_wait_ms=lock_wait_ms))
+            file = DatabaseFile(sqlite_path(url)) if url.get_backend_name() == "sqlite" else None
+            return cls(writer, open_readers(url, lock_wait_ms=lock_wait_ms, file=file), file)
         except BaseException as error:
             writer.dispose()
             if isinstance(error, DBAPIError):
@@ -107,5 +141,11 @@ class SqlStore(Reader):
     def write(self, records: Sequence[Record]) -> list[WriteOutcome]:
         return self._writer.write(records)
 
+    def check(self, *, trial: bool = False) -> None:
+        self._writer.check(trial=trial)
+
     def prune_step(self, *, older_than: datetime | None, keep: int | None, limit: int = 200) -> int:
         return self._pruner.step(older_than=older_than, keep=keep, limit=limit)
+
+    def forget_answers(self, *, before: datetime) -> None:
+        self._pruner.forget_answers(before=before)

@@ -119,6 +119,15 @@ tasks = Table(
     Column("error_code", Text),
     Column("request_id", Text),
     Column("caller", Text),
+    Column("owner", Text),
+    Column("crashes", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("not_before", UtcTime),
+    Column("redrive_of", Id),
+    Column("redriven_as", Id),
+    Column("callback_url", Text),
+    Column("retry", Json),
+    Column("pause", Json),
     # Long values stand last: SQLite walks a long row's overflow pages to reach what follows them.
     Column("available_skills", Json),
     Column("labels", Json, nullable=False),
@@ -130,12 +139,18 @@ tasks = Table(
 )
 
 # One index for each way to page through the history; each ends in the id, which is the order of a page.
+DEAD = tasks.c.error_code == "dead_letter"
+"""What makes a task a dead letter."""
+
 Index("ix_tasks_session", tasks.c.session_id, tasks.c.id)
 Index("ix_tasks_status", tasks.c.status, tasks.c.id)
 Index("ix_tasks_session_status", tasks.c.session_id, tasks.c.status, tasks.c.id)
 # For retention; partial, so that a task enters it once, when it ends. PERF: it is partial on PostgreSQL too, by its
 # migration; saying so here would load that dialect at every start, 19 ms and 2 MB.
 Index("ix_tasks_ended", tasks.c.ended_at, sqlite_where=tasks.c.ended_at.is_not(None))
+
+# Partial like the one above: dead letters are few.
+Index("ix_tasks_dead", tasks.c.id, sqlite_where=DEAD)
 
 events = Table(
     "events",
@@ -148,6 +163,68 @@ events = Table(
     Column("data", Json, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# The ledger: a row for each call of a model or of a skill that is not pure, written before it and again after it.
+calls = Table(
+    "calls",
+    metadata,
+    Column("task_id", Id, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("replay", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("effect_id", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("error", Json),
+    Column("result", Json),
+    sqlite_with_rowid=False,
+)
+
+# One row a task that has not ended (or is a dead letter): the interpreter as it stood at its last call.
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("task_id", Id, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+# The first answer to each idempotency key, kept for a day or longer.
+answers = Table(
+    "answers",
+    metadata,
+    Column("caller", Id, primary_key=True),
+    Column("key", Id, primary_key=True),
+    Column("created_at", UtcTime, nullable=False, index=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("task_id", Id),
+    Column("answer", Json, nullable=False),
+)
+
+# Webhooks: one row a message, made in the transaction of the result it tells of.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("task_id", Id, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("next_at", UtcTime),
+    Column("ended_at", UtcTime),
+    Column("status_code", Integer),
+    Column("receiver", Text, nullable=False),
+    Column("error", Text),
+    Column("url", Text, nullable=False),
+)
+Index("ix_deliveries_task", deliveries.c.task_id, deliveries.c.id)
+Index("ix_deliveries_state", deliveries.c.state, deliveries.c.id)
+Index("ix_deliveries_next", deliveries.c.next_at)
 
 sessions = Table(
     "sessions",

@@ -11,40 +11,69 @@ kernel, without the interpreter lock. An empty commit takes 60 µs here.
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from callboard.errors import SessionBusy, SessionNotFound, Unavailable
-from callboard.messages import (
+from callboard.deliveries import WebhookDelivery
+from callboard.errors import (
+    DeadLetterNotFound,
+    DeliveryNotFound,
+    SessionBusy,
+    SessionNotFound,
+    StoreUnavailable,
+    Unavailable,
+)
+from callboard.messages import TaskRecord
+from callboard.persistence.batch import AnswerKey, Batch, TaskState, WriteOutcome, conflict
+from callboard.persistence.codec import STATUSES, UNENDED, Rows, raw_decoder, raw_task_decoder
+from callboard.persistence.database_file import DatabaseFile
+from callboard.persistence.faults import unavailable
+from callboard.persistence.statements import Statements
+from callboard.persistence.tables import tasks, totals
+from callboard.persistence.transaction import Transaction
+from callboard.records import (
+    Idempotency,
+    KeptAnswer,
     Record,
     RecordAcceptance,
+    RecordDelivery,
     RecordEvents,
+    RecordPause,
+    RecordRedrive,
+    RecordRefusal,
+    RecordRequeue,
     RecordResult,
     RecordSessionDeleted,
     RecordStart,
-    TaskRecord,
 )
-from callboard.persistence.batch import Batch, TaskState, WriteOutcome
-from callboard.persistence.codec import STATUSES, UNENDED, Rows, raw_decoder, raw_task_decoder
-from callboard.persistence.faults import unavailable
-from callboard.persistence.statements import Statements
-from callboard.persistence.tables import tasks
-from callboard.persistence.transaction import Transaction
 
 MOST_LIVE = 20_000
 """Records held of live tasks; one that is not held is read when its task ends."""
 
 
+class _Doubt(NamedTuple):
+    """A batch whose commit may or may not have taken effect, and its outcomes if it has."""
+
+    number: str
+    records: list[Record]
+    outcomes: list[WriteOutcome]
+    done: list[Batch]
+
+
 class Writer:
     """Writes records through one connection. Not safe in two threads at once."""
 
-    def __init__(self, engine: Engine, transaction: Transaction) -> None:
+    def __init__(self, engine: Engine, transaction: Transaction, file: DatabaseFile | None = None) -> None:
         self._transaction = transaction
+        self._file = file
         self._sql = Statements(engine.dialect)
         self._rows = Rows(engine.dialect)
         self._decode = raw_task_decoder(engine.dialect)
         self._as_time = raw_decoder(tasks.c.started_at.type, engine.dialect)
+        self._as_json = raw_decoder(tasks.c.pause.type, engine.dialect)
+        self._doubt: _Doubt | None = None
         # Invariant: holds fields that never change, of committed tasks; nothing here decides anything.
         self._live: dict[str, TaskRecord] = {}
 
@@ -52,25 +81,72 @@ class Writer:
         """Carry out records in one transaction and return their outcomes in order.
 
         A record that cannot be stored gets its error as its outcome, and the others are stored. Raises
-        `StoreUnavailable` or `StorageFull`, with nothing stored, when the database does not take the transaction.
+        `StoreUnavailable` or `StorageFull`, with nothing stored, when the database does not take the transaction, and
+        `StoreInDoubt` when it may have: the next call then has to bring the same records.
         """
         if not records:
             return []
+        if self._doubt is not None:
+            doubt = self._doubt
+            if self._transaction.took_effect(doubt.number):
+                assert list(records) == doubt.records
+                self._doubt = None
+                return self._finish(doubt.outcomes, doubt.done)
+            self._doubt = None
+        try:
+            return self._write(records)
+        except StoreUnavailable:
+            if self._doubt is not None or not self._transaction.lost_connection:
+                raise
+            return self._write(records)  # nothing was stored, and a fresh connection may do
+
+    def _write(self, records: Sequence[Record]) -> list[WriteOutcome]:
         done: list[Batch] = []
+        outcomes: list[WriteOutcome] = []
         try:
             with self._transaction as cursor:
                 outcomes = self._carry_out(cursor, records, done)
         except Unavailable:
+            self._note_doubt(records, outcomes, done)
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, it must not cost the other records
             if len(records) == 1:
                 return [WriteOutcome(value=error)]
-            done = []
+            return self._write_each(records)
+        return self._finish(outcomes, done)
+
+    def _write_each(self, records: Sequence[Record]) -> list[WriteOutcome]:
+        done: list[Batch] = []
+        outcomes: list[WriteOutcome] = []
+        try:
             with self._transaction as cursor:
                 outcomes = [self._alone(cursor, record, done) for record in records]
+        except Unavailable:
+            self._note_doubt(records, outcomes, done)
+            raise
+        return self._finish(outcomes, done)
+
+    def _note_doubt(self, records: Sequence[Record], outcomes: list[WriteOutcome], done: list[Batch]) -> None:
+        if (number := self._transaction.doubtful) is not None:
+            self._doubt = _Doubt(number, list(records), outcomes, done)
+
+    def _finish(self, outcomes: list[WriteOutcome], done: list[Batch]) -> list[WriteOutcome]:
         for batch in done:
             self._remember(batch)
         return outcomes
+
+    def check(self, *, trial: bool) -> None:
+        """Raise what a write would raise now; with `trial` commit one that changes nothing.
+
+        A full disk often has room for that one and not for a task, so a trial asks for some room too.
+        """
+        with self._transaction as cursor:
+            if not trial:
+                self._sql.task_states.fetch(cursor, [""])
+                return
+            if self._file is not None:
+                self._file.check_room()
+            self._sql.add_totals.execute(cursor, **_NOTHING)
 
     def _alone(self, cursor: DBAPICursor, record: Record, done: list[Batch]) -> WriteOutcome:
         """Carry out one record so that its failure undoes nothing else."""
@@ -88,17 +164,35 @@ class Writer:
         return outcome
 
     def _carry_out(self, cursor: DBAPICursor, records: Sequence[Record], done: list[Batch]) -> list[WriteOutcome]:
-        """Carry out records in order; a deleted session must see in the database what came before it."""
+        """Carry out records in order; what is not part of a batch must see in the database what came before it."""
         outcomes: list[WriteOutcome] = []
-        for is_deletion, some in groupby(records, _is_deletion):
-            if is_deletion:
-                outcomes += [self._delete_session(cursor, record.session_id) for record in some]  # type: ignore[union-attr]
+        for alone, some in groupby(records, _stands_alone):
+            if alone:
+                outcomes += [self._carry_out_alone(cursor, record, done) for record in some]
             else:
                 outcomes += self._carry_out_batch(cursor, list(some), done)
         return outcomes
 
+    def _carry_out_alone(self, cursor: DBAPICursor, record: Record, done: list[Batch]) -> WriteOutcome:
+        match record:
+            case RecordSessionDeleted(session_id=session_id):
+                return self._delete_session(cursor, session_id)
+            case RecordRefusal():
+                return self._keep_refusal(cursor, record)
+            case RecordRedrive():
+                return self._redrive(cursor, record, done)
+            case RecordDelivery(delivery=delivery):
+                return self._keep_delivery(cursor, delivery)
+            case _:
+                raise TypeError(f"{type(record).__name__} is not a record that the store writes.")
+
     def _carry_out_batch(self, cursor: DBAPICursor, records: list[Record], done: list[Batch]) -> list[WriteOutcome]:
-        batch = Batch(self._rows, self._states(cursor, records), lambda task_id: self._whole(cursor, task_id))
+        batch = Batch(
+            self._rows,
+            self._states(cursor, records),
+            lambda task_id: self._whole(cursor, task_id),
+            self._kept_answers(cursor, records),
+        )
         outcomes = [_decide(batch, record) for record in records]
         self._store(cursor, batch)
         done.append(batch)
@@ -114,12 +208,41 @@ class Writer:
         if self._sql.lock_tasks:
             self._sql.lock_tasks.fetch(cursor, sorted(wanted))
         states = {}
-        for task_id, status, attempt, started_at, last_seq in self._sql.task_states.fetch(cursor, wanted):
+        for row in self._sql.task_states.fetch(cursor, wanted):
+            task_id, status, attempt, started_at, owner, crashes, failures, not_before, pause, last_seq = row
             live = status in UNENDED
-            record = self._live.get(task_id) if live else None
-            began = None if started_at is None else self._as_time(started_at)
-            states[task_id] = TaskState(task_id, STATUSES[status], attempt, began, last_seq, record, ended=not live)
+            states[task_id] = TaskState(
+                task_id,
+                STATUSES[status],
+                attempt,
+                None if started_at is None else self._as_time(started_at),
+                owner,
+                crashes,
+                failures,
+                None if not_before is None else self._as_time(not_before),
+                None if pause is None else self._as_json(pause),
+                last_seq,
+                self._live.get(task_id) if live else None,
+                ended=not live,
+            )
         return states
+
+    def _kept_answers(self, cursor: DBAPICursor, records: list[Record]) -> dict[AnswerKey, KeptAnswer]:
+        """Read what was kept under the idempotency keys of new tasks."""
+        found: dict[AnswerKey, KeptAnswer] = {}
+        for record in records:
+            if type(record) is RecordAcceptance and (asked := record.idempotency) is not None:
+                kept = self._kept(cursor, asked)
+                if kept is not None:
+                    found[asked.caller, asked.key] = kept
+        return found
+
+    def _kept(self, cursor: DBAPICursor, asked: Idempotency) -> KeptAnswer | None:
+        self._sql.kept_answer.execute(cursor, caller=asked.caller, key=asked.key)
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        return KeptAnswer(fingerprint=row[0], task_id=row[1], answer=self._as_json(row[2]))
 
     def _whole(self, cursor: DBAPICursor, task_id: str) -> TaskRecord:
         return self._decode(self._sql.full_tasks.fetch(cursor, [task_id])[0])
@@ -132,6 +255,16 @@ class Writer:
             sql.insert_events.execute(cursor, batch.event_rows)
         if changed := batch.changed_rows():
             sql.update_tasks.execute(cursor, changed)
+        if batch.calls:
+            sql.keep_calls.execute(cursor, [rows.call(key[0], call) for key, call in sorted(batch.calls.items())])
+        if batch.snapshots:
+            sql.keep_snapshots.execute(cursor, sorted(batch.snapshots.items()))
+        if over := [(r.task_id,) for r in batch.ended.values() if r.error_code != "dead_letter"]:
+            sql.delete_snapshots.execute(cursor, over)
+        if batch.deliveries:
+            sql.keep_deliveries.execute(cursor, [rows.delivery(delivery) for delivery in batch.deliveries])
+        if batch.new_answers:
+            sql.insert_answers.execute(cursor, [rows.answer(*new) for new in batch.new_answers])
         if batch.bare_sessions:
             sql.found_sessions.execute(cursor, [rows.session(s) for _, s in sorted(batch.bare_sessions.items())])
         if batch.sessions:
@@ -151,6 +284,37 @@ class Writer:
             return WriteOutcome(value=SessionNotFound(f"There is no session {session_id}."))
         return WriteOutcome(value=None)
 
+    def _keep_refusal(self, cursor: DBAPICursor, record: RecordRefusal) -> WriteOutcome:
+        asked = record.idempotency
+        kept = self._kept(cursor, asked)
+        if kept is not None:
+            return WriteOutcome(value=kept if kept.fingerprint == asked.fingerprint else conflict(asked.key))
+        kept = KeptAnswer(fingerprint=asked.fingerprint, task_id=None, answer=record.answer)
+        self._sql.insert_answers.execute(cursor, [self._rows.answer(asked, record.at, kept)])
+        return WriteOutcome(value=kept)
+
+    def _redrive(self, cursor: DBAPICursor, record: RecordRedrive, done: list[Batch]) -> WriteOutcome:
+        if self._sql.lock_tasks:
+            self._sql.lock_tasks.fetch(cursor, [record.dead_id])
+        self._sql.dead_letter.execute(cursor, dead_id=record.dead_id)
+        row = cursor.fetchone()
+        if row is None:
+            return WriteOutcome(value=DeadLetterNotFound(f"There is no dead letter {record.dead_id}."))
+        if row[0] is not None:
+            return WriteOutcome(value=self._whole(cursor, row[0]))
+        new_id = record.record.task_id
+        accepted = self._carry_out_batch(cursor, [RecordAcceptance(record=record.record, event=record.event)], done)
+        for statement in (self._sql.copy_calls, self._sql.copy_snapshot, self._sql.mark_redriven):
+            statement.execute(cursor, new_id=new_id, dead_id=record.dead_id)
+        return accepted[0]
+
+    def _keep_delivery(self, cursor: DBAPICursor, delivery: WebhookDelivery) -> WriteOutcome:
+        self._sql.has_delivery.execute(cursor, delivery_id=delivery.delivery_id)
+        if cursor.fetchone() is None:
+            return WriteOutcome(value=DeliveryNotFound(f"There is no delivery {delivery.delivery_id}."))
+        self._sql.keep_deliveries.execute(cursor, [self._rows.delivery(delivery)])
+        return WriteOutcome(value=delivery)
+
     def _remember(self, batch: Batch) -> None:
         """Hold the new tasks and let go of the ended ones, after the commit."""
         for state in batch.states.values():
@@ -162,8 +326,12 @@ class Writer:
             self._live.pop(next(iter(self._live)))
 
 
-def _is_deletion(record: Record) -> bool:
-    return type(record) is RecordSessionDeleted
+_NOTHING = {f"more_{column.name}": 0 for column in totals.c if column.name != "id"}
+_ALONE = (RecordSessionDeleted, RecordRefusal, RecordRedrive, RecordDelivery)
+
+
+def _stands_alone(record: Record) -> bool:
+    return isinstance(record, _ALONE)
 
 
 def _decide(batch: Batch, record: Record) -> WriteOutcome:
@@ -176,5 +344,9 @@ def _decide(batch: Batch, record: Record) -> WriteOutcome:
             return batch.end(record)
         case RecordAcceptance():
             return batch.accept(record)
+        case RecordRequeue():
+            return batch.requeue(record)
+        case RecordPause():
+            return batch.pause(record)
         case _:
             raise TypeError(f"{type(record).__name__} is not a record that the store writes.")

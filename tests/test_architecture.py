@@ -16,7 +16,7 @@ ALLOWED = {
     "actors": {"core", "agent", "persistence"},
     "system": {"core", "agent", "persistence", "actors"},
     "http": {"core", "agent", "system"},
-    "cli": {"core", "http", "system"},
+    "cli": {"core", "persistence", "http", "system"},
 }
 """Which folder may import which. `core` is callboard/ without the wiring and the command line."""
 
@@ -28,8 +28,8 @@ def _layer(module: str) -> str:
     parts = module.split(".")
     if len(parts) > 1 and parts[1] in ("actors", "agent", "http", "persistence"):
         return parts[1]
-    if len(parts) > 1 and parts[1] in ("system", "cli", "__main__"):
-        return "cli" if parts[1] == "__main__" else parts[1]
+    if len(parts) > 1 and parts[1] in ("system", "cli", "cli_data", "__main__"):
+        return "system" if parts[1] == "system" else "cli"
     return "core"
 
 

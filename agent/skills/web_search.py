@@ -57,18 +57,21 @@ def _ask(address: str, query: str, ctx: SkillContext) -> bytes:
             _check_status(response)
             return _body(response, time.monotonic() + budget_s, ctx)
     except httpx.TimeoutException as error:
-        raise _failed(f"did not answer within {budget_s:.0f} s") from error
+        raise _failed(f"did not answer within {budget_s:.0f} s", retryable=True) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _failed(f"cannot be reached ({type(error).__name__}); check CALLBOARD_SKILL_SEARXNG_URL") from error
+        raise _failed(
+            f"cannot be reached ({type(error).__name__}); check CALLBOARD_SKILL_SEARXNG_URL", retryable=True
+        ) from error
 
 
 def _check_status(response: "httpx.Response") -> None:
     if response.status_code == 403:
         raise _failed("refused (403): its settings.yml must list json under search.formats")
     if response.status_code == 429:
-        raise _failed("refused (429): it limits how often it is asked; try again later")
+        raise _failed("refused (429): it limits how often it is asked; try again later", retryable=True)
     if response.status_code != 200:
-        raise _failed(f"answered with status {response.status_code}; check CALLBOARD_SKILL_SEARXNG_URL")
+        what = f"answered with status {response.status_code}; check CALLBOARD_SKILL_SEARXNG_URL"
+        raise _failed(what, retryable=response.status_code >= 500)
 
 
 def _body(response: "httpx.Response", until_s: float, ctx: SkillContext) -> bytes:
@@ -79,7 +82,7 @@ def _body(response: "httpx.Response", until_s: float, ctx: SkillContext) -> byte
         if len(body) > MAX_BYTES:
             raise _failed(f"sent more than {MAX_BYTES} bytes")
         if time.monotonic() > until_s or ctx.cancelled:
-            raise _failed("did not finish its answer in time")
+            raise _failed("did not finish its answer in time", retryable=True)
     return bytes(body)
 
 
@@ -100,5 +103,5 @@ def _text(item: dict[str, Any], key: str) -> str:
     return " ".join(value.split())[:_TEXT_CHARS] if isinstance(value, str) else ""
 
 
-def _failed(what: str) -> TaskError:
-    return TaskError("skill_failed", f"The search server {what}.")
+def _failed(what: str, *, retryable: bool = False) -> TaskError:
+    return TaskError("skill_failed", f"The search server {what}.", retryable=retryable)

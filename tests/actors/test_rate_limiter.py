@@ -96,3 +96,14 @@ def test_a_window_of_a_broken_second_is_rounded_to_the_stricter_side(window_ms: 
         assert limiter.receive(TakeToken(identity="me")).allowed
         clock.now += window_ms / 1000 - 0.01
         assert not limiter.receive(TakeToken(identity="me")).allowed
+
+
+def test_a_clock_that_is_set_back_makes_nobody_wait_for_it_to_catch_up() -> None:
+    clock = FakeTime()
+    with mock.patch.object(time, "time", clock):
+        limiter = make_limiter(2000, 1)
+        assert limiter.receive(TakeToken(identity="me")).allowed
+        assert not limiter.receive(TakeToken(identity="me")).allowed
+        clock.now -= 3600
+        assert limiter.receive(TakeToken(identity="me")).allowed
+        assert not limiter.receive(TakeToken(identity="me")).allowed

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -79,3 +80,19 @@ def test_many_checks_at_once_all_get_their_answer(checks: Checker) -> None:
     for thread in threads:
         thread.join(60)
     assert {number: bool(text) for number, text in found.items()} == {n: bool(n % 2) for n in range(12)}
+
+
+class LateToken(CancelToken):
+    """A token that is set in the last instant in which setting it still kills."""
+
+    @contextmanager
+    def on_stop(self, action: Callable[[], None]) -> Iterator[None]:
+        yield
+        self.event.set()
+        action()
+
+
+def test_a_checker_that_was_killed_in_the_last_instant_is_not_used_again(checks: Checker) -> None:
+    for _ in range(4):
+        checks.findings("1 + 1", (), LateToken())
+        assert checks.findings("1 + 1", (), CancelToken()) is None

@@ -1,6 +1,8 @@
 """The sandbox really contains what it runs, and really checks types; real interpreter processes throughout."""
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 import pytest
 
 from callboard.agent.cancel import CancelToken
-from callboard.agent.sandbox import Cancelled, Sandbox, SandboxResult
+from callboard.agent.sandbox import Cancelled, Dump, Sandbox, SandboxResult
 from callboard.errors import TaskError
 from callboard.settings import Settings
 
@@ -31,7 +33,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     made.close()
 
 
-def call_skill(name: str, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
+def call_skill(name: str, args: tuple[Any, ...], _kwargs: dict[str, Any], _dump: Dump) -> Any:
     if args == ("fail",):
         raise TaskError("skill_not_configured", "set CALLBOARD_SKILL_X")
     return args[0].upper() if name == "shout" else 84.0
@@ -151,7 +153,7 @@ def test_cancelling_ends_a_running_loop_at_once(sandbox: Sandbox) -> None:
     token = CancelToken()
     in_skill = threading.Event()
 
-    def cancel_soon(_name: str, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
+    def cancel_soon(_name: str, _args: tuple[Any, ...], _kwargs: dict[str, Any], _dump: Dump) -> Any:
         in_skill.set()
         return 1.0
 
@@ -219,3 +221,21 @@ def test_a_dump_is_opened_only_by_the_key_and_session_that_signed_it(tmp_path: P
     assert Signer(b"another key").open(signed, "session-1") is None
     assert Signer(load_key("", tmp_path)).open(signed, "session-1") == b"state", "the key must be kept"
     assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_call_that_failed_leaves_nothing_behind(sandbox: Sandbox) -> None:
+    class Kept:
+        """Something in a frame of the failing skill."""
+
+    kept: list[weakref.ref[Kept]] = []
+
+    def fail(_name: str, _args: tuple[Any, ...], _kwargs: dict[str, Any], _dump: Dump) -> Any:
+        something = Kept()
+        kept.append(weakref.ref(something))
+        raise TaskError("skill_failed", "no")
+
+    code = "from skills import calculate\ntry:\n    calculate('1')\nexcept RuntimeError:\n    pass\ncalculate('2')"
+    with pytest.raises(TaskError, match="no"):
+        run(sandbox, code, call_skill=fail)
+    gc.collect()
+    assert [reference() for reference in kept] == [None, None]

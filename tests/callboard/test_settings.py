@@ -72,9 +72,15 @@ def test_an_error_does_not_repeat_a_secret(monkeypatch: pytest.MonkeyPatch) -> N
     assert "very-secret" not in str(caught.value)
 
 
+def test_a_short_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBOARD_SECRET_KEY", "x" * 15 + " ")
+    with pytest.raises(ConfigurationError, match=r"CALLBOARD_SECRET_KEY.*16 characters"):
+        Settings.load()
+
+
 def test_secrets_are_not_in_the_repr() -> None:
     settings = Settings(
-        api_key=("very-secret",), secret_key="very-secret", database_url="postgresql://u:very-secret@h/d"
+        api_key=("very-secret",), secret_key="very-secret-indeed", database_url="postgresql://u:very-secret@h/d"
     )
     assert "very-secret" not in repr(settings)
 

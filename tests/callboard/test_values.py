@@ -89,3 +89,11 @@ def test_a_result_that_python_itself_cannot_write_is_kept_in_some_form() -> None
     assert storable(10**5000) == hex(10**5000)
     assert storable(_nested(5000)) is not None
     check_value(storable(_nested(5000)))
+
+
+@pytest.mark.parametrize(
+    ("members", "stored"),
+    [({"d", "a", "c"}, ["a", "c", "d"]), ({10, 9, 2.5}, [2.5, 9, 10]), ({"a", 1, None}, [None, 1, "a"])],
+)
+def test_a_set_becomes_a_sorted_list(members: set[Any], stored: list[Any]) -> None:
+    assert storable(members) == storable(frozenset(members)) == stored

@@ -20,6 +20,7 @@ VARIANTS = {
     "default": {},
     "with skills": {"CALLBOARD_SKILLS_DIR": "skills"},
     "with a key": {"API_KEY": "your-secret-key"},
+    "with webhooks": {"CALLBOARD_WEBHOOK_ALLOW_PRIVATE": "true"},
     "with a low limit": {"RATE_LIMIT_MAX_REQUESTS": "2"},
 }
 """The servers that documents are run against, by the name a `server` note gives."""
@@ -81,9 +82,16 @@ class Served:
         assert "output" in found, found
         return found
 
+    def kill(self) -> None:
+        """End the server with SIGKILL."""
+        self._end(signal.SIGKILL)
+
     def stop(self) -> int:
         """End the server as an operator would; return its exit status."""
-        self._process.send_signal(signal.SIGTERM)
+        return self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> int:
+        self._process.send_signal(how)
         try:
             status = self._process.wait(20)
         except subprocess.TimeoutExpired:

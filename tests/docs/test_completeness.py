@@ -2,17 +2,20 @@
 
 import configparser
 import re
+import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.metadata import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+import httpx
 import pytest
 
 from callboard import SkillContext, __version__
 from callboard.agent.catalogue import Catalogue
-from callboard.errors import TASK_ERROR_CODES, CallboardError, ConfigurationError, TaskError
+from callboard.errors import TASK_ERROR_CODES, BackupFailed, CallboardError, ConfigurationError, TaskError
 from callboard.http.cors import EXPOSED
 from callboard.http.errors import SERVER_STATUSES, STATUSES
 from callboard.http.openapi import openapi_document
@@ -82,19 +85,82 @@ def test_every_query_parameter_is_documented() -> None:
     assert parameters <= _documented(API, r"\w+").keys()
 
 
-def test_every_topic_is_documented_with_the_fields_its_events_have(served: Served) -> None:
+SKILLS_OF_TOPICS = """
+import time
+
+from callboard import RetryableError, skill
+
+
+@skill(replay="never")
+def hang() -> str:
+    \"\"\"Never return.\"\"\"
+    while True:
+        time.sleep(60)
+
+
+@skill(replay="keyed")
+def later() -> str:
+    \"\"\"Be unavailable.\"\"\"
+    raise RetryableError("not now")
+"""
+
+
+@pytest.fixture
+def served_again(tmp_path: Path) -> Iterator[Served]:
+    """A server on the history of one that was killed while three tasks were inside a call, one snapshot spoilt."""
+    (tmp_path / "skills").mkdir()
+    (tmp_path / "skills" / "some.py").write_text(SKILLS_OF_TOPICS)
+    killed = Served(tmp_path, tmp_path / "data", CALLBOARD_SKILLS_DIR="skills")
+    killed.wait_until_ready()
+    with killed.client() as client:
+        for session in ("spoilt", "done", "failed"):
+            body = {"task": "```python\nfrom skills import hang\nhang()\n```", "sessionId": session}
+            task_id = client.post("/agent/execute", json=body).json()["taskId"]
+            while "agent.skill.started" not in [topic for topic, _ in _log(client, task_id)]:
+                pass
+    killed.kill()
+    with closing(sqlite3.connect(tmp_path / "data" / "callboard.db")) as connection, connection:
+        spoilt = "(SELECT id FROM tasks WHERE session_id = 'spoilt')"
+        connection.execute(f"UPDATE snapshots SET data = x'00' WHERE task_id = {spoilt}")
+    again = Served(tmp_path, tmp_path / "data", CALLBOARD_SKILLS_DIR="skills")
+    again.wait_until_ready()
+    yield again
+    again.stop()
+
+
+def test_every_topic_is_documented_with_the_fields_its_events_have(served: Served, served_again: Served) -> None:
     served.result("What is 12 times 7?")
     served.result('```python\nprint("hello")\n```')
     served.result('```python\nfrom skills import weekday\nweekday("soon")\n```')
     served.result("```python\nfrom skills import weekday\nweekday('2026-01-01')\n```", availableSkills=["summarize"])
     served.result("```python\nwhile True: pass\n```", timeoutMs=1)
     _cancel_one(served)
+    again = {"maxAttempts": 2, "backoffMs": 1}
+    served_again.result("```python\nfrom skills import later\nlater()\n```", retry=again)
+    _decide_all(served_again)
     seen: defaultdict[str, set[str]] = defaultdict(set)
-    for topic, data in _events(served):
+    for topic, data in (*_events(served), *_events(served_again)):
         seen[topic] |= data.keys()
     documented = {topic: _names(cells[2]) for topic, cells in _documented(API, r"agent\.[\w.]+").items()}
     assert documented == dict(seen)
     assert documented.keys() == set(Topic)
+
+
+def _decide_all(served: Served) -> None:
+    with served.client() as client:
+        for session, decision in (("spoilt", "assume_done"), ("done", "assume_done"), ("failed", "fail")):
+            [task] = client.get("/agent/results", params={"sessionId": session}).json()["results"]
+            while client.get(f"/agent/tasks/{task['taskId']}").json()["status"] != "paused":
+                pass
+            body = {"decision": decision, "reason": "We asked."}
+            assert client.post(f"/agent/tasks/{task['taskId']}/decide", json=body).json()["success"]
+            while not client.get(f"/agent/tasks/{task['taskId']}/events", params={"wait": 20}).json()["ended"]:
+                pass
+
+
+def _log(client: httpx.Client, task_id: str) -> list[tuple[str, dict[str, object]]]:
+    page = client.get(f"/agent/tasks/{task_id}/events").json()
+    return [(event["topic"], event["data"]) for event in page["events"]]
 
 
 def _cancel_one(served: Served) -> None:
@@ -121,7 +187,7 @@ def test_every_error_code_is_documented_with_its_status() -> None:
     expected = {code: str(status) for status, (_, code) in SERVER_STATUSES.items()}
     for error in _errors():
         status = next(STATUSES[parent][0] for parent in error.__mro__ if parent in STATUSES)
-        expected[error.code] = "" if error is ConfigurationError else str(status)
+        expected[error.code] = "" if error in (ConfigurationError, BackupFailed) else str(status)
     section = API.read_text().split("### Error codes")[1].split("\n### ")[0]
     documented = dict(re.findall(r"^\| `([a-z_]+)` \| (\d*) ?\|", section, re.MULTILINE))
     assert documented == expected

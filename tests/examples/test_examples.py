@@ -101,7 +101,7 @@ def test_a_pure_skill_answers(start_system: Callable[..., AgentSystem]) -> None:
 def test_a_keyed_skill_sends_the_name_of_the_call_as_its_key(charge: Callable[..., Any], payments: Provider) -> None:
     task = charge(1250, "o-17")
     assert (task.output, task.error) == ("pay_1", None)
-    assert payments.sent == [(f"{task.task_id}:1", {"amount": 1250, "order": "o-17"})]
+    assert payments.sent == [(f"{task.task_id}:2", {"amount": 1250, "order": "o-17"})]
 
 
 def test_a_keyed_skill_says_what_went_wrong(charge: Callable[..., Any]) -> None:

@@ -13,7 +13,7 @@ ORIGIN = {"Origin": "https://app.example"}
 PREFLIGHT = {
     **ORIGIN,
     "Access-Control-Request-Method": "POST",
-    "Access-Control-Request-Headers": "content-type, x-api-key, prefer, x-request-id",
+    "Access-Control-Request-Headers": "content-type, x-api-key, prefer, x-request-id, idempotency-key",
 }
 
 
@@ -22,7 +22,7 @@ def test_a_preflight_is_answered_with_what_is_allowed(shared: Running) -> None:
     assert reply.status_code == 200
     assert reply.headers["access-control-allow-origin"] == "*"
     assert "POST" in reply.headers["access-control-allow-methods"]
-    assert "x-api-key" in reply.headers["access-control-allow-headers"]
+    assert {"x-api-key", "idempotency-key"} <= set(reply.headers["access-control-allow-headers"].split(", "))
     assert int(reply.headers["access-control-max-age"]) > 0
 
 
@@ -46,7 +46,7 @@ def test_only_configured_origins_are_allowed(start_server: Callable[..., Running
 def test_scripts_may_read_our_headers(shared: Running) -> None:
     exposed = shared.client.get("/agent/agents", headers=ORIGIN).headers["access-control-expose-headers"]
     names = {"X-Request-Id", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
-    assert names <= set(exposed.split(", "))
+    assert names | {"Idempotent-Replayed"} <= set(exposed.split(", "))
 
 
 def test_errors_can_be_read_across_origins_too(start_server: Callable[..., Running]) -> None:

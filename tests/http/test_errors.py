@@ -98,7 +98,7 @@ def test_every_error_of_the_tree_has_a_status(kind: type[CallboardError]) -> Non
     problem = problem_of(error, "id")
     assert 400 <= problem.status <= 599
     assert json.dumps(problem.body)
-    internal = (errors.ConfigurationError, errors.TaskError)
+    internal = (errors.ConfigurationError, errors.BackupFailed, errors.TaskError)
     own = kind in (CallboardError, *internal) or kind.__name__ == "HttpRefusal"
     assert (problem.status == 500) == own
 

@@ -26,7 +26,7 @@ def _validator(schema: dict[str, Any]) -> Any:
     return jsonschema_rs.Draft202012Validator({**schema, "components": DOCUMENT["components"]})
 
 
-def _described(method: str, path: str, status: int) -> Any:
+def described(method: str, path: str, status: int) -> Any:
     responses = DOCUMENT["paths"][path][method.lower()]["responses"]
     response = responses[str(status)]
     if "$ref" in response:
@@ -126,9 +126,9 @@ def test_real_answers_fit_their_descriptions(shared: Running, blocked: Callable[
     ]
     for method, template, path, params in asked:
         reply = shared.client.request(method, path, params=params)
-        errors = list(_described(method, template, reply.status_code).iter_errors(reply.json()))
+        errors = list(described(method, template, reply.status_code).iter_errors(reply.json()))
         assert not errors, (method, path, reply.status_code, errors[0])
-    execute = _described("POST", "/agent/execute", 200)
+    execute = described("POST", "/agent/execute", 200)
     assert execute.is_valid(done)
     assert execute.is_valid(failed)
     assert execute.is_valid(shared.execute("What is 1 + 1?").json())

@@ -47,7 +47,7 @@ def test_a_request_under_way_is_answered_before_the_server_ends(
     start_server: Callable[..., Running], skills_dir: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("callboard.http.waiting.SLICE_S", 0.05)
-    running = start_server(skills_dir=skills_dir)
+    running = start_server(skills_dir=skills_dir, drain_s=1.5)
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(
             running.client.post, "/agent/execute", json={"task": gate.task}, headers={"Prefer": "wait=60"}

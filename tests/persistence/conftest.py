@@ -14,20 +14,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, delete, make_url, text, update
 
-from callboard.messages import (
-    Json,
-    NewEvent,
-    RecordAcceptance,
-    RecordEvents,
-    RecordResult,
-    RecordStart,
-    SessionRecord,
-    Status,
-    TaskRecord,
-    Topic,
-)
+from callboard.messages import Json, SessionRecord, Status, TaskRecord, Topic
 from callboard.persistence.store import SqlStore
 from callboard.persistence.tables import events, sessions, tasks, totals
+from callboard.records import NewEvent, RecordAcceptance, RecordEvents, RecordResult, RecordStart
 from callboard.settings import Settings
 
 POSTGRES_URL = os.environ.get("CALLBOARD_TEST_POSTGRES_URL", "")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from callboard.errors import StoreUnavailable
-from callboard.messages import RecordAcceptance, RecordSessionDeleted, Status, Totals
+from callboard.messages import Status, Totals
 from callboard.persistence.store import SqlStore
+from callboard.records import RecordAcceptance, RecordSessionDeleted
 
 if TYPE_CHECKING:
     from tests.persistence.conftest import Maker

@@ -1,9 +1,11 @@
 """Migrations: what they make, when they are refused, and that a start without work does not load Alembic."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +17,11 @@ from sqlalchemy import Engine, inspect, text
 
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError
+from callboard.messages import Status, Topic
 from callboard.persistence import migrate
 from callboard.persistence.engine import open_writer, parse_url
 from callboard.persistence.tables import metadata
+from callboard.records import RecordEvents
 
 if TYPE_CHECKING:
     from tests.persistence.conftest import Maker, OpenStore
@@ -76,10 +80,21 @@ def test_a_database_that_holds_other_tables_of_those_names_is_refused(
     open_at(database_url).close()
     with raw_engine.begin() as connection:
         connection.execute(text("DROP TABLE alembic_version"))
-    with pytest.raises(ConfigurationError, match="tasks"):
+    with pytest.raises(ConfigurationError, match=r"another program's database.*tasks"):
         open_at(database_url)
     with raw_engine.connect() as connection:
         assert migrate.current_revision(connection) is None, "nothing of a failed migration may stay"
+
+
+def test_a_file_of_another_program_is_refused(open_at: "OpenStore", sqlite_url: str) -> None:
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("CREATE TABLE invoices (id)")
+    with pytest.raises(ConfigurationError, match=r"another program's database.*invoices"):
+        open_at(sqlite_url)
+    with closing(sqlite3.connect(path)) as theirs:
+        assert theirs.execute("SELECT name FROM sqlite_master").fetchall() == [("invoices",)]
 
 
 def test_a_reopened_store_holds_what_was_written(open_at: "OpenStore", database_url: str, make: "Maker") -> None:
@@ -113,3 +128,28 @@ def test_a_start_on_a_migrated_database_does_not_load_alembic(open_at: "OpenStor
     code += f"print([name for name in {unwanted!r} if name in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_a_task_without_a_ledger_whose_call_must_not_be_repeated_is_ended_by_the_upgrade(
+    open_at: "OpenStore", database_url: str, make: "Maker", writer: Engine
+) -> None:
+    first = open_at(database_url)
+    called, harmless, waiting = (make.acceptance() for _ in range(3))
+    first.write([called, harmless, waiting, make.start(called), make.start(harmless)])
+    for accepted, replay in ((called, "never"), (harmless, "safe")):
+        event = make.event(Topic.SKILL_STARTED, skill="send", replay=replay)
+        first.write([RecordEvents(task_id=accepted.record.task_id, attempt=1, events=(event,))])
+    first.close()
+    with writer.begin() as connection:
+        migrate.downgrade(connection, "0001")
+    second = open_at(database_url)
+    ended = second.task(called.record.task_id)
+    assert (ended.status, ended.error_code) == (Status.FAILED, "outcome_unknown")
+    assert ended.ended_at is not None
+    page = second.events(ended.task_id)
+    assert page.ended
+    assert [event.seq for event in page.events] == [1, 2, 3]
+    assert page.events[-1].data["errorCode"] == "outcome_unknown"
+    assert {record.task_id for record in second.unfinished()} == {harmless.record.task_id, waiting.record.task_id}
+    totals = second.totals()
+    assert (totals.total, totals.failed, totals.live) == (3, 1, 2)

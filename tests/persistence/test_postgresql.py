@@ -1,13 +1,18 @@
 """What holds for PostgreSQL only: lost connections, locks between writers, a read-only server."""
 
+import contextlib
+import socket
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import URL, Engine, make_url, text
 
-from callboard.errors import StoreUnavailable
-from callboard.persistence.store import SqlStore
+from callboard import AgentSystem
+from callboard.errors import StoreInDoubt, StoreUnavailable
+from callboard.messages import ListTasks, Status, Totals
+from callboard.persistence.store import SqlStore, WriteOutcome
 
 if TYPE_CHECKING:
     from tests.persistence.conftest import Maker, OpenStore
@@ -26,13 +31,120 @@ def backend(store: SqlStore) -> int:
         return int(row[0])
 
 
-def test_a_lost_connection_is_told_once_and_replaced(store: SqlStore, make: "Maker", raw_engine: Engine) -> None:
+def test_a_connection_that_was_lost_before_the_commit_is_replaced_unseen(
+    store: SqlStore, make: "Maker", raw_engine: Engine
+) -> None:
     accepted = make.acceptance()
     with raw_engine.connect() as connection:
         connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": backend(store)})
-    with pytest.raises(StoreUnavailable):
-        store.write([accepted])
     assert store.write([accepted])[0].value == accepted.record
+
+
+class Wire:
+    """A relay to the database that can cut the connection at its next COMMIT, before or after passing it on."""
+
+    def __init__(self, url: URL) -> None:
+        self._port = url.port or 5432
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        through = url.set(host="127.0.0.1", port=self._listening.getsockname()[1])
+        self.url = through.update_query_dict({"sslmode": "disable"}).render_as_string(hide_password=False)
+        self.cut: str | None = None
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        for thread in self._threads:
+            thread.join(5)
+
+    def _start(self, work: Callable[..., None], *arguments: object) -> None:
+        self._threads.append(threading.Thread(target=work, args=arguments))
+        self._threads[-1].start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                server = socket.create_connection(("127.0.0.1", self._port))
+                self._start(self._there, client, server)
+                self._start(self._back, server, client)
+
+    def _there(self, client: socket.socket, server: socket.socket) -> None:
+        with contextlib.suppress(OSError), server:
+            while data := client.recv(65_536):
+                cut = None
+                if b"COMMIT" in data:
+                    cut, self.cut = self.cut, None
+                if cut == "before":
+                    break
+                if cut == "after":
+                    client.shutdown(socket.SHUT_RDWR)
+                server.sendall(data)
+                if cut == "after":
+                    server.shutdown(socket.SHUT_WR)
+                    while server.recv(65_536):
+                        pass  # the server closes when it has ended the transaction
+                    break
+            with contextlib.suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)
+
+    def _back(self, server: socket.socket, client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client:
+            while data := server.recv(65_536):
+                client.sendall(data)
+
+
+@pytest.fixture
+def wire(postgres_url: str) -> Iterator[Wire]:
+    wire = Wire(make_url(postgres_url))
+    yield wire
+    wire.close()
+
+
+@pytest.mark.parametrize("cut", ["before", "after"])
+def test_a_batch_whose_commit_was_cut_off_is_stored_exactly_once(
+    wire: Wire, open_at: "OpenStore", make: "Maker", cut: str
+) -> None:
+    store = open_at(wire.url)
+    first = make.acceptance()
+    store.write([first, make.start(first)])
+    second = make.acceptance()
+    batch: list[Any] = [make.events(first), second]
+    wire.cut = cut
+    with pytest.raises(StoreInDoubt):
+        store.write(batch)
+    [events, accepted] = settled(store, batch)
+    assert [event.seq for event in events.events] == [2]
+    assert accepted.value == second.record
+    assert [event.seq for event in store.events(first.record.task_id).events] == [1, 2]
+    assert store.totals() == Totals(total=2, live=2)
+    assert store.write([make.events(first)])[0].events[0].seq == 3
+    store.close()
+
+
+@pytest.mark.parametrize("cut", ["before", "after"])
+def test_a_task_whose_acceptance_was_in_doubt_is_worked_out_once_and_its_caller_answered(
+    wire: Wire, start_system: Callable[..., AgentSystem], cut: str
+) -> None:
+    system = start_system(database_url=wire.url)
+    system.execute("What is 1 + 1?")
+    wire.cut = cut
+    record = system.execute("What is 2 + 2?")
+    assert (record.output, record.attempt) == (4, 1)
+    assert wire.cut is None, "a commit was cut off"
+    events = list(system.events(record.task_id))
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    page = system.gateway.ask(ListTasks(), timeout_s=5)
+    assert [task.status for task in page.tasks] == [Status.COMPLETED] * 2
+    system.stop()
+
+
+def settled(store: SqlStore, batch: list[Any]) -> list[WriteOutcome]:
+    """Write a batch in doubt again until the server has made up its mind."""
+    while True:
+        with contextlib.suppress(StoreInDoubt):
+            return store.write(batch)
 
 
 def test_readers_replace_lost_connections_unseen(store: SqlStore, raw_engine: Engine) -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callboard.messages import ListTasks, Totals
+from callboard.messages import ListTasks
 from callboard.persistence.store import SqlStore
 
 if TYPE_CHECKING:
@@ -23,14 +23,6 @@ def writer(url: str, transactions: int, prefix: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
-
-
-def test_four_processes_write_to_one_file_without_a_locked_error(open_at: "OpenStore", sqlite_url: str) -> None:
-    store = open_at(sqlite_url)
-    writers = [writer(sqlite_url, 100, f"p{n}") for n in range(4)]
-    said = [process.communicate(timeout=60) for process in writers]
-    assert [(process.returncode, errors) for process, (_, errors) in zip(writers, said, strict=True)] == [(0, "")] * 4
-    assert store.totals() == Totals(total=400, completed=200, live=200)
 
 
 def everything(store: SqlStore) -> set[str]:

@@ -1,6 +1,7 @@
 """No read grows with the history: SQLite's plans use an index for the search and for the order."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,7 +9,7 @@ from sqlalchemy import Connection, Engine, Select, select
 
 from callboard.messages import ListTasks, Status
 from callboard.persistence.codec import encode_cursor
-from callboard.persistence.reads import page
+from callboard.persistence.reads import due, page
 from callboard.persistence.retention import oldest_ended
 from callboard.persistence.tables import tasks
 
@@ -62,3 +63,10 @@ def test_retention_finds_the_oldest_tasks_in_an_index(connection: Connection, bo
     found = plan(connection, statement)
     assert "ix_tasks_ended" in found
     assert "TEMP B-TREE" not in found
+
+
+@pytest.mark.parametrize("left_out", [False, True], ids=["all", "but some"])
+def test_what_is_due_is_found_in_the_order_of_an_index(connection: Connection, left_out: bool) -> None:
+    receivers, ids = (["http://slow:80"], ["delivery"]) if left_out else ([], [])
+    found = plan(connection, due(datetime(2026, 1, 1, tzinfo=UTC), 1, without=receivers, under_way=ids))
+    assert found == "SEARCH deliveries USING INDEX ix_deliveries_next (next_at<?)"

@@ -13,7 +13,7 @@ from callboard.persistence.codec import encode_cursor
 from callboard.persistence.store import SqlStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.persistence.conftest import Maker
 
@@ -157,3 +157,22 @@ def test_an_id_that_cannot_be_stored_is_refused_when_asked_for(store: SqlStore, 
             ask(text)
     with pytest.raises(InvalidRequest):
         store.tasks(ListTasks(session_id=text))
+
+
+def test_deliveries_are_due_in_order_but_for_some_receivers_and_ids(store: SqlStore, make: "Maker") -> None:
+    urls = ["http://Slow.example/1", "http://slow.example:80/2", "https://slow.example/3", "http://quick.example/4"]
+    for url in urls:
+        accepted = make.acceptance(callback_url=url)
+        store.write([accepted, make.start(accepted), make.result(accepted)])
+    now = make.now
+
+    def due(without: "Sequence[str]" = (), under_way: "Sequence[str]" = ()) -> list[str]:
+        return [found.url for found in store.due_deliveries(now, without=without, under_way=under_way)]
+
+    assert due() == urls
+    first = store.due_deliveries(now, 1)
+    assert [delivery.url for delivery in first] == urls[:1]
+    assert due(under_way=[first[0].delivery_id]) == urls[1:]
+    assert due(without=["http://slow.example:80"]) == urls[2:]
+    assert due(without=["http://slow.example:80", "https://slow.example:443"]) == urls[3:]
+    assert due(without=["http://quick.example:80"], under_way=[first[0].delivery_id]) == urls[1:3]

@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from callboard.errors import TaskNotFound
-from callboard.messages import ListTasks, RecordAcceptance, Totals
+from callboard.messages import ListTasks, Totals
 from callboard.persistence.store import SqlStore
 from callboard.persistence.tables import events
+from callboard.records import RecordAcceptance
 
 if TYPE_CHECKING:
     from tests.persistence.conftest import Maker

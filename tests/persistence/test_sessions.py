@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callboard.errors import SessionBusy, SessionNotFound
-from callboard.messages import RecordSessionDeleted, Turn
+from callboard.messages import Turn
 from callboard.persistence.store import SqlStore
+from callboard.records import RecordSessionDeleted
 
 if TYPE_CHECKING:
     from tests.persistence.conftest import Maker

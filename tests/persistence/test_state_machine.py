@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from callboard.messages import ListTasks, Record, RecordAcceptance, RecordSessionDeleted, Status, TaskEvent, Topic
+from callboard.messages import ListTasks, Status, TaskEvent, Topic
 from callboard.persistence.store import SqlStore, WriteOutcome
+from callboard.records import Record, RecordAcceptance, RecordSessionDeleted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

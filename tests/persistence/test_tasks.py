@@ -78,11 +78,11 @@ def test_an_output_keeps_the_order_of_its_keys(store: SqlStore, make: "Maker") -
     assert list(store.task(accepted.record.task_id).output) == ["zebra", "ant"]
 
 
-def test_an_output_of_a_task_that_failed_is_ignored(store: SqlStore, make: "Maker") -> None:
+def test_a_task_that_failed_keeps_what_it_had_printed(store: SqlStore, make: "Maker") -> None:
     accepted = make.acceptance()
     store.write([accepted, make.result(accepted, Status.FAILED, attempt=0, output="half", error="It broke.")])
     read = store.task(accepted.record.task_id)
-    assert (read.output, read.error, read.success) == (None, "It broke.", False)
+    assert (read.output, read.error, read.success) == ("half", "It broke.", False)
 
 
 def test_times_come_back_in_utc_to_the_microsecond(store: SqlStore, make: "Maker") -> None:

@@ -7,8 +7,9 @@ each task after the store has taken it; any error ends the process with status 1
 import sys
 from datetime import UTC, datetime
 
-from callboard.messages import NewEvent, RecordAcceptance, RecordResult, Status, TaskRecord, Topic
+from callboard.messages import Status, TaskRecord, Topic
 from callboard.persistence.store import SqlStore
+from callboard.records import NewEvent, RecordAcceptance, RecordResult
 from callboard.settings import Settings
 
 

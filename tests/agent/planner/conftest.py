@@ -37,7 +37,7 @@ class Desk:
         self.sandbox.check(plan.code)
         return self.sandbox.run(plan.code, call_skill=self.call, token=CancelToken(), keep_state=False).value
 
-    def call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], _dump: object) -> Any:
         context = SkillContext(task_id="t", session_id="s", effect_id="t:1")
         skill: Skill[..., Any] = self.catalogue.get(name.replace("_", "-"))
         try:

@@ -147,7 +147,7 @@ def test_no_text_takes_long(function: Callable[..., Any], limit: int, options: d
     text = (unit * limit)[: limit - 1] + "x"
     started = time.thread_time()
     function(text, **options)
-    assert time.thread_time() - started < 3  # about a second at most, on a machine that may be slower
+    assert time.thread_time() - started < 10  # about a second; this bounds a blow-up, on whatever machine
 
 
 @pytest.mark.parametrize(("function", "limit"), [(summarize, 100_000), (text_statistics, 500_000)])

@@ -1,0 +1,134 @@
+"""`drain`: SIGTERM under load, again and again, and a second signal that is not waited for.
+
+The load is that of `kill-9` with longer skill calls, so that the time to drain is up while scripts are in the
+middle: those are handed back, and go on after the restart from where they were. A drain leaves nothing in doubt, so
+no task may be paused. The last part holds a task in a skill that listens to nobody: SIGTERM, then SIGINT, which must
+end the process at once.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+from bench.figures import Figure
+from chaos.api import Api, Lost
+from chaos.load import Load
+from chaos.scenario import ChaosError, Run, amount, count, holds, seconds
+from chaos.server import Server
+from chaos.verdict import Verdict
+from chaos.work import Mix, cancelled, code, long, plain, policies, retried, session
+
+DRAIN_S = 2
+MARGIN_S = 2
+"""How much longer than the setting says a drain may take."""
+
+CALL_MS = 200
+ROUNDS, QUICK_ROUNDS = 20, 1
+SETTLE_S = 180
+AT_ONCE_S = 1.0
+MIX = Mix(kinds={plain: 2, policies: 6, long: 2, session: 1, retried: 1, cancelled: 1})
+
+
+def measure(run: Run) -> list[Figure]:
+    with draining(run) as server:
+        load = Load(server.port, run, most_open=16 if run.quick else 48, mix=MIX, name="drain")
+        rounds = Rounds(run, server)
+        try:
+            server.start()
+            load.start()
+            for _ in range(QUICK_ROUNDS if run.quick else ROUNDS):
+                rounds.drain_once()
+            load.stop_posting()
+            load.wait_until_ended(SETTLE_S)
+        finally:
+            load.close()
+        server.stop()
+        verdict = Verdict(load.memory, server.database, server.effects)
+        at_once = [] if run.quick else second_signal(server)
+    handed_back = sum(task.requeued.count("drain") for task in verdict.tasks.values())
+    paused = [task.task_id for task in verdict.tasks.values() if "agent.task.paused" in task.topics]
+    return [
+        *rounds.figures(),
+        amount("tasks handed back", handed_back),
+        count("tasks that a drain left in doubt", paused),
+        *at_once,
+        *verdict.figures(),
+    ]
+
+
+def draining(run: Run) -> Server:
+    """Return a server that is stopped while scripts are in the middle, not yet started."""
+    return Server(run.new_folder("drain"), drain_s=DRAIN_S, skill_chaos_delay_ms=CALL_MS)
+
+
+class Rounds:
+    """The drains of one server."""
+
+    def __init__(self, run: Run, server: Server) -> None:
+        self._chance = run.random("drain")
+        self._server = server
+        self._took_s: list[float] = []
+        self._statuses: list[int] = []
+
+    def drain_once(self) -> None:
+        """Let the load run a while, send SIGTERM, start again."""
+        time.sleep(self._chance.uniform(0.5, 1.5))
+        began = time.monotonic()
+        self._statuses.append(self._server.stop(within_s=DRAIN_S + 30))
+        self._took_s.append(time.monotonic() - began)
+        self._server.start()
+
+    def figures(self) -> list[Figure]:
+        note = f"CALLBOARD_DRAIN_S={DRAIN_S}"
+        return [
+            amount("SIGTERM", len(self._statuses), "drains"),
+            count("exit statuses other than 0", [status for status in self._statuses if status]),
+            seconds("SIGTERM to exit, longest", max(self._took_s), at_most=DRAIN_S + MARGIN_S, note=note),
+            count("sandbox processes that outlived a drain", range(self._server.lingering)),
+        ]
+
+
+def second_signal(server: Server) -> list[Figure]:
+    """Send SIGTERM and then SIGINT to a server that cannot drain."""
+    gate = server.folder / "deaf"
+    server.start()
+    with Api(server.port) as api:
+        task = code(f"from skills import deaf\ndeaf({str(gate)!r})")
+        task_id = api.execute({"task": task})[1]["taskId"]
+        wait_for(gate.with_name("deaf.entered").exists, "the skill to be called")
+        assert server.popen is not None
+        server.popen.send_signal(signal.SIGTERM)
+        wait_for(lambda: _refuses(api), "the drain to begin")
+        began = time.monotonic()
+        server.popen.send_signal(signal.SIGINT)
+        server.popen.wait(20)
+        took_s = time.monotonic() - began
+        status = server.died()
+    gate.touch()
+    server.start()
+    with Api(server.port) as api:
+        wait_for(lambda: (api.task(task_id) or {}).get("status") == "completed", "the task to go on")
+    server.stop()
+    return [
+        holds("second signal ends the process", status == 130, f"exit status {status}"),
+        seconds("second signal to exit", took_s, at_most=AT_ONCE_S),
+    ]
+
+
+def _refuses(api: Api) -> bool:
+    """Return whether the server takes no new tasks any more."""
+    try:
+        return api.execute({"task": "What is 1 + 1?"})[0] == 503
+    except Lost:
+        return True
+
+
+def wait_for(condition: Callable[[], object], what: str, within_s: float = 30) -> float:
+    """Return how many seconds it took until a condition held; raise `ChaosError` when the time is up."""
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() > began + within_s:
+            raise ChaosError(f"waited {within_s:g} s for {what}")
+        threading.Event().wait(0.01)
+    return time.monotonic() - began

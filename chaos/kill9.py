@@ -1,0 +1,69 @@
+"""`kill-9`: SIGKILL at random points over a load of mixed tasks.
+
+Four clients post without a pause: arithmetic through the offline planner, scripts with three calls of one replay
+policy or of all four, sessions of three tasks that share variables, tasks whose skill is unavailable twice or for
+ever, tasks that are cancelled. What a kill leaves in doubt is paused, and decided by the harness: `retry`,
+`assume_done` and `fail` in turn. Clients whose connection breaks send the request again under its Idempotency-Key.
+Subagents do not exist yet; they join the mix when they do.
+
+Every seventh kill or so falls into the start itself. The server is `callboard serve`; the signal goes to its process
+alone, and its sandbox processes must end by themselves.
+"""
+
+import time
+
+from bench.figures import Figure
+from chaos.load import Load
+from chaos.scenario import Run, amount, count, seconds
+from chaos.server import Server
+from chaos.verdict import Verdict, listed
+
+START_AT_MOST_S = 5.0
+EARLY = 0.15
+"""How many of the kills fall into the start."""
+
+LONGEST_LIFE_S = 1.2
+SETTLE_S = 180
+
+
+def measure(run: Run) -> list[Figure]:
+    chance = run.random("kill-9")
+    starts: list[float] = []
+    with Server(run.new_folder("kill-9")) as server:
+        load = Load(server.port, run)
+        try:
+            starts.append(server.start())
+            load.start()
+            for number in range(1, run.kills + 1):
+                time.sleep(chance.uniform(0.0, LONGEST_LIFE_S))
+                server.kill()
+                if chance.random() < EARLY:
+                    server.launch()
+                    time.sleep(chance.uniform(0.05, 1.0))
+                    server.kill()
+                starts.append(server.start())
+                if number % 20 == 0:
+                    run.say(f"kill-9: {number} kills, {len(load.memory.accepted)} tasks accepted")
+            load.stop_posting()
+            load.wait_until_ended(SETTLE_S)
+        finally:
+            load.close()
+        server.stop()
+        verdict = Verdict(load.memory, server.database, server.effects)
+        return [
+            amount("kill -9", run.kills, "kills"),
+            *verdict.figures(),
+            *_about(server, load, starts, quick=run.quick),
+        ]
+
+
+def _about(server: Server, load: Load, starts: list[float], *, quick: bool) -> list[Figure]:
+    ordered = sorted(starts)
+    return [
+        count("sandbox processes that outlived a kill", range(server.lingering)),
+        seconds("start to ready, median", ordered[len(ordered) // 2], note=f"{len(ordered)} starts"),
+        # a short run is one of many tests on a machine that may be busy: there it is told, not judged
+        seconds("start to ready, longest", ordered[-1], at_most=None if quick else START_AT_MOST_S),
+        amount("answers that clients lost", load.memory.lost_answers),
+        amount("pauses decided", sum(load.memory.decisions.values()), "", listed(load.memory.decisions)),
+    ]

@@ -1,0 +1,155 @@
+"""A real server in a process of its own that is started, killed and started again on one folder and one port.
+
+Used by one thread at a time; `port` may be read by any.
+"""
+
+import contextlib
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from bench.load import ROOT
+from bench.server import environment, free_port
+from chaos.scenario import SKILLS, ChaosError
+
+READY_WITHIN_S = 60
+GONE_WITHIN_S = 5.0
+"""How long the sandbox's processes may outlive a server that was killed: they end when their pipe does."""
+
+CALLBOARD = ("-m", "callboard", "serve")
+DELAY_MS = 15
+"""How long each call of a test skill lasts by default."""
+
+
+class Server:
+    """One folder, one port, and at most one process. `lingering` counts children that outlived a kill."""
+
+    def __init__(self, folder: Path, *, command: Sequence[str] = CALLBOARD, **settings: str | int | float) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.effects = folder / "effects.jsonl"
+        self.database = folder / "callboard.db"
+        self.log = folder / "server.log"
+        self.lingering = 0
+        self.popen: subprocess.Popen[bytes] | None = None
+        self._command = [sys.executable, *command]
+        given: dict[str, str | int | float] = {
+            "data_dir": str(folder),
+            "port": self.port,
+            "log_format": "json",
+            "skills_dir": str(SKILLS),
+            "skill_chaos_effects": str(self.effects),
+            "skill_chaos_delay_ms": DELAY_MS,
+            "health_interval_s": 1,
+            "rate_limit_max_requests": 0,
+            **settings,
+        }
+        self._environment = environment(given)
+        # A command such as `-m chaos.skewed_server` is found from the folder's own working directory too.
+        self._environment["PYTHONPATH"] = str(ROOT)
+
+    @property
+    def pid(self) -> int:
+        assert self.popen is not None
+        return self.popen.pid
+
+    @property
+    def running(self) -> bool:
+        return self.popen is not None and self.popen.poll() is None
+
+    def launch(self) -> None:
+        """Start the process and return at once."""
+        with self.log.open("ab") as log:
+            self.popen = self._spawn(log)
+
+    def _spawn(self, log: IO[bytes]) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            self._command, cwd=self.folder, env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
+
+    def start(self) -> float:
+        """Start the process; return the seconds until `/health/ready` answered 200."""
+        began = time.perf_counter()
+        self.launch()
+        while time.perf_counter() < began + READY_WITHIN_S:
+            if not self.running:
+                break
+            if self.is_ready():
+                return time.perf_counter() - began
+            time.sleep(0.005)
+        raise ChaosError(f"the server did not become ready within {READY_WITHIN_S} s: {self.last_lines()}")
+
+    def is_ready(self) -> bool:
+        return self.health("/health/ready") == 200
+
+    def health(self, path: str = "/health") -> int:
+        """Return the status of a health page, 0 if nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+            connection.request("GET", path)
+            return connection.getresponse().status
+        return 0
+
+    def kill(self) -> None:
+        """Send SIGKILL to the server's process alone, and see that its children end by themselves."""
+        self._end(signal.SIGKILL, within_s=20)
+
+    def stop(self, *, within_s: float = 30) -> int:
+        """Send SIGTERM; return the exit status. Kills, and raises, when the time is up."""
+        return self._end(signal.SIGTERM, within_s=within_s)
+
+    def died(self) -> int:
+        """Take note of a process that ended by itself; return its exit status."""
+        return self._end(None, within_s=20)
+
+    def _end(self, number: signal.Signals | None, *, within_s: float) -> int:
+        assert self.popen is not None
+        children = self._children()
+        if number is not None and self.popen.poll() is None:
+            self.popen.send_signal(number)
+        try:
+            status = self.popen.wait(within_s)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait(20)
+            raise ChaosError(f"the server did not end within {within_s:g} s: {self.last_lines()}") from None
+        finally:
+            _gone, left = psutil.wait_procs(children, timeout=GONE_WITHIN_S)
+            self.lingering += len(left)
+            for child in left:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
+        return status
+
+    def _children(self) -> list[psutil.Process]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(self.pid).children(recursive=True)
+        return []
+
+    def close(self) -> None:
+        """Leave nothing running, whatever happened before."""
+        if self.running:
+            with contextlib.suppress(ChaosError):
+                self._end(signal.SIGKILL, within_s=20)
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def last_lines(self, lines: int = 4) -> str:
+        """Return the end of the server's log."""
+        if not self.log.exists():
+            return "(no log)"
+        with self.log.open("rb") as log:
+            log.seek(max(0, self.log.stat().st_size - 4000), os.SEEK_SET)
+            return b"\n".join(log.read().splitlines()[-lines:]).decode(errors="replace")

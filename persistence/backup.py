@@ -1,0 +1,107 @@
+"""Copying the history while a server runs: SQLite's backup API into a file beside the target, checked, then renamed.
+
+A copy appears under its name whole or not at all. Called by the command line, in its thread.
+"""
+
+import os
+import sqlite3
+import stat
+import tempfile
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from callboard.errors import BackupFailed, CallboardError, ConfigurationError, StorageFull
+from callboard.persistence.database_file import sqlite_path
+from callboard.persistence.engine import parse_url
+from callboard.settings import Settings
+
+_STEP_PAGES = 1024
+"""Pages copied at a time; between two steps the server may write."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """A copy that was made and checked."""
+
+    path: Path
+    size_bytes: int
+    tasks: int
+
+
+def back_up(settings: Settings, target: Path) -> Backup:
+    """Copy the history to `target`, which must not exist, readable by its owner only.
+
+    Raises `BackupFailed`, or `StorageFull` if the target's disk has no room. Nothing is left behind then.
+    """
+    url = parse_url(settings.resolved_database_url)
+    if url.get_backend_name() != "sqlite":
+        raise BackupFailed("The history is in PostgreSQL, which has its own tool; use pg_dump (docs/operations.md).")
+    source = sqlite_path(url)
+    if not source.exists():
+        raise BackupFailed(f"There is no history at {source}; set CALLBOARD_DATA_DIR to the server's data folder.")
+    if target.exists() or target.is_symlink():
+        raise BackupFailed(f"{target} is there already; name another file, or remove it first.")
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # with mode 0600
+    except OSError as error:
+        raise BackupFailed(f"No file can be made in {target.parent}: {error.strerror}.") from error
+    os.close(descriptor)
+    beside = Path(name)
+    try:
+        tasks = _copy(source, beside)
+        return Backup(path=target, size_bytes=_publish(beside, target), tasks=tasks)
+    except sqlite3.Error as error:
+        raise _failed(error, source) from error
+    finally:
+        for file in (beside, Path(f"{beside}-journal")):
+            with suppress(FileNotFoundError):
+                file.unlink()
+
+
+def _copy(source: Path, target: Path) -> int:
+    """Copy and check; return how many tasks the copy holds."""
+    with (
+        # Not read-only: such a connection would leave an empty log behind where no server is at work.
+        closing(sqlite3.connect(f"{source.as_uri()}?mode=rw", uri=True, isolation_level=None)) as live,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        live.execute("PRAGMA query_only=ON")
+        # One read transaction, so that what the server writes meanwhile does not make the copy begin anew.
+        live.execute("BEGIN")
+        tasks: int = live.execute("SELECT count(*) FROM tasks").fetchone()[0]
+        live.backup(copy, pages=_STEP_PAGES)
+        copy.execute("PRAGMA journal_mode=DELETE")  # one file, which needs no log beside it
+        found = [row[0] for row in copy.execute("PRAGMA integrity_check(1)")]
+        if found != ["ok"]:
+            raise BackupFailed(f"The copy is damaged ({found[0]}), so the history is; run callboard doctor.")
+    return tasks
+
+
+def _publish(beside: Path, target: Path) -> int:
+    """Bring the copy to the disk and give it its name; return its size in bytes."""
+    with beside.open("rb") as file:
+        os.fsync(file.fileno())
+        size = os.fstat(file.fileno())
+    assert stat.S_IMODE(size.st_mode) == 0o600
+    try:
+        os.link(beside, target)  # unlike a rename it never replaces a file that has come up meanwhile
+    except FileExistsError as error:
+        raise BackupFailed(f"{target} has come up meanwhile; name another file.") from error
+    except OSError:  # a file system without links
+        beside.rename(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return size.st_size
+
+
+def _failed(error: sqlite3.Error, source: Path) -> CallboardError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return StorageFull("The disk of the copy is full; free some space or name a file on another one.")
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+        return ConfigurationError(f"{source} is not a history of Callboard: {error}.")
+    return BackupFailed(f"{source} cannot be copied: {error}; run callboard doctor.")

@@ -1,0 +1,90 @@
+"""The SQLite file under a running server: is it still the one that was opened, may it be written, is there room?
+
+SQLite goes on writing through its open descriptors when a file is deleted, moved, replaced or made read-only. What it
+writes then is committed and yet lost with the process, so the writer asks here before each transaction.
+Any thread; imported within `persistence/` only.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import URL
+
+from callboard.errors import ConfigurationError, StorageFull, StoreUnavailable
+
+LEAST_ROOM_BYTES = 1 << 20
+"""After a fault the disk counts as full until this much is free: a task with its events needs some of it."""
+
+
+class Identity(NamedTuple):
+    """What tells one file from another that has taken its name."""
+
+    device: int
+    inode: int
+
+
+def sqlite_path(url: URL) -> Path:
+    """Return the path of a SQLite address's file."""
+    assert url.database is not None
+    return Path(url.database.removeprefix("file:").partition("?")[0] if _is_uri(url) else url.database).absolute()
+
+
+def _is_uri(url: URL) -> bool:
+    return url.database is not None and url.database.startswith("file:")
+
+
+class DatabaseFile:
+    """The file that a store has opened.
+
+    PERF: `check` and `log_identity` take 7 µs together, beside 100 µs and more of a commit.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._log = f"{path}-wal"
+        self._opened = _identity(str(path))
+
+    def check(self) -> None:
+        """Raise `StoreUnavailable` unless the path names the file that was opened, and it may be written."""
+        self.check_identity()
+        if not os.access(self.path, os.W_OK):
+            raise StoreUnavailable(f"The database file {self.path} is read-only; make it writable.")
+
+    def check_identity(self) -> None:
+        """Raise `StoreUnavailable` unless the path names the file that was opened."""
+        if _identity(str(self.path)) != self._opened:
+            raise StoreUnavailable(
+                f"The database file {self.path} is gone or another one is in its place; put it back, "
+                "or restart the server."
+            )
+
+    def check_room(self) -> None:
+        """Raise `StorageFull` if next to nothing is free on the disk."""
+        disk = os.statvfs(self.path.parent)
+        if disk.f_bavail * disk.f_frsize < LEAST_ROOM_BYTES:
+            raise StorageFull("The disk that holds the history is full; free some space.")
+
+    def log_identity(self) -> Identity | None:
+        """Return which file the write-ahead log is now, None where there is none."""
+        return _identity(self._log)
+
+
+def refuse_orphaned_log(path: Path) -> None:
+    """Raise `ConfigurationError` for a write-ahead log without its file: SQLite would delete it beside a new one."""
+    log = path.with_name(f"{path.name}-wal")
+    with contextlib.suppress(OSError):
+        if log.stat().st_size and not (path.exists() and path.stat().st_size):
+            raise ConfigurationError(
+                f"{path} is missing or empty, but {log.name} is there and may hold tasks; put the file back, "
+                f"or delete {log.name} to begin a new history."
+            )
+
+
+def _identity(path: str) -> Identity | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116  # PERF: a third of what Path.stat takes
+    except OSError:
+        return None
+    return Identity(found.st_dev, found.st_ino)

@@ -1,0 +1,157 @@
+"""What the tests of a whole system share: skills that wait at gates, and a system in a process of its own, to be killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from callboard import AgentSystem, AwaitEvents, AwaitTask, GetTask, Settings, Status, SubmitTask, TaskRecord
+
+GATE_SKILLS = '''
+import time
+from pathlib import Path
+
+from callboard import SkillContext, skill
+
+FOLDER = Path({folder!r})
+
+
+@skill(replay="pure")
+def gate(name: str, *, ctx: SkillContext) -> str:
+    """Say that we are here, and wait until the gate is opened or the task cancelled."""
+    (FOLDER / (name + ".entered")).touch()
+    while not (FOLDER / (name + ".open")).exists():
+        if ctx.cancel_event.wait(0.002):
+            return "cancelled"
+    return name
+
+
+@skill(replay="never")
+def charge(amount: int, *, ctx: SkillContext) -> str:
+    """Charge a card, on record."""
+    with (FOLDER / "charges").open("a") as file:
+        file.write(ctx.effect_id + "\\n")
+    (FOLDER / "charged.entered").touch()
+    while not (FOLDER / "charged.open").exists():
+        time.sleep(0.002)
+    return "charged"
+
+
+@skill(replay="pure")
+def deaf(name: str) -> str:
+    """Wait for the gate and ignore any cancellation."""
+    (FOLDER / (name + ".entered")).touch()
+    while not (FOLDER / (name + ".open")).exists():
+        time.sleep(0.002)
+    return name
+
+
+@skill(replay="pure")
+def suicide() -> str:
+    """Try to end the server."""
+    raise SystemExit(1)
+'''
+
+
+class Gates:
+    """Gates that skills wait at; the test opens them.
+
+    Files, because some of the skills are in another process; `charge` and `deaf` look again and again, since they
+    stand for skills that listen to nobody.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.skills = folder / "skills"
+        self.skills.mkdir()
+        (self.skills / "gates.py").write_text(GATE_SKILLS.format(folder=str(folder)))
+
+    def wait_entered(self, name: str) -> None:
+        deadline = time.monotonic() + 20
+        while not (self.folder / f"{name}.entered").exists():
+            assert time.monotonic() < deadline, f"nobody came to the gate {name}"
+            threading.Event().wait(0.002)
+
+    def open(self, name: str) -> None:
+        (self.folder / f"{name}.open").touch()
+
+
+def code(python: str) -> str:
+    return f"Run this:\n```python\n{python}\n```"
+
+
+def at_gate(name: str, skill: str = "gate") -> str:
+    return code(f"from skills import {skill}\n{skill}({name!r})")
+
+
+def submit(system: AgentSystem, task: str, **spec: Any) -> str:
+    accepted = system.gateway.ask(SubmitTask(task=task, **spec), timeout_s=10)
+    return str(accepted.task_id)
+
+
+def ended(system: AgentSystem, task_id: str, wait_s: float = 20) -> TaskRecord:
+    record: TaskRecord = system.gateway.ask(AwaitTask(task_id=task_id, wait_s=wait_s), timeout_s=wait_s + 5)
+    assert record.status.ended, record
+    return record
+
+
+def await_status(system: AgentSystem, task_id: str, status: Status) -> TaskRecord:
+    """Return the task once it stands so; the log says when to look again."""
+    after, deadline = 0, time.monotonic() + 20
+    while True:
+        record: TaskRecord = system.gateway.ask(GetTask(task_id=task_id), timeout_s=5)
+        if record.status is status:
+            return record
+        assert not record.status.ended, record
+        assert time.monotonic() < deadline, record
+        page = system.gateway.ask(AwaitEvents(task_id=task_id, after=after, wait_s=2), timeout_s=10)
+        after = page.events[-1].seq if page.events else after
+
+
+SERVER = """
+import sys
+from callboard import AgentSystem, DecideTask, Decision, Settings, SubmitTask
+settings = Settings(data_dir=sys.argv[1], skills_dir=sys.argv[2], port=0, rate_limit_max_requests=0, workers=2)
+system = AgentSystem.start(settings)
+for line in sys.stdin:
+    kind, fields = eval(line)
+    accepted = system.gateway.ask(kind(**fields), timeout_s=10)
+    print(accepted.task_id, flush=True)
+"""
+
+
+class Killed:
+    """A system in a process of its own, to be killed."""
+
+    def __init__(self, settings: Settings, gates: Gates) -> None:
+        arguments = [sys.executable, "-c", SERVER, str(settings.data_dir), str(gates.skills)]
+        self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def submit(self, task: str, **spec: Any) -> str:
+        return self._ask(f"(SubmitTask, { ({'task': task, **spec})!r})")
+
+    def decide(self, task_id: str, decision: str, result: Any = None) -> None:
+        wish = f"'task_id': {task_id!r}, 'decision': Decision({decision!r}), 'result': {result!r}"
+        self._ask(f"(DecideTask, {{{wish}}})")
+
+    def _ask(self, line: str) -> str:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def kill(self) -> None:
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.wait_dead()
+
+    def wait_dead(self) -> None:
+        self.process.wait(20)
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()

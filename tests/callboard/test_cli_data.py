@@ -1,0 +1,64 @@
+"""`callboard backup` and `callboard doctor` as commands, beside a running system."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from callboard import AgentSystem
+
+
+def callboard(data: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "CALLBOARD_DATA_DIR": str(data)}
+    command = [sys.executable, "-m", "callboard", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_a_backup_and_an_examination_beside_a_running_system(system: AgentSystem, tmp_path: Path) -> None:
+    data = system.settings.data_dir
+    system.execute("What is 2 + 2?")
+    copy = tmp_path / "copy.db"
+    made = callboard(data, "backup", str(copy))
+    assert (made.returncode, made.stderr) == (0, "")
+    assert made.stdout.splitlines()[0] == f"wrote {copy}: 1 tasks, {copy.stat().st_size:,} bytes, integrity_check ok"
+    assert all(str(data / name) in made.stdout for name in ("secret.key", "webhook.secret", "workspaces"))
+    again = callboard(data, "backup", str(copy))
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "is there already" in again.stderr
+
+    report = callboard(data, "doctor", "--json")
+    found = json.loads(report.stdout)
+    assert (report.returncode, found["ok"]) == (0, True), found
+    assert {"level": "ok", "check": "server", "message": "A server is at work on it.", "advice": ""} in found[
+        "findings"
+    ]
+    assert system.execute("What is 3 + 3?").output == 6
+
+
+def test_an_error_is_told_by_the_exit_status(tmp_path: Path) -> None:
+    report = callboard(tmp_path / "none", "doctor")
+    assert report.returncode == 1
+    assert report.stdout.startswith("error   There is no data folder")
+    assert "        Start the server" in report.stdout
+
+
+def test_a_setting_that_cannot_work_is_told_as_json_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBOARD_PORT", "http")
+    report = callboard(tmp_path, "doctor", "--json")
+    found = json.loads(report.stdout)
+    assert (report.returncode, report.stderr, found["ok"]) == (78, "", False)
+    [finding] = found["findings"]
+    assert (finding["level"], finding["check"], "CALLBOARD_PORT" in finding["message"]) == ("error", "settings", True)
+    told = callboard(tmp_path, "doctor")
+    assert (told.returncode, told.stdout, "CALLBOARD_PORT" in told.stderr) == (78, "", True)
+
+
+def test_a_start_with_a_spoilt_key_says_which_file_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "secret.key").touch()
+    report = callboard(tmp_path, "serve", "--port", "0")
+    assert (report.returncode, report.stdout) == (78, "")
+    assert str(tmp_path / "secret.key") in report.stderr
+    assert "Restore it from the backup" in report.stderr

@@ -1,0 +1,130 @@
+"""A whole system while its database's file is away: what callers are told, what work does, what health shows."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from callboard import AgentSystem, Settings, SubmitTask
+from callboard.errors import StoreUnavailable
+from callboard.messages import AwaitTask, CancelTask, GetTask, ListTasks, Status, TaskRecord
+
+SKILL = '''
+from pathlib import Path
+
+from callboard import SkillContext, skill
+
+
+@skill(replay="never")
+def note(name: str, *, ctx: SkillContext) -> str:
+    """Note a call, and return when a file of that name is there."""
+    folder = Path(ctx.settings["folder"])
+    with (folder / "effects").open("a") as file:
+        file.write(f"{name} {ctx.effect_id}\\n")
+    while not (folder / name).exists() and not ctx.cancelled:
+        ctx.cancel_event.wait(0.01)
+    return name
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder of the skill's files."""
+    (tmp_path / "skills").mkdir()
+    (tmp_path / "skills" / "note.py").write_text(SKILL)
+    return tmp_path
+
+
+@pytest.fixture
+def system(start_system: Callable[..., AgentSystem], folder: Path) -> AgentSystem:
+    """A system whose health is looked at often."""
+    skill_settings = {"folder": str(folder)}
+    system = start_system(skills_dir=folder / "skills", skill_settings=skill_settings, health_interval_s=0.2)
+    assert system.wait_until_probed(10)
+    return system
+
+
+@pytest.fixture
+def file(make_settings: Callable[..., Settings]) -> Path:
+    return make_settings().data_dir / "callboard.db"
+
+
+def noting(*names: str) -> str:
+    calls = "\n".join(f"note({name!r})" for name in names)
+    return f"Run this:\n```python\nfrom skills import note\n{calls}\n```"
+
+
+def submit(system: AgentSystem, task: str) -> str:
+    accepted = system.gateway.ask(SubmitTask(task=task), timeout_s=10)
+    return str(accepted.task_id)
+
+
+def ended(system: AgentSystem, task_id: str) -> TaskRecord:
+    record: TaskRecord = system.gateway.ask(AwaitTask(task_id=task_id, wait_s=20), timeout_s=25)
+    assert record.status.ended, record
+    return record
+
+
+def wait_for(condition: Callable[[], bool], within_s: float = 10) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        threading.Event().wait(0.01)
+
+
+def effects(folder: Path) -> list[str]:
+    noted = folder / "effects"
+    return [line.split()[0] for line in noted.read_text().splitlines()] if noted.exists() else []
+
+
+def test_a_call_that_must_be_on_record_waits_until_it_can_be(system: AgentSystem, folder: Path, file: Path) -> None:
+    task_id = submit(system, noting("first", "second"))
+    wait_for(lambda: effects(folder) == ["first"])
+    away = file.rename(file.with_name("away"))
+    (folder / "first").touch()
+    (folder / "second").touch()
+    wait_for(lambda: system.health().status == "unhealthy")
+    assert effects(folder) == ["first"], "the second call is not on record yet"
+    away.rename(file)
+    record = ended(system, task_id)
+    assert (record.status, record.output, record.attempt) == (Status.COMPLETED, "second", 1)
+    assert effects(folder) == ["first", "second"]
+    events = list(system.events(task_id))
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+
+
+def test_callers_are_refused_at_once_and_reads_go_on(system: AgentSystem, file: Path) -> None:
+    task_id = system.execute("What is 2 + 2?").task_id
+    away = file.rename(file.with_name("away"))
+    wait_for(lambda: not system.health().services["store"])
+    assert any("put it back" in problem for problem in system.health().problems)
+    began_s = time.monotonic()
+    for _ in range(20):
+        with pytest.raises(StoreUnavailable, match="put it back"):
+            submit(system, "What is 3 + 3?")
+    assert time.monotonic() - began_s < 1
+    assert system.gateway.ask(GetTask(task_id=task_id), timeout_s=5).output == 4
+    away.rename(file)
+    wait_for(lambda: system.health().status == "healthy", 5)
+    assert system.execute("What is 3 + 3?").output == 6
+    assert len(system.gateway.ask(ListTasks(), timeout_s=5).tasks) == 2, "what was refused was not accepted"
+
+
+def test_a_cancel_that_was_refused_is_carried_out_when_it_can_be(system: AgentSystem, folder: Path, file: Path) -> None:
+    task_id = submit(system, noting("never"))
+    wait_for(lambda: effects(folder) == ["never"])
+    away = file.rename(file.with_name("away"))
+    with pytest.raises(StoreUnavailable):
+        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
+    wait_for(lambda: system.health().status == "unhealthy")
+    away.rename(file)
+    assert ended(system, task_id).status is Status.CANCELLED
+
+
+def test_an_idle_system_notices_by_itself_and_comes_back_by_itself(system: AgentSystem, file: Path) -> None:
+    away = file.rename(file.with_name("away"))
+    wait_for(lambda: system.health().status == "unhealthy")
+    away.rename(file)
+    wait_for(lambda: system.health().status == "healthy", 5)

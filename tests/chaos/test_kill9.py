@@ -1,0 +1,16 @@
+"""kill -9 under a mixed load loses nothing, repeats nothing that was done, and every task ends."""
+
+from collections.abc import Callable, Sequence
+
+from bench.figures import Figure
+from chaos import kill9
+from chaos.scenario import Run
+
+Met = Callable[[Sequence[Figure]], dict[str, float]]
+
+
+def test_a_few_kills_lose_and_repeat_nothing(run: Run, assert_met: Met) -> None:
+    found = assert_met(kill9.measure(run))
+    assert found["kill -9"] == 3
+    assert found["accepted"] > 0
+    assert found["effects"] > 0

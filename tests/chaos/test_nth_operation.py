@@ -1,0 +1,36 @@
+"""A crash at some database operations of a task; `make chaos` tries every one."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from bench.figures import Figure
+from chaos import nth_operation
+from chaos.nth_operation import Sweeps
+from chaos.scenario import Run
+from chaos.server import Server
+from chaos.verdict import Verdict
+
+Met = Callable[[Sequence[Figure]], dict[str, float]]
+
+
+@pytest.fixture
+def server(run: Run) -> Iterator[Server]:
+    with nth_operation.counting(run) as server:
+        server.start()
+        yield server
+
+
+def test_a_script_ends_in_a_documented_way_wherever_its_server_dies(run: Run, server: Server, assert_met: Met) -> None:
+    sweeps = Sweeps(run, server)
+    crashed = [sweeps.crash_at(kind, "script", number) for kind, number in (("statement", 9), ("commit", 3))]
+    outlived = not sweeps.crash_at("commit", "plain", 1000)
+    server.stop()
+    assert all(crashed)
+    assert outlived
+    assert_met([*sweeps.figures(), *Verdict(sweeps.memory, server.database, server.effects).figures()])
+
+
+@pytest.mark.slow
+def test_the_short_sweep_meets_every_target(run: Run, assert_met: Met) -> None:
+    assert_met(nth_operation.measure(run))
