@@ -22,7 +22,7 @@ $(STAMP): constraints.txt setup.cfg pyproject.toml
 run: $(STAMP) ## start the server on http://127.0.0.1:3000 (CALLBOARD_PORT=…)
 	@exec $(BIN)/callboard serve
 
-test: $(STAMP) ## run the tests (two to three minutes)
+test: $(STAMP) ## run the tests (about five minutes)
 	$(BIN)/python -m pytest -q -m "not slow and not fuzz" $(ARGS)
 
 test-slow: $(STAMP) ## run the tests that take longer
@@ -44,7 +44,7 @@ types: ## lay out the tree that the type checker reads, under build/types
 bench: $(STAMP) ## measure speed and size against a bare server, side by side
 	$(BIN)/python -m bench $(ARGS)
 
-chaos: $(STAMP) ## break the server in every way there is and count what is lost (fifteen minutes)
+chaos: $(STAMP) ## break the server in every way there is and count what is lost (some forty minutes)
 	$(BIN)/python -m chaos $(ARGS)
 
 soak: $(STAMP) ## half an hour of mixed load: memory, descriptors and threads stay flat (ARGS='--minutes N')
