@@ -44,7 +44,7 @@ types: ## lay out the tree that the type checker reads, under build/types
 bench: $(STAMP) ## measure speed and size against a bare server, side by side
 	$(BIN)/python -m bench $(ARGS)
 
-chaos: $(STAMP) ## break the server in every way there is and count what is lost (some forty minutes)
+chaos: $(STAMP) ## break the server in every way there is and count what is lost (about an hour)
 	$(BIN)/python -m chaos $(ARGS)
 
 soak: $(STAMP) ## half an hour of mixed load: memory, descriptors and threads stay flat (ARGS='--minutes N')

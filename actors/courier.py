@@ -24,9 +24,10 @@ from callboard.actors.supervision import SupervisedActor
 from callboard.clock import Clock
 from callboard.deliveries import DeliveriesDue, Redeliver, WebhookDelivery, receiver_of
 from callboard.errors import ActorStopped, DeliveryNotFound, TaskNotFound, Unavailable
-from callboard.messages import Drain, Ping, Pong, TaskRecord, Tick
+from callboard.messages import Ping, Pong, TaskRecord
 from callboard.persistence.store import Store
 from callboard.records import RecordDelivery
+from callboard.signals import Drain, Tick
 
 logger = logging.getLogger("callboard.webhooks")
 

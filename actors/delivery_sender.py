@@ -16,6 +16,7 @@ from callboard.clock import Clock
 from callboard.deliveries import WebhookDelivery
 from callboard.errors import CallbackRefused
 from callboard.messages import Ping, Pong, TaskRecord
+from callboard.retry_after import retry_after_s
 from callboard.settings import Settings
 from callboard.values import mend_text
 
@@ -81,12 +82,12 @@ class DeliverySender(SupervisedActor):
         import httpcore
         import httpx
 
-        from callboard.actors.webhook_wire import Wire, post, retry_after_s
+        from callboard.actors.webhook_wire import post, webhook_wire
 
         delivery, timeout_s = message.delivery, self._settings.webhook_timeout_s
         at, body = self._clock.now(), body_of(message.record, message.delivery.topic)
         headers = {**_HEADERS, **self._signer.headers(delivery_id, at, body)}
-        wire = Wire(timeout_s=timeout_s, allow_private=self._settings.webhook_allow_private)
+        wire = webhook_wire(timeout_s=timeout_s, allow_private=self._settings.webhook_allow_private)
         try:
             encoded = body.encode()
             headers["Content-Length"] = str(len(encoded))

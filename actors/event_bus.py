@@ -14,8 +14,9 @@ from typing import Any
 
 from callboard.actors.mailbox import LATER, Address, Delivery, Mailbox
 from callboard.actors.supervision import SupervisedActor
-from callboard.messages import AwaitEvents, EventPage, EventsCommitted, Ping, Pong, TaskEvent, Tick, Topic
+from callboard.messages import AwaitEvents, EventPage, Ping, Pong, TaskEvent, Topic
 from callboard.persistence.store import Store
+from callboard.signals import EventsCommitted, Tick
 
 logger = logging.getLogger("callboard.events")
 

@@ -1,6 +1,6 @@
 """The API gateway: every request, from HTTP or from Python, comes in here and is passed on at once.
 
-It decides whether a task may come in (known skills, known agent, not draining), names it, and has the result
+It decides whether a task may come in (known skills, known agent, usable files, not draining), names it, and has the result
 logger commit it; the reply goes from there straight to the asker. Reads go to the history reader, cancels,
 waits and decisions to the master agent, what is to be sent again to the courier. It never touches SQL, never works
 on a task and never waits.
@@ -13,12 +13,14 @@ from callboard.actors.admission import first_event, idempotency_of
 from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.supervision import SupervisedActor
 from callboard.actors.webhook_target import check_callback
+from callboard.agent.attachments import check_attachments, described
 from callboard.agent.catalogue import Catalogue
+from callboard.agent.roster import AgentDefinition, Roster
 from callboard.clock import Clock, new_id
 from callboard.deliveries import GetDelivery, ListDeliveries, Redeliver
-from callboard.errors import Unavailable, UnknownAgent
+from callboard.errors import Unavailable
 from callboard.messages import (
-    AGENTS,
+    AttachedFile,
     AwaitEvents,
     AwaitTask,
     CancelTask,
@@ -28,6 +30,7 @@ from callboard.messages import (
     GetEvents,
     GetKeptAnswer,
     GetSession,
+    GetSkillUsage,
     GetTask,
     KeepRefusal,
     ListTasks,
@@ -39,6 +42,7 @@ from callboard.messages import (
     TaskRecord,
 )
 from callboard.records import Idempotency, RecordAcceptance, RecordRefusal
+from callboard.settings import Settings
 
 
 class Gateway(SupervisedActor):
@@ -49,6 +53,7 @@ class Gateway(SupervisedActor):
         mailbox: Mailbox,
         *,
         catalogue: Catalogue,
+        roster: Roster,
         clock: Clock,
         rate_limiter: Address,
         master_agent: Address,
@@ -56,11 +61,13 @@ class Gateway(SupervisedActor):
         history_reader: Address,
         event_bus: Address,
         courier: Address,
-        callbacks_may_be_private: bool,
+        settings: Settings,
+        takes_images: Callable[[AgentDefinition], bool],
         draining: Callable[[], bool],
     ) -> None:
         super().__init__(mailbox)
         self._catalogue = catalogue
+        self._roster = roster
         self._clock = clock
         self._rate_limiter = rate_limiter
         self._master_agent = master_agent
@@ -68,7 +75,8 @@ class Gateway(SupervisedActor):
         self._history_reader = history_reader
         self._event_bus = event_bus
         self._courier = courier
-        self._callbacks_may_be_private = callbacks_may_be_private
+        self._settings = settings
+        self._takes_images = takes_images
         self._draining = draining
 
     def receive(self, message: Any) -> Any:
@@ -84,6 +92,7 @@ class Gateway(SupervisedActor):
                 | GetEvents()
                 | GetSession()
                 | GetKeptAnswer()
+                | GetSkillUsage()
                 | ListDeliveries()
                 | GetDelivery()
             ):
@@ -109,14 +118,16 @@ class Gateway(SupervisedActor):
         self._require_open()
         if task.available_skills is not None:
             self._catalogue.require(task.available_skills)
-        if task.agent is not None and task.agent not in AGENTS:
-            known = ", ".join(sorted(AGENTS))
-            raise UnknownAgent(f"There is no agent {task.agent!r}; the known ones are: {known}.")
-        if task.callback_url is not None and not self._callbacks_may_be_private:
+        agent = self._roster.get(task.agent)
+        if task.callback_url is not None and not self._settings.webhook_allow_private:
             check_callback(task.callback_url)
-        record = self._record(task)
+        files: tuple[AttachedFile, ...] = ()
+        if task.attachments:
+            files = check_attachments(task.attachments, self._settings, takes_images=self._takes_images(agent))
+        record = self._record(task, files)
         return RecordAcceptance(
             record=record,
+            files=files,
             event=first_event(record),
             wait_s=task.wait_s if isinstance(task, ExecuteTask) else None,
             idempotency=idempotency_of(task),
@@ -130,7 +141,7 @@ class Gateway(SupervisedActor):
         asked = Idempotency(caller=message.caller, key=message.key, fingerprint=message.fingerprint)
         return RecordRefusal(idempotency=asked, at=self._clock.now(), answer=message.answer)
 
-    def _record(self, task: SubmitTask) -> TaskRecord:
+    def _record(self, task: SubmitTask, files: tuple[AttachedFile, ...]) -> TaskRecord:
         task_id = task.task_id or new_id()
         return TaskRecord(
             task_id=task_id,
@@ -148,4 +159,6 @@ class Gateway(SupervisedActor):
             caller=task.caller,
             retry=task.retry,
             callback_url=task.callback_url,
+            budget=task.budget,
+            attachments=described(files) if files else (),
         )

@@ -1,4 +1,4 @@
-"""The history reader: answers questions about tasks, events, sessions and deliveries from the store.
+"""The history reader: answers questions about tasks, events, sessions, skills and deliveries from the store.
 
 A thread of its own, so that a slow page delays no admission. It never writes: what a redrive needs of the dead
 letter is read here and passed on to the result logger. Reached through the gateway.
@@ -12,7 +12,17 @@ from callboard.actors.supervision import SupervisedActor
 from callboard.clock import Clock
 from callboard.deliveries import GetDelivery, ListDeliveries
 from callboard.errors import DeadLetterNotFound, TaskNotFound
-from callboard.messages import GetEvents, GetKeptAnswer, GetSession, GetTask, ListTasks, Ping, Pong, RedriveTask
+from callboard.messages import (
+    GetEvents,
+    GetKeptAnswer,
+    GetSession,
+    GetSkillUsage,
+    GetTask,
+    ListTasks,
+    Ping,
+    Pong,
+    RedriveTask,
+)
 from callboard.persistence.batch import conflict
 from callboard.persistence.store import Store
 from callboard.records import KeptAnswer
@@ -37,6 +47,8 @@ class HistoryReader(SupervisedActor):
                 return self._store.events(task_id, after, limit)
             case GetSession(session_id=session_id):
                 return self._store.session(session_id)
+            case GetSkillUsage():
+                return self._store.skill_usage()
             case GetKeptAnswer():
                 return self._kept_answer(message)
             case RedriveTask():

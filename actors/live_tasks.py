@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from callboard.agent.job import Job, Progress
-from callboard.messages import DecideTask, Decision, Status, TaskRecord, Topic
-from callboard.records import CallRecord, CallState, NewEvent, RecordRequeue, RecordResult, TaskLedger
+from callboard.budget import Charges
+from callboard.messages import Status, TaskRecord, Topic
+from callboard.records import CallRecord, NewEvent, RecordRequeue, RecordResult, TaskLedger
 from callboard.settings import Settings
 
 
@@ -29,6 +30,8 @@ class Live:
     ends_by_s: float | None = None
     deadline_s: float | None = None
     turn: int = 0
+    budget_s: float | None = None  # when a budget of time is spent, and what to end it with then
+    budget_error: str = ""
     ending: bool = False  # its end is on its way to the store: it must not start any more
 
     def on_last_chance(self, crashes: int) -> bool:
@@ -65,6 +68,7 @@ def requeued(
     attempt: int | None,
     crashes: int | None = None,
     calls: tuple[CallRecord, ...] = (),
+    charges: Charges = (),
     told: Mapping[str, Any] = _NOTHING,
 ) -> RecordRequeue:
     """Return the record that sets a task back to pending; `told` goes into its event."""
@@ -78,6 +82,7 @@ def requeued(
         events=(NewEvent(topic=Topic.TASK_REQUEUED, at=at, data=data),),
         crashes=crashes,
         calls=calls,
+        charges=charges,
     )
 
 
@@ -110,20 +115,14 @@ def ended(
         execution_time_ms=round((at - started).total_seconds() * 1000, 3) if started else None,
         metadata={**progress.metadata, "attempt": attempt} if attempt else {},
         only_paused=only_paused,
+        charges=progress.charges(),
     )
-
-
-def decided(record: TaskRecord, ledger: TaskLedger, message: DecideTask, at: datetime) -> CallRecord:
-    """Return the ledger's row of the call that a paused task asks about, as a decision to go on has it."""
-    number = (record.pause or {}).get("call")
-    row = next(call for call in ledger.calls if call.number == number)
-    if message.decision is Decision.RETRY:
-        return replace(row, state=CallState.OPEN)
-    return replace(row, state=CallState.DONE, result=message.result, ended_at=at)
 
 
 def overdue(live: Live, deadline_s: float, settings: Settings) -> tuple[str, str]:
     """Return why a task's time is up, as a sentence and a code."""
+    if deadline_s == live.budget_s:
+        return live.budget_error, "budget_exceeded"
     if deadline_s == live.ends_by_s:
         limit = f"its timeoutMs of {live.record.timeout_ms}"
     elif live.record.status is Status.PAUSED and live.job is None:

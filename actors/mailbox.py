@@ -16,7 +16,7 @@ from collections import deque
 from typing import Any
 
 from callboard.errors import ActorStopped, CallboardError, Overloaded, ReplyTimeout
-from callboard.messages import Tick
+from callboard.signals import Tick
 
 LATER: Any = object()
 """What a handler returns when it has kept or forwarded the delivery and the reply comes later."""
@@ -153,15 +153,15 @@ class Mailbox:
         if self._closed is not None:  # closed in between: whoever sees it empties the queue, so nothing is left
             self._refuse_all(self._closed)
 
-    def put_soon(self, envelope: Any) -> None:
-        """Queue an envelope that is in no hurry, in front of whatever the same thread puts afterwards.
+    def put_soon(self, envelope: Any, *, wake: bool = False) -> None:
+        """Queue an envelope that is in no hurry, or with `wake` is, in front of whatever the same thread puts afterwards.
 
-        It may also overtake what other threads, or this one, have put before.
+        What is queued so keeps its order; it may overtake what other threads, or this one, have put before.
         """
         if self._closed is not None:
             raise self._closed
         self._soon.append(envelope)
-        if not self._soon_watched:
+        if wake or not self._soon_watched:
             self._soon_watched = True
             self._queue.put(_LOOK)
 
@@ -276,6 +276,10 @@ class Address:
     def tell_soon(self, message: Any) -> None:
         """Tell something that may wait up to `SOON_S` seconds, in front of what this thread tells or asks next."""
         self.mailbox.put_soon(Delivery(message))
+
+    def tell_next(self, message: Any) -> None:
+        """Tell something at once, behind what this thread has told soon, and in front of what it tells from now on."""
+        self.mailbox.put_soon(Delivery(message), wake=True)
 
     def notify(self, message: Any) -> None:
         """Tell an actor that may have been stopped or given up; then nobody is told."""

@@ -6,43 +6,42 @@ the tasks of servers that died, cancels, decides, keeps deadlines, and answers t
 code runs in its thread.
 """
 
-import heapq
-import itertools
 import logging
 import time
 from collections.abc import Callable, Set
 from datetime import datetime, timedelta
 from typing import Any
 
-from callboard.actors.live_tasks import Held, Live, decided, ended, got_further, overdue, requeued
+from callboard.actors.decisions import check_decision, decision_record, reason_of
+from callboard.actors.family import Family
+from callboard.actors.live_tasks import Held, Live, ended, got_further, overdue, requeued
 from callboard.actors.mailbox import LATER, Address, Mailbox
+from callboard.actors.ready_tasks import Deadlines, ReadyTasks
 from callboard.actors.sessions import Sessions
 from callboard.actors.supervision import SupervisedActor
 from callboard.actors.task_pool import TaskPool
 from callboard.actors.waiters import Waiters
+from callboard.agent.catalogue import Catalogue
 from callboard.agent.job import Job
+from callboard.agent.spending import Accounts
 from callboard.clock import Clock
-from callboard.errors import SessionBusy, TaskNotFound, TaskNotPaused, Unavailable
+from callboard.errors import SessionBusy, TaskNotFound, Unavailable
 from callboard.messages import (
     AwaitTask,
     CancelTask,
     DecideTask,
-    Decision,
     DeleteSession,
     GetTask,
+    PauseReason,
     Ping,
     Pong,
     Status,
-    TaskEnded,
-    TaskPaused,
-    TaskQueued,
     TaskRecord,
-    Tick,
-    WorkerFreed,
 )
 from callboard.persistence.store import Store
 from callboard.records import RecordSessionDeleted
 from callboard.settings import Settings
+from callboard.signals import TaskEnded, TaskPaused, TaskQueued, Tick, TimeLimited, WorkerFreed
 
 logger = logging.getLogger("callboard.master")
 
@@ -64,10 +63,13 @@ class MasterAgent(SupervisedActor):
         pool: TaskPool,
         result_logger: Address,
         history_reader: Address,
+        catalogue: Catalogue,
+        accounts: Accounts,
         draining: Callable[[], bool],
     ) -> None:
         super().__init__(mailbox)
         self._draining = draining
+        self._catalogue = catalogue
         self._settings = settings
         self._clock = clock
         self._store = store
@@ -75,12 +77,19 @@ class MasterAgent(SupervisedActor):
         self._result_logger = result_logger
         self._history_reader = history_reader
         self._live: dict[str, Live] = {}
+        self._family = Family(
+            live=self._live,
+            store=store,
+            accounts=accounts,
+            settings=settings,
+            clock=clock,
+            result_logger=result_logger,
+            stop_work=self._stop_work,
+        )
         self._waiters = Waiters()
         self._sessions = Sessions()
-        self._ready: list[tuple[int, int, str, int]] = []
-        self._delayed: list[tuple[float, str, int]] = []
-        self._arrivals = itertools.count()
-        self._deadlines: list[tuple[float, str]] = []
+        self._ready = ReadyTasks()
+        self._deadlines = Deadlines()
         self._running: dict[tuple[str, int], Held | None] = {}
         self._free = settings.workers
         self._unchecked = 0
@@ -105,6 +114,8 @@ class MasterAgent(SupervisedActor):
                 self._take_over(record)
             else:
                 self._queue(record)
+        for live in [live for live in self._live.values() if live.record.depth or reason_of(live.record)]:
+            self._family.look_after(live.record)
         for task_id in running.keys() - self._live.keys():
             self._running[task_id, running[task_id].attempt] = Held(since_s=time.monotonic())
         self._dispatch()
@@ -112,6 +123,7 @@ class MasterAgent(SupervisedActor):
 
     def _adopt(self, record: TaskRecord, job: Job) -> None:
         self._sessions.queue(record, time.monotonic())
+        self._family.add(record)
         self._live[record.task_id] = Live(
             record=record,
             job=job,
@@ -155,6 +167,9 @@ class MasterAgent(SupervisedActor):
                     return self._await(AwaitTask(task_id=record.task_id, wait_s=wait_s))
             case TaskPaused(record=record):
                 self._queue(record)
+                self._family.look_after(record)
+            case TimeLimited():
+                self._limit_time(message)
             case TaskEnded():
                 self._ended(message)
             case WorkerFreed(task_id=task_id, attempt=attempt):
@@ -193,6 +208,7 @@ class MasterAgent(SupervisedActor):
 
     def _admit(self, record: TaskRecord) -> Live:
         live = self._live[record.task_id] = Live(record=record, ends_by_s=self._ends_by_s(record))
+        self._family.add(record)
         live.deadline_s = live.ends_by_s
         if live.deadline_s is not None:
             self._watch(live.deadline_s, record.task_id)
@@ -212,7 +228,10 @@ class MasterAgent(SupervisedActor):
         since = datetime.fromisoformat(str((live.record.pause or {}).get("since", self._clock.now().isoformat())))
         until_s = self._from_now_s(since + timedelta(seconds=self._settings.decision_timeout_s))
         live.deadline_s = until_s if live.ends_by_s is None else min(until_s, live.ends_by_s)
-        self._watch(live.deadline_s, live.record.task_id)
+        if reason_of(live.record) is PauseReason.SUBAGENTS:
+            live.deadline_s = live.ends_by_s
+        if live.deadline_s is not None:
+            self._watch(live.deadline_s, live.record.task_id)
 
     def _has_ended(self, task_id: str) -> bool:
         try:
@@ -229,10 +248,10 @@ class MasterAgent(SupervisedActor):
         live.turn += 1
         live.deadline_s = live.ends_by_s
         if record.not_before is not None and (at_s := self._from_now_s(record.not_before)) > self._clock.monotonic():
-            heapq.heappush(self._delayed, (at_s, record.task_id, live.turn))
+            self._ready.add_at(at_s, record, live.turn)
             self.wake_in(at_s - self._clock.monotonic())
             return
-        heapq.heappush(self._ready, (-record.priority, next(self._arrivals), record.task_id, live.turn))
+        self._ready.add(record, live.turn)
 
     def _dispatch(self) -> None:
         """Start what may start: by priority, and of the tasks on their last chance one at a time.
@@ -242,9 +261,9 @@ class MasterAgent(SupervisedActor):
         """
         put_back, last = [], self._settings.max_crashes - 1
         while self._free > 0 and self._ready and not self._draining():
-            entry = heapq.heappop(self._ready)
-            live = self._live.get(entry[2])
-            if live is None or live.turn != entry[3] or live.job is not None or live.ending:
+            entry = self._ready.take()
+            live = self._live.get(entry[3])
+            if live is None or live.turn != entry[4] or live.job is not None or live.ending:
                 continue
             if live.on_last_chance(last) and any(
                 o.job is not None and o.on_last_chance(last) for o in self._live.values()
@@ -253,7 +272,7 @@ class MasterAgent(SupervisedActor):
                 continue
             self._start(live)
         for entry in put_back:
-            heapq.heappush(self._ready, entry)
+            self._ready.put_back(entry)
 
     def _start(self, live: Live) -> None:
         record = live.record
@@ -279,6 +298,7 @@ class MasterAgent(SupervisedActor):
         if live is None:
             return
         self._waiters.answer(task_id, message.record)
+        self._family.has_ended(message.record)
         if live.job is not None and (key := (task_id, live.job.attempt)) in self._running:
             self._running[key] = Held(since_s=time.monotonic())
             if live.job.token.cancelled:
@@ -322,32 +342,19 @@ class MasterAgent(SupervisedActor):
         live, now = self._live.get(message.task_id), self._clock.now()
         known = live is not None and live.record.status is Status.PAUSED and live.job is None
         record = live.record if known and live is not None else self._store.task(message.task_id)
-        if record.status is not Status.PAUSED:
-            raise TaskNotPaused(
-                f"The task {message.task_id} is {record.status}, not paused; there is nothing to decide."
-            )
-        told: dict[str, Any] = {"decision": message.decision.value}
-        told |= {} if message.reason is None else {"decisionReason": message.reason}
-        told |= {} if message.request_id is None else {"requestId": message.request_id}
-        if message.decision is Decision.FAIL:
-            error = (
-                f"The server died after {(record.pause or {}).get('skill')} was called, its outcome is unknown, "
-                "and it was decided that the task fails."
-            )
-            failed = ended(
-                record.task_id,
-                live,
-                now,
-                status=Status.FAILED,
-                error=error,
-                error_code="outcome_unknown",
-                only_paused=True,
-                told=told,
-            )
-            return self._result_logger.forward(self.delivery, failed)
-        calls = (decided(record, self._store.ledger(record.task_id), message, now),)
-        requeue = requeued(record, "decision", now, attempt=None, crashes=0, calls=calls, told=told)
-        return self._result_logger.forward(self.delivery, requeue)
+        check_decision(record, message, self._catalogue)
+        written = decision_record(record, live, lambda: self._store.ledger(record.task_id), message, now)
+        return self._result_logger.forward(self.delivery, written)
+
+    def _limit_time(self, message: TimeLimited) -> None:
+        live = self._live.get(message.task_id)
+        if live is None or live.job is None or live.job.attempt != message.attempt:
+            return
+        live.budget_s = self._clock.monotonic() + max(0.0, message.left_s)
+        live.budget_error = message.error
+        if live.deadline_s is None or live.budget_s < live.deadline_s:
+            live.deadline_s = live.budget_s
+            self._watch(live.budget_s, message.task_id)
 
     def _delete_session(self, session_id: str) -> Any:
         if self._sessions.busy(session_id):
@@ -371,11 +378,7 @@ class MasterAgent(SupervisedActor):
     # --- time ---
 
     def _watch(self, deadline_s: float, task_id: str) -> None:
-        if len(self._deadlines) > 1000 + 2 * len(self._live):  # most are of tasks that ended long before
-            self._deadlines = [entry for entry in self._deadlines if entry[1] in self._live]
-            heapq.heapify(self._deadlines)
-        heapq.heappush(self._deadlines, (deadline_s, task_id))
-        if self._deadlines[0][1] == task_id:
+        if self._deadlines.add(deadline_s, task_id, self._live):
             self.wake_in(deadline_s - self._clock.monotonic())
 
     def _tick(self) -> None:
@@ -396,13 +399,12 @@ class MasterAgent(SupervisedActor):
     def _ready_delayed(self) -> None:
         """Make the tasks ready whose wait before another try is over."""
         now_s = self._clock.monotonic()
-        while self._delayed and self._delayed[0][0] <= now_s:
-            _, task_id, turn = heapq.heappop(self._delayed)
+        for task_id, turn in self._ready.due(now_s):
             live = self._live.get(task_id)
             if live is not None and live.turn == turn and live.job is None:
-                heapq.heappush(self._ready, (-live.record.priority, next(self._arrivals), task_id, turn))
-        if self._delayed:
-            self.wake_in(self._delayed[0][0] - now_s)
+                self._ready.add(live.record, turn)
+        if (next_s := self._ready.next_s) is not None:
+            self.wake_in(next_s - now_s)
         self._dispatch()
 
     def _reap(self) -> None:
@@ -422,16 +424,15 @@ class MasterAgent(SupervisedActor):
 
     def _end_overdue(self) -> None:
         now_s = self._clock.monotonic()
-        while self._deadlines and self._deadlines[0][0] <= now_s:
-            deadline_s, task_id = heapq.heappop(self._deadlines)
+        for deadline_s, task_id in self._deadlines.passed(now_s):
             live = self._live.get(task_id)
             if live is None or live.deadline_s != deadline_s or live.ending:
                 continue
             error, error_code = overdue(live, deadline_s, self._settings)
             self._end(task_id, error=error, error_code=error_code)
             self._stop_work(task_id)
-        if self._deadlines:
-            self.wake_in(self._deadlines[0][0] - now_s)
+        if (next_s := self._deadlines.next_s) is not None:
+            self.wake_in(next_s - now_s)
 
     def _replace_stuck(self) -> None:
         """Stand a new worker in for each that did not let go of a task that is over."""

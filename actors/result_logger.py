@@ -14,7 +14,7 @@ import contextlib
 import logging
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from callboard.actors.mailbox import LATER, Address, Delivery, Mailbox
@@ -22,22 +22,7 @@ from callboard.actors.supervision import SupervisedActor
 from callboard.clock import Clock
 from callboard.deliveries import DeliveriesDue
 from callboard.errors import ActorStopped, Overloaded, StorageFull, StoreInDoubt, StoreUnavailable, Unavailable
-from callboard.messages import (
-    AwaitTask,
-    EventsCommitted,
-    Flush,
-    Ping,
-    Pong,
-    Status,
-    TaskAccepted,
-    TaskEnded,
-    TaskEvent,
-    TaskPaused,
-    TaskQueued,
-    TaskRecord,
-    Tick,
-    Topic,
-)
+from callboard.messages import AwaitTask, Ping, Pong, Status, TaskAccepted, TaskEvent, TaskRecord, Topic
 from callboard.persistence.store import Store, WriteOutcome
 from callboard.records import (
     KeptAnswer,
@@ -54,6 +39,7 @@ from callboard.records import (
     RecordStart,
 )
 from callboard.settings import Settings
+from callboard.signals import EventsCommitted, Flush, TaskEnded, TaskPaused, TaskQueued, Tick
 
 logger = logging.getLogger("callboard.history")
 
@@ -62,6 +48,7 @@ Fault = StoreUnavailable | StorageFull
 _RETRY_S = 0.5
 _PRUNE_EVERY_S = 60.0
 _PRUNE_STEP = 200
+_USAGE_KEPT = timedelta(days=90)
 
 
 @dataclass(slots=True)
@@ -116,6 +103,7 @@ class ResultLogger(SupervisedActor):
         self._event_bus = event_bus
         self._courier = courier
         self._forget_at_s = self._prune_at_s = 0.0
+        self._usage_forgotten: date | None = None
 
     def setup(self) -> None:
         self._buffer.live = self._store.totals().live
@@ -263,6 +251,11 @@ class ResultLogger(SupervisedActor):
                 case RecordRequeue(), TaskRecord() if outcome.events:
                     self._master_agent.notify(TaskQueued(record=value))
                 case RecordPause(), TaskRecord() if outcome.events:
+                    self._buffer.live += len(outcome.accepted)
+                    for (
+                        delegated
+                    ) in outcome.accepted:  # first, so that the task which waits for them has them to wait for
+                        self._master_agent.notify(TaskQueued(record=delegated))
                     self._master_agent.notify(TaskPaused(record=value))
             self._reply(record, delivery, value)
         if webhooks:
@@ -311,19 +304,22 @@ class ResultLogger(SupervisedActor):
     def _prune(self) -> None:
         """Delete one small step of what is past retention; the next follows soon if this one was full."""
         try:
-            self._forget_answers()
+            self._forget()
             pruned = self._prune_tasks()
         except (StoreUnavailable, StorageFull) as error:
             self._keep_for_later(error)
             pruned = 0
         self._prune_at_s = time.monotonic() + (0.05 if pruned >= _PRUNE_STEP else _PRUNE_EVERY_S)
 
-    def _forget_answers(self) -> None:
-        """Forget the idempotency keys that are old enough, once in a while."""
-        now_s = self._clock.monotonic()
+    def _forget(self) -> None:
+        """Forget the idempotency keys that are old enough, once in a while, and what was spent long ago, once a day."""
+        now_s, now = self._clock.monotonic(), self._clock.now()
         if now_s >= self._forget_at_s:
-            self._store.forget_answers(before=self._clock.now() - timedelta(hours=self._settings.idempotency_hours))
+            self._store.forget_answers(before=now - timedelta(hours=self._settings.idempotency_hours))
             self._forget_at_s = now_s + _PRUNE_EVERY_S
+        if now.date() != self._usage_forgotten:
+            self._store.forget_usage(before=now.date() - _USAGE_KEPT)
+            self._usage_forgotten = now.date()
 
     def _prune_tasks(self) -> int:
         days, keep = self._settings.retention_days, self._settings.retention_tasks

@@ -17,12 +17,14 @@ from typing import Any
 
 from structlog.contextvars import bound_contextvars
 
+from callboard.actors.admission import part_of
 from callboard.actors.mailbox import Address
+from callboard.agent.cancel import Cancelled
 from callboard.agent.job import Job, Outcome, Tools
 from callboard.agent.runner import TaskRun
-from callboard.agent.sandbox import Cancelled
+from callboard.agent.spending import Limit
 from callboard.errors import CallboardError, TaskError, Unavailable
-from callboard.messages import SessionRecord, Status, Topic, WorkerFreed
+from callboard.messages import SessionRecord, Status, Topic
 from callboard.records import (
     CallRecord,
     NewEvent,
@@ -33,6 +35,7 @@ from callboard.records import (
     RecordResult,
     RecordStart,
 )
+from callboard.signals import TimeLimited, WorkerFreed
 from callboard.task_spec import RetryPolicy
 
 logger = logging.getLogger("callboard.worker")
@@ -55,19 +58,20 @@ class _Journal:
         self._result_logger = result_logger
 
     def tell(self, event: NewEvent) -> None:
-        self._result_logger.tell_soon(self._record(event))
+        self._result_logger.tell_soon(self._record((event,), charged=False))
 
-    def tell_now(self, event: NewEvent, call: CallRecord) -> None:
-        self._result_logger.tell(self._record(event, (call,)))
+    def record(self, call: CallRecord, event: NewEvent | None = None) -> None:
+        # not overtaken by the events that follow: a log in another order than what happened cannot be understood
+        self._result_logger.tell_next(self._record(() if event is None else (event,), (call,)))
 
-    def commit(self, event: NewEvent, calls: tuple[CallRecord, ...], snapshot: bytes | None) -> None:
+    def commit(self, events: tuple[NewEvent, ...], calls: tuple[CallRecord, ...], snapshot: bytes | None) -> None:
         """Wait for the commit, however long the store refuses: until the task is cancelled or its time is up.
 
         A run that is handed back waits for it too: a row must not be left `started` for a call that is never made.
         """
         if self._job.token.stopped:
             raise Cancelled
-        reply = self._result_logger.ask_later(self._record(event, calls, snapshot), urgent=True)
+        reply = self._result_logger.ask_later(self._record(events, calls, snapshot), urgent=True)
         while not self._job.token.cancelled:
             with contextlib.suppress(TimeoutError):
                 if not reply.get(timeout_s=_COMMIT_SLICE_S):
@@ -76,14 +80,20 @@ class _Journal:
         raise Cancelled
 
     def _record(
-        self, event: NewEvent, calls: tuple[CallRecord, ...] = (), snapshot: bytes | None = None
+        self,
+        events: tuple[NewEvent, ...],
+        calls: tuple[CallRecord, ...] = (),
+        snapshot: bytes | None = None,
+        *,
+        charged: bool = True,
     ) -> RecordEvents:
         return RecordEvents(
             task_id=self._job.record.task_id,
             attempt=self._job.attempt,
-            events=(event,),
+            events=events,
             calls=calls,
             snapshot=snapshot,
+            charges=self._job.progress.charges() if charged else (),
             owner=self._owner,
         )
 
@@ -169,6 +179,8 @@ class TaskPool:
             except BaseException:  # a worker must outlive whatever a skill's code throws, SystemExit too
                 logger.exception("task %s: its worker failed", job.record.task_id)
             finally:
+                if job.progress.purse is not None:
+                    job.progress.purse.close()
                 with self._lock:
                     if self._running.get(job.record.task_id) is job:
                         del self._running[job.record.task_id]
@@ -201,7 +213,10 @@ class TaskPool:
 
     def _outcome(self, job: Job) -> Outcome:
         try:
-            return TaskRun(job, self._tools, _Journal(job, self._owner, self._result_logger)).work()
+            run = TaskRun(job, self._tools, _Journal(job, self._owner, self._result_logger))
+            if (left := run.purse.wall_left_s) is not None:
+                self._limit_time(job, *left)
+            return run.work()
         except (Cancelled, Unavailable):
             raise
         except BaseException as error:  # the task must end, and the worker go on
@@ -214,14 +229,19 @@ class TaskPool:
                 session=job.session or SessionRecord(session_id=job.record.session_id, created_at=now, updated_at=now),
             )
 
+    def _limit_time(self, job: Job, left_s: float, limit: Limit) -> None:
+        error = f"The {limit.called}'s budget of {limit.budget.wall_ms} wallMs ({limit.setting}) is spent; raise it, or ask for less."
+        self._master_agent.tell(
+            TimeLimited(task_id=job.record.task_id, attempt=job.attempt, left_s=left_s, error=error)
+        )
+
     def _ending(self, job: Job, outcome: Outcome, execution_time_ms: float) -> Record:
         """Return what an attempt leads to: a pause, another attempt, or the task's end."""
         if outcome.pause is not None:
-            return self._pause(job, outcome.pause)
+            return self._pause(job, outcome, outcome.pause)
         if outcome.error is not None and (at := self._tried_again_at(job, outcome.error)) is not None:
             told = {"error": outcome.error.message, "errorCode": outcome.error.code}
-            calls = () if outcome.reopened is None else (outcome.reopened,)
-            failures = job.record.failures + 1
+            failures, calls = job.record.failures + 1, outcome.reopened
             return self._requeue(job, "retry", not_before=at, failures=failures, calls=calls, **told)
         return self._result(job, outcome, execution_time_ms)
 
@@ -238,14 +258,19 @@ class TaskPool:
             return None
         return self._tools.clock.now() + timedelta(seconds=wait_s)
 
-    def _pause(self, job: Job, pause: Mapping[str, Any]) -> RecordPause:
+    def _pause(self, job: Job, outcome: Outcome, pause: Mapping[str, Any]) -> RecordPause:
         at = self._tools.clock.now()
+        children = tuple(part_of(job.record, child, at) for child in outcome.children)
         return RecordPause(
             task_id=job.record.task_id,
             attempt=job.attempt,
             at=at,
             pause={**pause, "since": at.isoformat()},
             events=(NewEvent(topic=Topic.TASK_PAUSED, at=at, data=pause),),
+            calls=outcome.calls,
+            snapshot=outcome.snapshot,
+            children=children,
+            charges=job.progress.charges(),
             owner=self._owner,
         )
 
@@ -271,6 +296,7 @@ class TaskPool:
             failures=failures,
             not_before=not_before,
             calls=calls,
+            charges=job.progress.charges(),
             owner=self._owner,
         )
 
@@ -295,5 +321,6 @@ class TaskPool:
             execution_time_ms=round(execution_time_ms, 3),
             metadata=outcome.metadata,
             session=outcome.session,
+            charges=job.progress.charges(),
             owner=self._owner,
         )

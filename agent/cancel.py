@@ -9,8 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
+class Cancelled(Exception):  # a signal to the runner, not an error of a task
+    """The task's token was set while its work went on."""
+
+
 class CancelToken:
-    """Set once; runs what the worker has registered, such as killing its sandbox.
+    """Set once; runs what the worker has registered, such as killing its sandbox and those of scripts inside its calls.
 
     Two ways to stop: `cancel`, since the task is over, which skills hear of; and `hand_back`, since the server is
     going down, which they do not: what a skill then returns is still what it has done, and is recorded.
@@ -22,7 +26,7 @@ class CancelToken:
         # Guards `_action` and its run: without it, a worker process could be killed just after it was handed to
         # another task. An actor can't: the worker's thread is inside the sandbox and reads no mailbox.
         self._lock = threading.Lock()
-        self._action: Callable[[], None] | None = None
+        self._actions: list[Callable[[], None]] = []
 
     def cancel(self) -> None:
         """Stop the task's work for good."""
@@ -40,8 +44,8 @@ class CancelToken:
                 self._act()
 
     def _act(self) -> None:
-        if self._action is not None:
-            self._action()
+        for action in self._actions:
+            action()
 
     @property
     def cancelled(self) -> bool:
@@ -58,9 +62,9 @@ class CancelToken:
         with self._lock:
             if self.stopped:
                 action()
-            self._action = action
+            self._actions.append(action)
         try:
             yield
         finally:
             with self._lock:
-                self._action = None
+                self._actions.remove(action)

@@ -1,54 +1,53 @@
-"""Every skill there is: built in, from installed packages, and from the operator's folder.
+"""Every skill there is: built in, from installed packages, from the operator's folder, and from elsewhere.
 
 Loaded once at start, then only read, so any thread may use it. What cannot be loaded is reported and left out: one
-broken file must not keep a server from starting. Imported by the runner, by the wiring and by the planner's tests.
+broken file must not keep a server from starting. Imported by the runner, by the wiring, by `http/` and the command line.
 """
 
-import ast
-import hashlib
-import importlib
-import importlib.util
-import keyword
-import pkgutil
-import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from importlib.metadata import entry_points
+from fnmatch import fnmatchcase
 from pathlib import Path
-from types import MappingProxyType, ModuleType
-from typing import Any
+from types import MappingProxyType
 
-from callboard.agent.skill import Skill
-from callboard.errors import ConfigurationError, SkillNotFound, UnknownSkill
-
-ENTRY_POINTS = "callboard.skills"
-_BUILT_IN = "callboard.agent.skills"
-_STUB_NAMES = frozenset({"str", "int", "float", "bool", "bytes", "object", "list", "dict", "tuple", "set"})
-
-AnySkill = Skill[..., Any]
+from callboard.agent.skill import AnySkill
+from callboard.agent.skill_loader import SkillLoader
+from callboard.agent.stubs import module_text
+from callboard.errors import SkillNotFound, UnknownSkill
 
 
 class Catalogue:
     """The skills by their wire names, in alphabetical order; immutable.
 
-    `problems` says in sentences what could not be loaded and what to do about it.
+    `approve` are patterns of the names of skills whose calls need a person's approval, beside those that say so
+    themselves. `problems` says in sentences what could not be loaded and what to do about it.
     """
 
-    __slots__ = ("_skills", "problems")
+    __slots__ = ("_approved", "_skills", "problems")
 
-    def __init__(self, skills: Iterable[AnySkill] = (), problems: Iterable[str] = ()) -> None:
+    def __init__(
+        self, skills: Iterable[AnySkill] = (), problems: Iterable[str] = (), approve: Iterable[str] = ()
+    ) -> None:
         self._skills = MappingProxyType({skill.name: skill for skill in sorted(skills, key=lambda skill: skill.name)})
-        self.problems = tuple(problems)
+        matched = {pattern: {name for name in self._skills if fnmatchcase(name, pattern)} for pattern in approve}
+        self._approved = frozenset(skill.name for skill in self._skills.values() if skill.approval).union(
+            *matched.values()
+        )
+        unused = [pattern for pattern, names in matched.items() if not names]
+        self.problems = (*problems, *(_unused(pattern) for pattern in unused))
 
     @classmethod
-    def load(cls, skills_dir: Path | None = None) -> "Catalogue":
-        """Find all skills; raise `ConfigurationError` if the folder is missing."""
-        loader = _Loader()
+    def load(
+        cls, skills_dir: Path | None = None, more: Iterable[AnySkill] = (), approve: Iterable[str] = ()
+    ) -> "Catalogue":
+        """Find all skills, `more` being those of other origins; raise `ConfigurationError` if the folder is missing."""
+        loader = SkillLoader()
         loader.add_built_in()
         loader.add_entry_points()
         if skills_dir is not None:
             loader.add_folder(skills_dir)
-        return cls(loader.skills.values(), loader.problems)
+        for skill in more:
+            loader.add(skill)
+        return cls(loader.skills.values(), loader.problems, approve)
 
     def __contains__(self, name: object) -> bool:
         return name in self._skills
@@ -83,102 +82,18 @@ class Catalogue:
             )
         return {name: self._skills[name] for name in wanted}
 
-    def stubs(self, names: Iterable[str] | None = None) -> str:
-        """Return the text of `skills.pyi`: what code may import from `skills`, all of it or only these names."""
+    def needs_approval(self, name: str) -> bool:
+        """Return whether a person must approve each call of the skill; no skill of that name needs none."""
+        return name in self._approved
+
+    def stubs(self, names: Iterable[str] | None = None, *, twins: bool = False) -> str:
+        """Return the text of `skills.pyi`: what code may import from `skills`, all of it or only these names.
+
+        With `twins` each skill stands there twice, as `NAME` and as `async_NAME`: for the sandbox, not for a model.
+        """
         chosen = self._skills if names is None else self.require(names)
-        return "\n\n".join(["from typing import Any, Literal", *(skill.stub for skill in chosen.values())]) + "\n"
+        return module_text(chosen.values(), twins=twins)
 
 
-class _Loader:
-    """Collects skills in their order of precedence; a name that is taken stays with the first."""
-
-    def __init__(self) -> None:
-        self.skills: dict[str, AnySkill] = {}
-        self.problems: list[str] = []
-
-    def add_built_in(self) -> None:
-        package = importlib.import_module(_BUILT_IN)
-        for info in pkgutil.iter_modules(package.__path__):
-            if not info.name.startswith("_"):
-                for skill in _skills_of(importlib.import_module(f"{_BUILT_IN}.{info.name}")):
-                    self.skills[skill.name] = replace(skill, origin="builtin")
-
-    def add_entry_points(self) -> None:
-        for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
-            origin = f"entry point {entry.name}"
-            try:
-                loaded = entry.load()
-            except (Exception, SystemExit) as error:  # noqa: BLE001  # a package's import may raise anything
-                self.problems.append(f"{origin} cannot be loaded ({_told(error)}); update or uninstall its package.")
-                continue
-            self.add([loaded] if isinstance(loaded, Skill) else _skills_of(loaded), origin)
-
-    def add_folder(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise ConfigurationError(
-                f"CALLBOARD_SKILLS_DIR names {folder}, which is not a folder; make it or unset it."
-            )
-        for path in sorted(folder.resolve().glob("*.py")):
-            if path.name.startswith("_"):
-                continue
-            try:
-                module = _import_file(path)
-            except (Exception, SystemExit) as error:  # noqa: BLE001  # an operator's file may raise anything
-                self.problems.append(f"{path} cannot be loaded ({_told(error)}); mend it and restart.")
-                continue
-            self.add(_skills_of(module), str(path))
-
-    def add(self, found: Iterable[AnySkill], origin: str) -> None:
-        skills = list(found)
-        if not skills:
-            self.problems.append(f"{origin} has no skill in it; decorate a function with @skill.")
-        for skill in skills:
-            problem = self.fault(skill)
-            if problem:
-                self.problems.append(f"{origin}: the skill {skill.name!r} is left out, since {problem}.")
-            else:
-                self.skills[skill.name] = replace(skill, origin=origin)
-
-    def fault(self, skill: AnySkill) -> str | None:
-        """Say why a skill cannot be offered; its stub stands in one file with all others, so it must not break that."""
-        if skill.name in self.skills:
-            return f"the name is taken by {self.skills[skill.name].origin}; rename it"
-        if keyword.iskeyword(skill.python_name) or skill.python_name in _STUB_NAMES:
-            return "the name means something else in Python; rename it"
-        try:
-            ast.parse(skill.stub)
-            _ = skill.schema
-        except Exception as error:  # noqa: BLE001  # resolving annotations runs the file's own names
-            return f"its types cannot be described ({_told(error)}); use types that JSON has"
-        return None
-
-
-def _skills_of(module: ModuleType | Any) -> list[AnySkill]:
-    """Return the skills defined in a module, not those it imports."""
-    name = getattr(module, "__name__", None)
-    found = (
-        [value for value in vars(module).values() if isinstance(value, Skill)] if isinstance(module, ModuleType) else []
-    )
-    return list({skill.name: skill for skill in found if skill.function.__module__ == name}.values())
-
-
-def _import_file(path: Path) -> ModuleType:
-    """Import a file under a name that no package and no other file has."""
-    name = f"callboard_skill_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError("Python cannot import it")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def _told(error: BaseException) -> str:
-    where = f" at line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-    text = error.msg if isinstance(error, SyntaxError) else str(error)
-    return f"{type(error).__name__}: {text}{where}"[:300]
+def _unused(pattern: str) -> str:
+    return f"CALLBOARD_APPROVE_SKILLS names {pattern!r}, and no skill is called that; correct or remove it."

@@ -11,27 +11,31 @@ from typing import Any, Protocol
 
 from callboard.agent.cancel import CancelToken
 from callboard.agent.catalogue import Catalogue
+from callboard.agent.delegation import Delegated
 from callboard.agent.planner import Planner
+from callboard.agent.roster import Roster
 from callboard.agent.sandbox import Sandbox
 from callboard.agent.signing import Signer
+from callboard.agent.spending import Accounts, Purse
+from callboard.budget import Charges
 from callboard.clock import Clock
 from callboard.errors import TaskError
-from callboard.messages import SessionRecord, TaskRecord
+from callboard.messages import AttachedFile, SessionRecord, TaskRecord
 from callboard.records import CallRecord, NewEvent, TaskLedger
 from callboard.settings import Settings
 
 
 class Journal(Protocol):
-    """Where a run says what happens."""
+    """Where a run says what happens; any thread of it."""
 
     def tell(self, event: NewEvent) -> None:
         """Have an event stored soon."""
 
-    def tell_now(self, event: NewEvent, call: CallRecord) -> None:
-        """Have an event stored without delay, with a row of the ledger."""
+    def record(self, call: CallRecord, event: NewEvent | None = None) -> None:
+        """Have a row of the ledger stored without delay, with the event that tells of it; wait for nothing."""
 
-    def commit(self, event: NewEvent, calls: tuple[CallRecord, ...], snapshot: bytes | None) -> None:
-        """Have an event stored with rows of the ledger and a snapshot, if there is one; return after the commit.
+    def commit(self, events: tuple[NewEvent, ...], calls: tuple[CallRecord, ...], snapshot: bytes | None) -> None:
+        """Have events stored with rows of the ledger and a snapshot, if there is one; return after the commit.
 
         Waits while the store takes nothing; raises `Cancelled` if the task is no longer this run's, or is to stop.
         """
@@ -43,6 +47,11 @@ class Progress:
 
     printed: list[str] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
+    purse: Purse | None = None
+
+    def charges(self) -> Charges:
+        """Return what was spent and is not on record yet; it goes with the next record."""
+        return () if self.purse is None else self.purse.charges()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,20 +76,27 @@ class Job:
 class Outcome:
     """How an attempt ended: an output, an error with its code, or a question; and what the session keeps of it.
 
-    `pause` says what a person has to decide; `reopened` is the call to be made again if the error is retried.
+    `pause` says what the task waits for; with it go rows of the ledger (`calls`), the script as it stands (`snapshot`)
+    and the tasks of the agents it has delegated to. `reopened` are the calls to be made again if the error is retried.
     """
 
     output: Any = None
     error: TaskError | None = None
     pause: Mapping[str, Any] | None = None
-    reopened: CallRecord | None = None
+    calls: tuple[CallRecord, ...] = ()
+    snapshot: bytes | None = None
+    children: tuple[Delegated, ...] = ()
+    reopened: tuple[CallRecord, ...] = ()
     metadata: Mapping[str, Any]
     session: SessionRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What every run shares."""
+    """What every run shares.
+
+    `load_files` returns what came with a task, `count_below` how many tasks there are below the first of a line.
+    """
 
     planner: Planner
     sandbox: Sandbox
@@ -89,5 +105,10 @@ class Tools:
     settings: Settings
     clock: Clock
     workspace_root: Path
+    roster: Roster
+    accounts: Accounts
+    load_files: Callable[[str], tuple[AttachedFile, ...]]
+    count_below: Callable[[str], int]
+    load_task: Callable[[str], TaskRecord]
     load_session: Callable[[str], SessionRecord | None]
     load_ledger: Callable[[str], TaskLedger]

@@ -2,11 +2,13 @@
 
 A call is written before it is made and again after it. What an earlier attempt has finished is answered from here
 and never made again; what it had only begun follows the call's replay policy. One `Ledger` an attempt, in the
-worker's thread; the pure functions beside it make the snapshots that are written with a call. Imported by the runner.
+worker's thread and those of calls that are made at once; the pure functions beside it make the snapshots that are
+written with a call. Imported by the runner.
 """
 
 import hashlib
-from collections.abc import Mapping
+import threading
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,23 +16,39 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]
 from pydantic_core import to_json
 
+from callboard.agent.delegation import Delegated
 from callboard.agent.sandbox import INTERPRETER
 from callboard.agent.signing import Signer
 from callboard.errors import TaskError
+from callboard.messages import PauseReason
 from callboard.records import CallRecord, CallState, TaskLedger
 from callboard.values import storable
 
 
 class Paused(Exception):  # a signal to the runner, not an error of a task
-    """A call may or may not have happened, and must not happen twice: a person has to decide.
+    """The script cannot go on now: a person has to decide about a call, or agents that it has delegated to have to end.
 
-    `arguments` are those of the call, for the person, where the script has come to it.
+    `calls` are the rows to be written with the pause, `arguments` those of the call, for the person, where the script
+    has come to it; `children` are the tasks to be accepted with it.
     """
 
-    def __init__(self, call: CallRecord) -> None:
+    def __init__(
+        self,
+        reason: PauseReason,
+        call: CallRecord,
+        *,
+        calls: tuple[CallRecord, ...] = (),
+        snapshot: bytes | None = None,
+        children: tuple[Delegated, ...] = (),
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(call.name)
+        self.reason = reason
         self.call = call
-        self.arguments: Mapping[str, Any] = {}
+        self.calls = calls
+        self.snapshot = snapshot
+        self.children = children
+        self.arguments = arguments or {}
 
 
 class Ledger:
@@ -41,58 +59,86 @@ class Ledger:
         self._attempt = attempt
         self._left = list(left.calls)
         self._made: dict[int, CallRecord] = {}
-        self._resumed_at: int | None = None
         self._next = max((call.number for call in left.calls), default=0) + 1
+        # Guards all of the above: calls that a script makes at once run in threads of their own, and a skill may ask a
+        # model, which is a call as well. An actor can't: it would cost each call a round trip to another thread.
+        self._lock = threading.Lock()
 
-    def skip_to(self, number: int) -> None:
-        """Forget the calls before one: the interpreter stands at that very call and will not come to them again."""
-        self._left = [call for call in self._left if call.number >= number]
-        self._resumed_at = number
+    @property
+    def passed(self) -> list[int]:
+        """The numbers of the calls that the script has come to so far."""
+        with self._lock:
+            return sorted(self._made)
+
+    def skip(self, passed: Collection[int]) -> None:
+        """Forget the calls that the interpreter has behind it: it will not come to them again."""
+        self._made |= {call.number: call for call in self._left if call.number in passed}
+        self._left = [call for call in self._left if call.number not in passed]
 
     def unknown(self) -> CallRecord | None:
         """Return a call that must not be repeated and whose outcome nobody knows, if there is one."""
         return next((call for call in self._left if _is_unknown(call)), None)
 
-    def take(self, kind: str, name: str, arguments: Any) -> CallRecord | None:
+    def take(self, kind: str, name: str, arguments: Any, number: int | None = None) -> CallRecord | None:
         """Return what an earlier attempt has left of this very call: the first one not yet taken, or None.
 
         Found by name and arguments and not by place, so that a script which takes another way, after a retry or with
-        another time of day, still repeats nothing.
+        another time of day, still repeats nothing. `number` is that of the call which the interpreter stood at: it is
+        known by it, however its arguments are written today.
         """
-        at, self._resumed_at = self._resumed_at, None
         digest = digest_of(name, arguments)
-        for index, call in enumerate(self._left):
-            # the call that the interpreter stood at is known by its number, however its arguments are written today
-            if call.number == at or (call.kind == kind and call.name == name and call.digest == digest):
-                self._made[call.number] = call  # one that failed may have to be reopened, whoever made it
-                return self._left.pop(index)
+        with self._lock:
+            for index, call in enumerate(self._left):
+                if call.number == number or (
+                    number is None and call.kind == kind and call.name == name and call.digest == digest
+                ):
+                    self._made[call.number] = call  # one that failed may have to be reopened, whoever made it
+                    return self._left.pop(index)
         return None
 
     def begin(
-        self, kind: str, name: str, replay: str, arguments: Any, at: datetime, known: CallRecord | None
+        self,
+        kind: str,
+        name: str,
+        replay: str,
+        arguments: Any,
+        at: datetime,
+        known: CallRecord | None,
+        *,
+        effect_id: str | None = None,
+        state: CallState = CallState.STARTED,
     ) -> CallRecord:
         """Return the row to write before the call is made, a new one or that of an earlier attempt at it.
 
         Raises `Paused` where the earlier attempt may have made it and it must not be made twice.
         """
-        if known is None:
-            number, self._next = self._next, self._next + 1
-            known = CallRecord(
-                number=number,
-                kind=kind,
-                name=name,
-                replay=replay,
-                digest=digest_of(name, arguments),
-                effect_id=f"{self._task_id}:{number}",
+        with self._lock:
+            if known is None:
+                number, self._next = self._next, self._next + 1
+                known = CallRecord(
+                    number=number,
+                    kind=kind,
+                    name=name,
+                    replay=replay,
+                    digest=digest_of(name, arguments),
+                    effect_id=effect_id or f"{self._task_id}:{number}",
+                    attempt=self._attempt,
+                    state=state,
+                    started_at=at,
+                )
+            elif _is_unknown(known):
+                raise Paused(PauseReason.OUTCOME_UNKNOWN, known)
+            row = replace(
+                known,
                 attempt=self._attempt,
-                state=CallState.STARTED,
+                state=state,
                 started_at=at,
+                ended_at=None,
+                error=None,
+                effect_id=effect_id or known.effect_id,
             )
-        elif _is_unknown(known):
-            raise Paused(known)
-        row = replace(known, attempt=self._attempt, state=CallState.STARTED, started_at=at, ended_at=None, error=None)
-        self._made[row.number] = row
-        return row
+            self._made[row.number] = row
+            return row
 
     def done(self, row: CallRecord, result: Any, at: datetime) -> CallRecord:
         """Return the row to write after a call that returned."""
@@ -103,10 +149,24 @@ class Ledger:
         told = {"code": error.code, "message": error.message, "retryable": error.retryable}
         return self._ended(replace(row, state=CallState.FAILED, error=told, ended_at=at))
 
-    def reopened(self, number: int) -> CallRecord | None:
-        """Return the row of a failed call, to be made again by the next attempt."""
+    def reopened(self, number: int) -> tuple[CallRecord, ...]:
+        """Return the rows of a failed call and of those that failed inside it or beside it, for the next attempt to make.
+
+        All of them can be retried; one left as it is would have the next attempt fail for what it did not do.
+        """
         row = self._made.get(number)
-        return None if row is None else replace(row, state=CallState.OPEN, error=None)
+        if row is None:
+            return ()
+        meanwhile = [
+            call
+            for call in self._made.values()
+            if call.number != number
+            and (call.attempt, call.state) == (self._attempt, CallState.FAILED)
+            and (call.error or {}).get("retryable")
+            and call.ended_at is not None
+            and call.ended_at >= row.started_at
+        ]
+        return tuple(replace(call, state=CallState.OPEN, error=None) for call in (row, *meanwhile))
 
     def _ended(self, row: CallRecord) -> CallRecord:
         self._made[row.number] = row
@@ -140,16 +200,28 @@ def _is_unknown(call: CallRecord) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A script paused at a call: the interpreter's dump, and what the runner must know to go on.
+    """A script paused at a call, or at several: the interpreter's dump, and what the runner must know to go on.
 
-    `skill_calls` counts the calls before this one.
+    `number` is the row that it is signed for; `pending` are the calls it stands at, each `[call id, name, args, kwargs,
+    number in the ledger or None]`, with those it has begun and not awaited, and `passed` the numbers of those it has
+    behind it. `counted` is what the task's result says of it so far, with `skillCalls` before these. `rounds` is what was
+    said in the rounds before, `[role, text]`, `variables` are the names that their code and the session's have bound,
+    `printed_before` is how many characters of `printed` are theirs. `restricted` are the only skills that it may still
+    call, None: all that the task may.
     """
 
     number: int
     code: str
     intent: str
+    text: str
     printed: str
-    skill_calls: int
+    counted: Mapping[str, Any]
+    pending: Sequence[Sequence[Any]]
+    passed: Sequence[int]
+    rounds: Sequence[Sequence[str]]
+    variables: Sequence[str]
+    printed_before: int
+    restricted: Sequence[str] | None
     dump: bytes
 
 
@@ -175,3 +247,8 @@ def unpack(data: bytes, calls: tuple[CallRecord, ...], signer: Signer) -> Snapsh
     if packed is None:
         raise ValueError("its signature is not this server's")
     return Snapshot(**dict(zip(Snapshot.__slots__, msgpack.unpackb(packed), strict=True)))
+
+
+def stands_at(snapshot: Snapshot) -> frozenset[int]:
+    """Return the numbers of the calls that a script stands at."""
+    return frozenset(number for *_, number in snapshot.pending if number is not None)

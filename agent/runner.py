@@ -1,26 +1,43 @@
-"""Working one task out: plan → type check → sandbox → skill calls → answer.
+"""Working one task out: plan → type check → sandbox → skill calls → answer, in as many rounds as that takes.
 
 Runs in a worker's thread, one `TaskRun` an attempt. It knows no actor and no database: what happens is told through
 `Journal`, what came of it is returned. An attempt after the first goes on from the last snapshot of the script, or
-from the start of the round with the ledger's answers. Imported by `actors/`.
+from the start with the ledger's answers. Imported by `actors/`.
 """
 
 import json
 from dataclasses import replace
 from typing import Any
 
+from callboard.agent.async_calls import with_twins
+from callboard.agent.attached import Attached, attached
 from callboard.agent.bindings import bound_names
+from callboard.agent.call_views import excerpt, question_of
+from callboard.agent.delegation import DELEGATE
 from callboard.agent.job import Job, Journal, Outcome, Tools
-from callboard.agent.ledger import Paused, Snapshot, unpack
+from callboard.agent.ledger import Paused, Snapshot, stands_at, unpack
+from callboard.agent.limits import limits_of
+from callboard.agent.models.base import Completion, Message, Model, Role
 from callboard.agent.planner import Plan, PlanRequest
-from callboard.agent.sandbox import SnapshotRefused
-from callboard.agent.skill_calls import SkillCalls, excerpt
-from callboard.errors import TaskError
-from callboard.messages import SessionRecord, Topic, Turn
+from callboard.agent.planner.model import prompt_version
+from callboard.agent.sandbox import Asked, SnapshotRefused
+from callboard.agent.skill_calls import SkillCalls
+from callboard.agent.spending import Purse
+from callboard.errors import TASK_ERROR_CODES, TaskError
+from callboard.messages import PauseReason, SessionRecord, Topic, Turn
 from callboard.records import CallState, NewEvent, TaskLedger
 
 MAX_STATE_BYTES = 4 * 1024 * 1024
 """Largest dump of a session's variables that is kept."""
+
+_MAX_TOLD_CHARS = 20_000
+_FINAL = frozenset(
+    {
+        *("budget_exceeded", "sandbox_crashed", "outcome_unknown", "internal_error"),
+        *(code for code in TASK_ERROR_CODES if code.startswith("model_")),
+    }
+)
+"""Errors of a round that a model is not asked to mend."""
 
 
 class TaskRun:
@@ -30,32 +47,55 @@ class TaskRun:
         self._job = job
         self._tools = tools
         self._journal = journal
-        self._session = job.session or self._loaded_session()
+        self._agent = tools.roster.get(job.record.agent)
+        self._session = self._before = job.session or self._loaded_session()
         # only a task that was begun before, or goes on with one that was, can have left calls
         begun = job.attempt > 1 or job.record.redrive_of is not None
         self._left = tools.load_ledger(job.record.task_id) if begun else TaskLedger()
-        self._calls = SkillCalls(job, tools, journal, self._left)
+        self.purse = job.progress.purse = Purse(limits_of(job.record, self._agent, tools), tools.accounts)
+        self._files = Attached()
+        self._state: bytes | None = None  # what the next round's code starts from, with these names bound
+        self._variables = frozenset(self._session.variables)
         self._refused: str | None = None
-        self._metadata = job.progress.metadata
-        self._metadata |= {
-            "planner": tools.planner.name,
+        self._calls = self._new_calls()
+
+    def _new_calls(self) -> SkillCalls:
+        metadata = self._job.progress.metadata
+        metadata.clear()
+        metadata |= {
+            "planner": self._tools.planner.name,
             "llmCalls": 0,
             "skillCalls": 0,
             "totalTokens": 0,
-            "attempt": job.attempt,
+            "attempt": self._job.attempt,
         }
+        calls = SkillCalls(self._job, self._tools, self._journal, self._left, self.purse)
+        if self._job.record.root_id is not None:  # whoever works on a part of a task works on its files
+            calls.workspace_of = self._tools.load_task(self._job.record.root_id).session_id
+        return calls
+
+    @property
+    def _metadata(self) -> dict[str, Any]:
+        return self._job.progress.metadata
 
     def work(self) -> Outcome:
         """Return the outcome; raise `Cancelled` where the task was ended by somebody else or is handed back."""
         try:
-            output = self._step()
+            output = self._rounds()
         except Paused as paused:
-            return Outcome(pause=self._calls.question(paused), metadata=self._metadata, session=self._session)
+            return Outcome(
+                pause=question_of(paused),
+                calls=paused.calls,
+                snapshot=paused.snapshot,
+                children=paused.children,
+                metadata=self._metadata,
+                session=self._session,
+            )
         except TaskError as error:
             # without its traceback: the frames there hold whatever the code made, and would outlive the task
             bare = TaskError(error.code, error.message, retryable=error.retryable)
-            reopened = self._calls.ledger.reopened(error.call) if error.retryable and error.call is not None else None
-            session = self._used(self._session)
+            reopened = self._calls.ledger.reopened(error.call) if error.retryable and error.call is not None else ()
+            session = self._used(self._before)  # a task that failed leaves the session's variables as they were
             return Outcome(error=bare, reopened=reopened, metadata=self._metadata, session=session)
         return Outcome(output=output, metadata=self._metadata, session=self._used(self._remembered(output)))
 
@@ -65,41 +105,92 @@ class TaskRun:
         known = None if record.session_id == record.task_id else self._tools.load_session(record.session_id)
         return known or SessionRecord(session_id=record.session_id, created_at=now, updated_at=now)
 
-    def _step(self) -> Any:
-        """Plan once and carry the plan out: the offline planner has nothing to learn from a second round."""
-        started_s = self._tools.clock.monotonic()
-        state = self._load_state()  # before the plan, which counts on the session's variables
+    def _rounds(self) -> Any:
+        """Have the task planned and the plan carried out, again and again while that is not the end of it."""
+        self._state = self._load_state()  # before the plan, which counts on the session's variables
+        self._before, self._variables = self._session, frozenset(self._session.variables)
         snapshot, refused = self._snapshot()
         unknown = self._calls.ledger.unknown()
-        if unknown is not None and (snapshot is None or unknown.number != snapshot.number):
-            raise Paused(unknown)  # before anything runs: no script will come to it in quite the same way again
-        plan = self._planned(snapshot)
-        self._metadata["intent"] = plan.intent
+        if unknown is not None and (snapshot is None or unknown.number not in stands_at(snapshot)):
+            # before anything runs: no script will come to it in quite the same way again
+            raise Paused(PauseReason.OUTCOME_UNKNOWN, unknown)
+        self._files = attached(self._job, self._tools, self._calls)
+        if snapshot is not None:
+            self._calls.rounds = [list(said) for said in snapshot.rounds]
+        while True:
+            self._calls.step = step = len(self._calls.rounds) // 2 + 1
+            self._metadata["rounds"] = step
+            plan = self._planned(snapshot)
+            self._metadata["intent"] = plan.intent
+            try:
+                ended, output = self._round(plan, snapshot, refused)
+            except SnapshotRefused as error:  # start again
+                self._start_again(error)
+                return self._rounds()
+            if ended:
+                return output
+            snapshot = refused = None
+            self._calls.rounds += [["assistant", plan.text], ["user", output]]
+
+    def _start_again(self, error: SnapshotRefused) -> None:
+        self._refused = str(error)
+        self._job.progress.printed.clear()
+        self._session = self._before
+        self._left = TaskLedger(calls=self._left.calls)
+        self._calls = self._new_calls()
+        self._metadata["snapshotRefused"] = self._refused
+
+    def _round(self, plan: Plan, snapshot: Snapshot | None, refused: str | None) -> tuple[bool, Any]:
+        """Carry a plan out. Return True and the task's answer, or False and what the model is to be told."""
+        started_s, step = self._tools.clock.monotonic(), self._calls.step
         self._tell(
             Topic.STEP_STARTED,
-            step=1,
+            step=step,
+            agent=self._agent.name,
             planner=self._tools.planner.name,
             intent=plan.intent,
             code=plan.code,
+            **({"promptVersion": prompt_version()} if self._tools.planner.learns else {}),
             **({} if snapshot is None else {"resumedAtCall": snapshot.number}),
             **({} if refused is None else {"snapshotRefused": refused}),
         )
+        if plan.code is None:
+            self._tell_step_over(started_s, ok=True)
+            return True, plan.text
+        before = len("".join(self._job.progress.printed)) if snapshot is None else snapshot.printed_before
+        self._calls.printed_before = before
         try:
-            output, printed = self._execute(plan, state, snapshot)
-        except SnapshotRefused as error:  # start the round again
-            self._metadata["snapshotRefused"] = self._refused = str(error)
-            self._job.progress.printed.clear()
-            self._metadata["skillCalls"] = 0
-            self._left = TaskLedger(calls=self._left.calls)
-            self._calls = SkillCalls(self._job, self._tools, self._journal, self._left)
-            return self._step()
+            output, printed = self._execute(plan, snapshot)
         except TaskError as error:
+            again = self._asked_again(error)
             self._tell_step_over(started_s, ok=False, error=error.message, errorCode=error.code)
-            raise
+            if again is None:
+                raise
+            return False, again
         self._tell_step_over(started_s, ok=True, printed=excerpt(printed))
         if printed:
             self._metadata["printed"] = printed
-        return printed if output is None and printed else output
+        if output is None and self._tools.planner.learns and step < self._most_rounds:
+            return False, _seen("".join(self._job.progress.printed)[before:])
+        return True, printed if output is None and printed else output
+
+    @property
+    def _most_rounds(self) -> int:
+        return self._agent.max_rounds or self._tools.settings.max_rounds
+
+    def _asked_again(self, error: TaskError) -> str | None:
+        """Return what a model is told of an error that it may mend; None where the error is the task's end."""
+        retried = error.retryable and self._job.record.retry is not None
+        if not self._tools.planner.learns or error.code in _FINAL or retried:
+            return None
+        if self._calls.step >= self._most_rounds:
+            raise TaskError(
+                "rounds_exhausted",
+                f"The code failed in each of {self._calls.step} rounds, the limit is {self._most_rounds} "
+                f"(CALLBOARD_MAX_ROUNDS, or the agent's maxRounds); the last time: {error.code}: {error.message}",
+            ) from error
+        told = str((error.details or {}).get("traceback") or error.message)
+        return f"The code failed ({error.code}):\n{_cut(told)}\n\nWrite code that does not, or answer."
 
     def _snapshot(self) -> tuple[Snapshot | None, str | None]:
         """Return the snapshot to go on from, if there is one; or why the one there is was refused."""
@@ -110,7 +201,7 @@ class TaskRun:
         except ValueError as error:
             self._metadata["snapshotRefused"] = str(error)
             return None, str(error)
-        if any(call.state is CallState.OPEN and call.number < snapshot.number for call in self._left.calls):
+        if any(call.state is CallState.OPEN and call.number in snapshot.passed for call in self._left.calls):
             return None, None  # a call before it is to be made again, so the script must come there again
         return snapshot, None
 
@@ -118,50 +209,79 @@ class TaskRun:
         """Return the plan: that of the snapshot, that of the ledger, or a new one."""
         if snapshot is not None:
             self._calls.pinned = True
-            return Plan(code=snapshot.code, intent=snapshot.intent)
-        known = self._calls.known_plan() if self._left.calls else None
-        return known or self._plan()
+            return Plan(code=snapshot.code, intent=snapshot.intent, text=snapshot.text)
+        if self._tools.planner.learns:
+            self._calls.pinned = True  # its calls are on record themselves
+        elif self._left.calls and (known := self._calls.known_plan()) is not None:
+            return known
+        return self._plan()
 
     def _plan(self) -> Plan:
-        record = self._job.record
+        record, step = self._job.record, self._calls.step
+
+        def ask(model: Model, messages: tuple[Message, ...]) -> Completion:
+            key = [record.task, step]
+            return self._calls.models.ask(model, messages, purpose="plan", key=key, step=step)
+
+        roster, skills = self._tools.roster, self._calls.skills
+        delegates = roster.delegates if DELEGATE in skills and record.depth < self._tools.settings.max_depth else ()
         return self._tools.planner.plan(
             PlanRequest(
                 task=record.task,
                 conversation=self._session.conversation,
-                variables=frozenset(self._session.variables),
-                skills=self._calls.skills,
+                variables=self._variables,
+                skills=skills,
                 now=self._tools.clock.now(),
                 system_prompt=record.system_prompt,
+                agent=self._agent,
+                agents=tuple(roster.get(name) for name in delegates),
+                files=self._files.files,
+                images=self._files.images,
+                rounds=tuple(Message(role=_role(said[0]), text=said[1]) for said in self._calls.rounds),
+                ask=ask,
             )
         )
 
-    def _execute(self, plan: Plan, state: bytes | None, snapshot: Snapshot | None) -> tuple[Any, str]:
-        variables = self._session.variables
-        self._calls.plan = plan
+    def _execute(self, plan: Plan, snapshot: Snapshot | None) -> tuple[Any, str]:
+        assert plan.code is not None
+        if snapshot is not None:
+            self._variables |= frozenset(snapshot.variables)
+        variables, state = self._variables, self._state
+        self._calls.plan, self._calls.variables = plan, variables
+        code = with_twins(plan.code)
         if snapshot is None:
-            self._tools.sandbox.check(plan.code, variables, self._job.token)
+            self._tools.sandbox.check(code, variables, self._job.token)
         else:
             self._resume(snapshot)
         bound = bound_names(plan.code)
         # PERF: dumping costs a round trip to the process (0.12 ms of 0.5); a script that leaves no variables needs none
-        keep = bool(bound) or state is not None
+        # unless there are some already, of which those of earlier rounds are in the snapshot alone
+        keep = bool(variables | bound) or state is not None
+
+        def keep_failed(dump: bytes) -> None:
+            self._state, self._variables = dump, variables | bound
+
         result = self._tools.sandbox.run(
-            plan.code,
-            call_skill=self._calls.call,
+            code,
+            answer=self._calls.answer,
             token=self._job.token,
             state=state,
             snapshot=None if snapshot is None else snapshot.dump,
+            pending=() if snapshot is None else [_asked(*call) for call in snapshot.pending],
             printed=self._job.progress.printed,
             calls=self._calls.made,
             keep_state=keep,
+            keep_failed=keep_failed if keep and self._tools.planner.learns else None,
             time_s=self._left_s(),
         )
-        self._keep_state(result.state, frozenset(variables) | bound)
+        self._state, self._variables = result.state or state, variables | bound
+        self._keep_state(result.state, self._variables)
         return result.value, result.printed
 
     def _resume(self, snapshot: Snapshot) -> None:
-        self._calls.ledger.skip_to(snapshot.number)
-        self._calls.made = snapshot.skill_calls
+        self._calls.ledger.skip(snapshot.passed)
+        self._metadata.update(snapshot.counted)
+        self._calls.restricted = None if snapshot.restricted is None else frozenset(snapshot.restricted)
         if snapshot.printed:
             self._job.progress.printed.append(snapshot.printed)
 
@@ -206,4 +326,26 @@ class TaskRun:
 
     def _tell_step_over(self, started_s: float, **data: Any) -> None:
         duration_ms = round((self._tools.clock.monotonic() - started_s) * 1000, 3)
-        self._tell(Topic.STEP_COMPLETED, step=1, durationMs=duration_ms, **data)
+        self._tell(Topic.STEP_COMPLETED, step=self._calls.step, durationMs=duration_ms, **data)
+
+
+def _asked(call_id: int, name: str, args: list[Any], kwargs: dict[str, Any], number: int | None) -> Asked:
+    return Asked(call_id=call_id, name=name, args=tuple(args), kwargs=kwargs, number=number)
+
+
+def _role(text: str) -> Role:
+    return "assistant" if text == "assistant" else "user"
+
+
+def _seen(printed: str) -> str:
+    if not printed:
+        return "The code ran and its last line had no value. End it with an expression that is the answer."
+    return f"The code printed:\n{_cut(printed)}\n\nGo on, or answer."
+
+
+def _cut(text: str) -> str:
+    """Return a text for the model, the middle of a very long one left out."""
+    if len(text) <= _MAX_TOLD_CHARS:
+        return text
+    half = _MAX_TOLD_CHARS // 2
+    return f"{text[:half]}\n… ({len(text) - _MAX_TOLD_CHARS} characters left out) …\n{text[-half:]}"

@@ -1,8 +1,8 @@
 """The sandbox: Python written by a planner or a model, type-checked and run in a worker process by pydantic-monty.
 
 Each run has a process of its own for as long as it lasts, with limits on time, memory, recursion, output and calls,
-and no files, network, environment or host objects. A call of a skill pauses the interpreter; `call_skill` answers
-it in the host.
+and no files, network, environment or host objects. A call of a skill pauses the interpreter, and so does waiting for
+several at once (`asyncio.gather`); `answer` answers them in the host.
 
 Type checks go to processes of their own (agent/checker.py) before anything runs.
 
@@ -11,6 +11,7 @@ Threads: worker threads call `check` and `run` in parallel. Imported by the runn
 
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,24 +32,57 @@ from pydantic_monty import (
     NameLookupSnapshot,
 )
 
-from callboard.agent.cancel import CancelToken
+from callboard.agent.cancel import Cancelled, CancelToken
 from callboard.agent.checker import Checker, CheckerCancelled, skip_failing_imports
 from callboard.errors import Overloaded, TaskError
 from callboard.settings import Settings
-from callboard.values import storable
+from callboard.values import mend_text, storable
 
 INTERPRETER = f"monty-{pydantic_monty.__version__}"
 """Names the interpreter whose dumps can be loaded."""
 
-Dump = Callable[[], bytes | None]
-"""Returns the interpreter as it stands, paused at the call; 0.1 to 0.2 ms and about 4 KB for a small script.
+TWIN = "async_"
+"""What the name of a skill's asynchronous twin begins with; agent/async_calls.py has scripts use them."""
 
-None where its memory limit leaves no room for the dump.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A skill call that a script waits for; `call_id` is the interpreter's own, 0 for a call that is not awaited.
+
+    `number` is that of its row in the ledger, where an earlier attempt stood at this very call.
+    """
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    call_id: int = 0
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """Called, returns the interpreter as it stands, paused at a call; 0.1 to 0.2 ms and about 4 KB for a small script.
+
+    None where its memory limit leaves no room for that. `later` are calls that the script has begun and not awaited yet.
+    """
+
+    step: FunctionSnapshot | FutureSnapshot
+    later: tuple[Asked, ...]
+
+    def __call__(self) -> bytes | None:
+        try:
+            return self.step.dump()
+        except MontyRuntimeError:
+            return None
+
+
+AnswerCalls = Callable[[list[Asked], Dump], "list[Any | TaskError]"]
+"""`answer(calls, dump)` returns for each call a value of JSON's types, or the error to raise at it in the script.
+
+Several calls are those that the script awaits at once. What it raises ends the run.
 """
 
-CallSkill = Callable[[str, tuple[Any, ...], dict[str, Any], Dump], Any]
-"""`call_skill(python_name, args, kwargs, dump)` returns a value of JSON's types or raises."""
-
+_TWINS = re.compile(rf"\b{TWIN}([a-z]\w*)")
 _LIMITS = {
     "time limit exceeded": "time_limit",
     "memory limit exceeded": "memory_limit",
@@ -60,10 +94,6 @@ SANDBOX_HINT = (
     "The sandbox runs a subset of Python: no class inheritance, no yield, no files, no network; of the standard "
     "library it has re, json, math, datetime, csv, itertools, collections, random, decimal and a few more."
 )
-
-
-class Cancelled(Exception):  # a signal between the sandbox and the runner, not an error of a task
-    """The task's token was set while its code ran."""
 
 
 class SnapshotRefused(Exception):  # the runner starts the round again
@@ -84,7 +114,8 @@ class Sandbox:
 
     def __init__(self, settings: Settings, *, stubs: str, skills: Iterable[str]) -> None:
         self._settings = settings
-        self._modules = {"skills": ExternalModule(dict.fromkeys(skills, _never_called), stubs=stubs)}
+        names = [name for skill in skills for name in (skill, TWIN + skill)]
+        self._modules = {"skills": ExternalModule(dict.fromkeys(names, _never_called), stubs=stubs)}
         self._pool = Monty(
             min_processes=1,
             # made on demand: a skill that does not return keeps its process, and another worker stands in for its own
@@ -116,6 +147,7 @@ class Sandbox:
         except CheckerCancelled:
             raise Cancelled from None
         if findings:
+            findings = _TWINS.sub(r"\1", findings)
             raise TaskError("type_check_failed", f"The code does not pass the type check:\n{findings}\n{SANDBOX_HINT}")
 
     @contextlib.contextmanager
@@ -133,20 +165,23 @@ class Sandbox:
         self,
         code: str,
         *,
-        call_skill: CallSkill,
+        answer: AnswerCalls,
         token: CancelToken,
         state: bytes | None = None,
         snapshot: bytes | None = None,
+        pending: Iterable[Asked] = (),
         printed: list[str] | None = None,
         calls: int = 0,
         keep_state: bool = True,
+        keep_failed: Callable[[bytes], None] | None = None,
         time_s: float | None = None,
     ) -> SandboxResult:
         """Run checked code, after loading `state`, or go on from `snapshot`; both dumps have had their signatures verified.
 
-        `printed` is filled as the code prints, and holds what it had printed before the snapshot, as `calls` counts
-        the calls before it. Raises `TaskError` for what the code did, `Cancelled` when the token was set,
-        `SnapshotRefused`.
+        `pending` are the calls that the snapshot stands at, or has begun. `printed` is filled as the code prints, and holds what it had
+        printed before the snapshot, as `calls` counts the calls before it. `keep_failed` is given the dump of the
+        variables of code that failed, where there can be one. Raises `TaskError` for what the code did, `Cancelled` when
+        the token was set, `SnapshotRefused`.
         """
         limits = self._settings
         with self._session(
@@ -158,9 +193,15 @@ class Sandbox:
             },
             external_modules=self._modules,
         ) as session:
-            run = _Run(session, call_skill, token, limits, [] if printed is None else printed, calls)
+            run = _Run(session, answer, token, limits, [] if printed is None else printed, calls)
+            run.pending = {asked.call_id: asked for asked in pending}
             with token.on_stop(run.kill):
-                return run.drive(lambda: run.begin(code, state, snapshot), keep_state=keep_state)
+                try:
+                    return run.drive(lambda: run.begin(code, state, snapshot), keep_state=keep_state)
+                except TaskError:
+                    if keep_failed is not None:
+                        run.dump_to(keep_failed)
+                    raise
 
 
 class _Run:
@@ -169,15 +210,16 @@ class _Run:
     def __init__(
         self,
         session: MontySession,
-        call_skill: CallSkill,
+        answer: AnswerCalls,
         token: CancelToken,
         settings: Settings,
         printed: list[str],
         calls: int,
     ) -> None:
+        self.pending: dict[int, Asked] = {}
         self._session = session
         self._pid = session.worker_pid
-        self._call_skill = call_skill
+        self._answer_calls = answer
         self._token = token
         self._settings = settings
         self._printed = printed
@@ -218,21 +260,49 @@ class _Run:
             raise self._why_failed(error) from error
         return SandboxResult(value=value, printed="".join(self._printed), state=dump)
 
+    def dump_to(self, keep: Callable[[bytes], None]) -> None:
+        """Keep what failed code has left of its variables; nothing where the process is gone or cannot tell."""
+        with contextlib.suppress(MontyError, RuntimeError):
+            keep(self._session.dump())
+
     def _answer(self, step: "FunctionSnapshot | NameLookupSnapshot | FutureSnapshot") -> Any:
+        if isinstance(step, FutureSnapshot):
+            return self._answer_awaited(step)
         if not isinstance(step, FunctionSnapshot) or step.is_os_function:
             return step.resume_auto()
-        self._calls += 1
         name = step.function_name.removeprefix("skills.")
+        number = asked.number if (asked := self.pending.pop(0, None)) is not None else None
+        self._count()
+        if name.startswith(TWIN):
+            name, call_id = name.removeprefix(TWIN), step.call_id
+            self.pending[call_id] = Asked(name=name, args=step.args, kwargs=step.kwargs, call_id=call_id)
+            return step.resume({"future": ...})
+        one = Asked(name=name, args=step.args, kwargs=step.kwargs, number=number)
+        return step.resume(self._as_result(one, self._answer_calls([one], self._dump_of(step))[0]))
+
+    def _answer_awaited(self, step: FutureSnapshot) -> Any:
+        """Answer all that the script awaits: `asyncio.gather` has left it with nothing else to do."""
+        awaited = [self.pending.pop(call_id) for call_id in sorted(step.pending_call_ids)]
+        answers = self._answer_calls(awaited, self._dump_of(step))
+        return step.resume(
+            {asked.call_id: self._as_result(asked, answer) for asked, answer in zip(awaited, answers, strict=True)}
+        )
+
+    def _dump_of(self, step: FunctionSnapshot | FutureSnapshot) -> Dump:
+        return Dump(step, tuple(self.pending.values()))
+
+    def _count(self) -> None:
+        self._calls += 1
         if self._calls > self._settings.sandbox_skill_calls:
             limit = self._settings.sandbox_skill_calls
             raise TaskError("call_limit", f"The code called skills more than {limit} times; call fewer, or loop less.")
-        try:
-            value = self._call_skill(name, step.args, step.kwargs, lambda: _dump(step))
-        except TaskError as error:
-            message = f"{name}: {error.message}"
-            self._raised[message] = _bare(error)
-            return step.resume({"exc_type": "RuntimeError", "message": message})
-        return step.resume({"return_value": value})
+
+    def _as_result(self, asked: Asked, answer: Any) -> Any:
+        if not isinstance(answer, TaskError):
+            return {"return_value": answer}
+        message = f"{asked.name}: {answer.message}"
+        self._raised[message] = _bare(answer)
+        return {"exc_type": "RuntimeError", "message": message}
 
     def _print(self, _stream: str, text: str) -> None:
         self._room -= len(text.encode("utf-8", "replace"))
@@ -240,7 +310,7 @@ class _Run:
             self._flooded = True
             self.kill()  # the process would go on printing until its time is up
             return
-        self._printed.append(text)
+        self._printed.append(mend_text(text))
 
     def _checked_value(self, output: Any) -> Any:
         limit = self._settings.sandbox_output_bytes
@@ -267,6 +337,7 @@ class _Run:
         for message, cause in self._raised.items():
             if text == f"RuntimeError: {message}":
                 return _bare(cause)
+        text = mend_text(text)
         if isinstance(error, MontySyntaxError):
             return TaskError("script_error", f"The code cannot be parsed: {text}")
         if not isinstance(error, MontyRuntimeError):
@@ -275,7 +346,9 @@ class _Run:
             if words in text:
                 return TaskError(code, f"The code was stopped at its limit: {text}")
         hint = f" {SANDBOX_HINT}" if "not supported" in text or "not yet support" in text else ""
-        return TaskError("script_error", f"The code raised {text}{hint}", details={"traceback": error.display()})
+        return TaskError(
+            "script_error", f"The code raised {text}{hint}", details={"traceback": mend_text(error.display())}
+        )
 
 
 def _bare(error: TaskError) -> TaskError:
@@ -285,13 +358,6 @@ def _bare(error: TaskError) -> TaskError:
     error: a ring through an object that the garbage collector cannot look into, 20 KB for each call that failed.
     """
     return TaskError(error.code, error.message, retryable=error.retryable, call=error.call)
-
-
-def _dump(step: FunctionSnapshot) -> bytes | None:
-    try:
-        return step.dump()
-    except MontyRuntimeError:
-        return None
 
 
 def _room_left(value: Any, room: int) -> int:

@@ -5,16 +5,29 @@ from the function's signature. Skills are called by worker threads, several at o
 Imports nothing of the project but its errors.
 """
 
+import hashlib
 import inspect
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, ParamSpec, TypeVar, get_args, get_origin, get_type_hints, overload
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -25,6 +38,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_MAX_FOLDER_CHARS = 200
 _PLAIN_TYPES = (str, int, float, bool, bytes, object, type(None))
 
 
@@ -34,6 +48,22 @@ class RetryableError(Exception):
     The task's retry policy then applies; without one, or when its tries are used up, the task fails with
     `skill_unavailable`.
     """
+
+
+class SkillHost(Protocol):
+    """What the run that a call belongs to can do for a skill; in the thread of the call."""
+
+    def ask_model(self, prompt: str, *, system: str = "") -> str | None:
+        """Return what the model answers, counted and on record like every call of it; None where there is no model."""
+
+    def run_script(self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None) -> Any:
+        """Run Python in a sandbox of its own, with `arguments` as the list `argv`; return its value or what it printed.
+
+        It may call the skills that the task may, of those in `allowed` (None: all of them). Raises `TaskError`.
+        """
+
+    def restrict(self, allowed: frozenset[str]) -> None:
+        """Let the task's code call no other skills from here on than these, and those of earlier restrictions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +83,9 @@ class SkillContext:
     """The deadline in seconds of `time.monotonic`, which no change of the wall clock moves."""
     settings: Mapping[str, str] = field(default_factory=dict)
     workspace_root: Path | None = None
+    fetch_allow_private: bool = False
+    max_file_bytes: int = 10_000_000
+    host: SkillHost | None = field(default=None, repr=False)
     cancel_event: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @property
@@ -72,23 +105,75 @@ class SkillContext:
         """The session's own folder, made when first asked for."""
         if self.workspace_root is None:
             raise TaskError("skill_not_configured", "This skill needs a workspace folder and the system has none.")
-        folder = self.workspace_root / re.sub(r"[^A-Za-z0-9_-]", "_", self.session_id)
+        folder = self.workspace_root / _folder_of(self.session_id)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
 
-@dataclass(frozen=True)
-class Skill(Generic[P, R]):
-    """A function that a task's code can call as `from skills import <python_name>`; itself still callable.
+def _folder_of(session_id: str) -> str:
+    """Return a folder's name that no other session has: letters, digits, _ and - stand, the rest is `.` and hexadecimal.
+
+    A longer one than file systems take is `=` and a digest.
+    """
+    name = re.sub(
+        r"[^A-Za-z0-9_-]",
+        lambda found: "".join(f".{byte:02x}" for byte in found[0].encode("utf-8", "surrogatepass")),
+        session_id,
+    )
+    return name if 0 < len(name) <= _MAX_FOLDER_CHARS else f"={hashlib.sha256(name.encode()).hexdigest()}"
+
+
+class AnySkill(Protocol):
+    """Something that a task's code can call as `from skills import <python_name>`: a function, a folder, an MCP tool.
 
     `name` is what the wire calls it (`charge-card`), `python_name` what code calls it (`charge_card`).
-    `origin` says where it was found: `builtin`, or the file.
+    `origin` says where it was found: `builtin`, the file, the package, the server. `kind` is `python`, `folder` or
+    `mcp`. `permissions` says what it reaches (`network`, `files`, …), for people; `approval`, that a person must approve
+    each call. `stub` is its declaration in Python with its docstring, `schema` the JSON schema of its arguments.
     """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def python_name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def stub(self) -> str: ...
+    @property
+    def schema(self) -> Mapping[str, Any]: ...
+    @property
+    def replay(self) -> Replay: ...
+    @property
+    def origin(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def permissions(self) -> tuple[str, ...]: ...
+    @property
+    def approval(self) -> bool: ...
+
+    def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], ctx: SkillContext) -> Any:
+        """Check the arguments and make the call, in a worker's thread; raise `TypeError` or `ValueError` naming what does not fit."""
+
+    def check(self, arguments: Mapping[str, Any]) -> None:
+        """Raise `TypeError` or `ValueError` naming the argument that does not fit; make no call."""
+
+
+@dataclass(frozen=True)
+class Skill(Generic[P, R]):
+    """A function as a skill; itself still callable. See `AnySkill` for the fields."""
 
     function: Callable[P, R]
     name: str
     replay: Replay
     origin: str = "builtin"
+    approval: bool = False
+    permissions: tuple[str, ...] = ()
+    version: str = ""
+    kind = "python"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
@@ -108,7 +193,7 @@ class Skill(Generic[P, R]):
         shown = [p.replace(annotation=_Shown(self._hints.get(p.name, Any))) for p in self._parameters]
         shown = [p if p.default is p.empty else p.replace(default=_ELLIPSIS) for p in shown]
         arguments = str(inspect.Signature(shown))
-        return f"def {self.python_name}{arguments} -> {_shown_type(self._hints.get('return', Any))}:\n    {_docstring(self.description)}\n    ..."
+        return f"def {self.python_name}{arguments} -> {_shown_type(self._hints.get('return', Any))}:\n    {docstring(self.description)}\n    ..."
 
     @cached_property
     def schema(self) -> dict[str, Any]:
@@ -121,6 +206,15 @@ class Skill(Generic[P, R]):
 
     def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], ctx: SkillContext) -> Any:
         """Validate the arguments and call the function; raise `TypeError` or `ValueError` naming what does not fit."""
+        values = self._checked(args, kwargs)
+        if self.takes_context:
+            values["ctx"] = ctx
+        return self.function(**values)  # type: ignore[call-arg]  # built from the signature
+
+    def check(self, arguments: Mapping[str, Any]) -> None:
+        self._checked((), arguments)
+
+    def _checked(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         bound = self._signature.bind(*args, **kwargs).arguments
         try:
             checked = self._arguments.model_validate(bound)
@@ -128,10 +222,7 @@ class Skill(Generic[P, R]):
             first = error.errors(include_url=False, include_context=False)[0]
             where = ".".join(str(part) for part in first["loc"])
             raise ValueError(f"{self.python_name}() argument {where}: {first['msg']}") from error
-        values: dict[str, Any] = {name: getattr(checked, name) for name in bound}
-        if self.takes_context:
-            values["ctx"] = ctx
-        return self.function(**values)  # type: ignore[call-arg]  # built from the signature just above
+        return {name: getattr(checked, name) for name in bound}
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
@@ -158,21 +249,43 @@ class Skill(Generic[P, R]):
 @overload
 def skill(function: Callable[P, R], /) -> Skill[P, R]: ...
 @overload
-def skill(*, name: str | None = None, replay: Replay = "never") -> Callable[[Callable[P, R]], Skill[P, R]]: ...
 def skill(
-    function: Callable[P, R] | None = None, /, *, name: str | None = None, replay: Replay = "never"
+    *,
+    name: str | None = None,
+    replay: Replay = "never",
+    approval: bool = False,
+    permissions: Sequence[str] = (),
+    version: str = "",
+) -> Callable[[Callable[P, R]], Skill[P, R]]: ...
+def skill(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    replay: Replay = "never",
+    approval: bool = False,
+    permissions: Sequence[str] = (),
+    version: str = "",
 ) -> Skill[P, R] | Callable[[Callable[P, R]], Skill[P, R]]:
     """Make a skill of a typed function.
 
     `replay` says what may happen to a call after a crash: `pure` is recomputed, `safe` may be repeated, `keyed`
-    may be repeated with the same `ctx.effect_id`, `never` (the default) must not happen twice.
+    may be repeated with the same `ctx.effect_id`, `never` (the default) must not happen twice. With `approval` each call
+    waits until a person has approved it; `permissions` says what it reaches, for people (`network`, `files`).
     Every parameter needs a type, and there must be a docstring. Raises `TypeError` naming what is missing.
     """
 
     def make(target: Callable[P, R]) -> Skill[P, R]:
         wire_name = name or target.__name__.replace("_", "-")
         _check(target, wire_name, replay)
-        return Skill(function=target, name=wire_name, replay=replay)
+        return Skill(
+            function=target,
+            name=wire_name,
+            replay=replay,
+            approval=approval,
+            permissions=tuple(permissions),
+            version=version,
+        )
 
     return make if function is None else make(function)
 
@@ -233,5 +346,7 @@ def _shown_type(annotation: Any) -> str:
     return "Any"
 
 
-def _docstring(text: str) -> str:
-    return '"""' + text.replace("\\", "\\\\").replace('"""', "'''") + '"""'
+def docstring(text: str) -> str:
+    """Return the text as a docstring in Python."""
+    quoted = text.replace("\\", "\\\\").replace('"""', "'''")
+    return f'"""{quoted[:-1]}\\""""' if quoted.endswith('"') else f'"""{quoted}"""'

@@ -1,52 +1,79 @@
-"""A script's calls of skills, answered in the host: the task's allow-list, the ledger, the call itself, the log.
+"""A script's calls of skills, answered in the host: allow-list, approval, budget, the ledger, the call itself, the log.
 
-A call of a skill that is not `pure` is committed, with a snapshot of the script, before it is made. Runs in the
-worker's thread, one `SkillCalls` a run. Imported by the runner.
+A call of a skill that is not `pure` is committed, with a snapshot of the script, before it is made. One that needs a
+person's approval, or another agent's work, pauses the script there. Runs in the worker's thread, one `SkillCalls` a
+run; calls that the script awaits at once are made in threads of their own. Imported by the runner.
 """
 
+import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from callboard.agent import call_views
+from callboard.agent.asking import ModelCalls
+from callboard.agent.call_views import arguments_of, as_task_error, excerpt, ms_since, pending_of, shown
+from callboard.agent.cancel import Cancelled
+from callboard.agent.delegation import DELEGATE, Delegate, Delegated, count_agent, skills_for
+from callboard.agent.hosting import Host
 from callboard.agent.job import Job, Journal, Tools
 from callboard.agent.ledger import Ledger, Paused, Snapshot, answer_of, pack
+from callboard.agent.limits import allowed_skills
+from callboard.agent.parallel import run_all
 from callboard.agent.planner import Plan
-from callboard.agent.sandbox import Cancelled, Dump
-from callboard.agent.skill import RetryableError, Skill, SkillContext
-from callboard.errors import TaskError
-from callboard.messages import Decision, Topic
+from callboard.agent.sandbox import Asked, Dump
+from callboard.agent.skill import AnySkill, SkillContext
+from callboard.agent.skill_call import Before, Call, before_calls
+from callboard.agent.spending import Purse
+from callboard.clock import new_id
+from callboard.errors import TaskError, Unavailable
+from callboard.messages import PauseReason, Topic
 from callboard.records import CallRecord, CallState, NewEvent, TaskLedger
 from callboard.values import mend_text, storable
 
 MAX_SNAPSHOT_BYTES = 4 * 1024 * 1024
 """Largest snapshot that is written; what is larger costs the one writer too much at each call."""
 
-_EXCERPT_CHARS = 4000
-_EXCERPT_DEPTH = 64
+_ENDED = (CallState.DONE, CallState.FAILED)
 
 
 class SkillCalls:
-    """Answers the skill calls of one run; `call` is what the sandbox is given.
+    """Answers the skill calls of one run; `answer` is what the sandbox is given.
 
-    `made` counts the script's calls, pure ones too. `plan` is what the script was made of; it goes into the ledger
-    with the first call that is journaled, unless it is there already (`pinned`).
+    `made` counts the script's calls, pure ones too. `plan` is what the script was made of; a plan that no model wrote
+    goes into the ledger with the first call that is journaled, unless it is there already (`pinned`). `rounds` is what
+    was said before it, `variables` the names that were bound before it, `printed_before` how many characters were printed.
+    `restricted` are the only skills that may still be called, None: all that the task may.
     """
 
-    def __init__(self, job: Job, tools: Tools, journal: Journal, left: TaskLedger) -> None:
+    def __init__(self, job: Job, tools: Tools, journal: Journal, left: TaskLedger, purse: Purse) -> None:
         self._job = job
         self._tools = tools
         self._journal = journal
+        self._purse = purse
         self._skills = allowed_skills(job, tools)
         self._too_large = False
         self.ledger = Ledger(job.record.task_id, job.attempt, left)
+        self.models = ModelCalls(job, tools, journal, self.ledger, purse)
         self.plan: Plan | None = None
         self.pinned = False
+        self.step = 1
+        self.rounds: list[list[str]] = []
+        self.variables: frozenset[str] = frozenset()
+        self.printed_before = 0
+        self.restricted: frozenset[str] | None = None
+        self.workspace_of = job.record.session_id
+        # Guards what a run counts and has pinned: scripts of skill folders may run at once, in threads of their own. Not
+        # held while calls are made, because a script inside one of them comes here again.
+        self._looking = threading.Lock()
 
     @property
-    def skills(self) -> Mapping[str, Skill[..., Any]]:
-        """Those that the task may call."""
-        return self._skills
+    def skills(self) -> Mapping[str, AnySkill]:
+        """Those that the task may call now."""
+        if self.restricted is None:
+            return self._skills
+        return {name: skill for name, skill in self._skills.items() if name in self.restricted}
 
     @property
     def made(self) -> int:
@@ -57,16 +84,18 @@ class SkillCalls:
     def made(self, count: int) -> None:
         self._job.progress.metadata["skillCalls"] = count
 
+    # --- the plan of a planner that is not a model ---
+
     def known_plan(self) -> Plan | None:
         """Return the plan that an earlier attempt has acted on, if there is one."""
-        known = self.ledger.take("model", self._tools.planner.name, self._asked)
+        known = self.ledger.take("model", self._tools.planner.name, self._asked_planner)
         if known is None or known.state is not CallState.DONE:
             return None
         self.pinned = True
         return Plan(**known.result)
 
     @property
-    def _asked(self) -> list[Any]:
+    def _asked_planner(self) -> list[Any]:
         """What the planner's call is known by in the ledger."""
         return [self._job.record.task, 1]
 
@@ -80,132 +109,307 @@ class SkillCalls:
             return ()
         self.pinned = True
         now, plan = self._tools.clock.now(), self.plan
-        row = self.ledger.begin("model", self._tools.planner.name, "safe", self._asked, now, None)
+        row = self.ledger.begin("model", self._tools.planner.name, "safe", self._asked_planner, now, None)
         return (self.ledger.done(row, {"code": plan.code, "intent": plan.intent}, now),)
 
-    def call(self, python_name: str, args: tuple[Any, ...], kwargs: dict[str, Any], dump: Dump) -> Any:
-        """Answer a skill call from the sandbox; raise `TaskError` into the script."""
-        before = self.made
-        self.made = number = before + 1
-        name = python_name.replace("_", "-")
-        skill = self._skills.get(name)
-        if skill is None:
+    # --- the script's calls ---
+
+    def answer(self, asked: Sequence[Asked], dump: Dump | None) -> list[Any]:
+        """Answer what a script asks for at once; raise `Paused`, or what ends the run.
+
+        `dump` is None where what asks is not the task's own script.
+        """
+        with self._looking:
+            before = before_calls(self._job.progress.metadata, self.ledger.passed)
+            calls = [self._looked_up(one, before.made + place) for place, one in enumerate(asked, start=1)]
+            self.made = before.made + len(asked)
+            for call in calls:
+                self._from_ledger(call)
+            # one that is answered from the ledger has been asked about before; the first of the others that is not decides
+            waiting = next((call for call in calls if self._needs_approval(call)), None)
+            # those beside it are counted when the script comes here again and they are made
+            counted = calls if waiting is None else [waiting]
+            self._purse.skill_calls(sum(call.known is None and not call.answered for call in counted))
+            if waiting is not None:
+                raise self._pause_for_approval(waiting, calls, dump, before)
+            self._begin(calls, dump, before)
+        self._make([call for call in calls if not call.answered and call.child is None])
+        if delegated := [call for call in calls if call.child is not None and not call.answered]:
+            with self._looking:
+                if not self._too_many_tasks(delegated):
+                    raise self._pause_for_agents(delegated, calls, dump, before)
+        return [call.answer for call in calls]
+
+    def nested(self, asked: Sequence[Asked], allowed: frozenset[str] | None) -> list[Any]:
+        """Answer what a skill folder's script asks for: as the task's own script is, of the skills that it may call.
+
+        The task's script stands at the folder's call meanwhile, so what is nested is journaled without a snapshot.
+        """
+        refused = {one.name for one in asked if allowed is not None and one.name.replace("_", "-") not in allowed}
+        answers = iter(self.answer([one for one in asked if one.name not in refused], None))
+        return [call_views.not_its_tool(one) if one.name in refused else next(answers) for one in asked]
+
+    def _looked_up(self, asked: Asked, number: int) -> Call:
+        name = asked.name.replace("_", "-")
+        call = Call(asked=asked, number=number, name=name, skill=self.skills.get(name))
+        if call.skill is None:
             # SECURITY: the stubs name every skill; what this task may call is decided here
-            raise self._refused(name, number)
-        call = _Call(skill=skill, number=number, args=args, kwargs=kwargs)
-        if skill.replay == "pure":
-            self._journal.tell(self._started(call))
-            return self._called(call)
-        return self._journaled(call, dump, before)
+            error = call_views.refusal_of(name, self._skills, self._tools.catalogue)
+            told = {"error": error.message, "errorCode": error.code}
+            self._tell(Topic.SKILL_COMPLETED, call=number, skill=name, ok=False, **told)
+            call.settle(error)
+        elif isinstance(call.skill, Delegate):
+            self._look_at_delegation(call, call.skill, asked.args, asked.kwargs)
+        return call
 
-    def _journaled(self, call: "_Call", dump: Dump, before: int) -> Any:
-        """Make a call that must be on record before it happens, or answer it from the record."""
-        name, replay = call.skill.name, call.skill.replay
-        arguments = [list(call.args), dict(sorted(call.kwargs.items()))]
-        known = self.ledger.take("skill", name, arguments)
-        if known is not None and known.state in (CallState.DONE, CallState.FAILED):
-            return self._replayed(call, known)
-        pinned = self._pinned_plan()  # first, so that its number is the lower one
+    def _look_at_delegation(
+        self, call: Call, skill: Delegate, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
+        """Say what the agent is to do; the share of the budget is added when all that is asked at once is known."""
+        record, settings = self._job.record, self._tools.settings
         try:
-            row = self.ledger.begin("skill", name, replay, arguments, self._tools.clock.now(), known)
-        except Paused as paused:
-            paused.arguments = {"args": excerpt(list(call.args)), "kwargs": excerpt(call.kwargs)}
-            raise
-        snapshot = self._snapshot(row, dump, before)
-        self._journal.commit(self._started(call, effectId=row.effect_id), (*pinned, row), snapshot)
-        return self._called(call, row)
+            name, task = skill.bound(args, kwargs)
+        except (TypeError, ValueError) as error:
+            call.settle(TaskError("skill_failed", f"The skill {DELEGATE} failed: {error}"))
+            return
+        if record.depth >= settings.max_depth:
+            limit = f"{settings.max_depth} (CALLBOARD_MAX_DEPTH)"
+            told = f"This task is {record.depth} deep in delegations, the limit is {limit}; do the work itself."
+            call.settle(TaskError("delegation_refused", told))
+            return
+        deepest = record.depth + 1 >= settings.max_depth
+        call.child = Delegated(
+            task_id=new_id(),
+            agent=name,
+            task=mend_text(task),
+            available_skills=skills_for(self._tools.roster.get(name), self.skills, deepest=deepest),
+            budget=None,
+            timeout_ms=self._ms_left(),
+        )
 
-    def _snapshot(self, row: CallRecord, dump: Dump, before: int) -> bytes | None:
+    def _ms_left(self) -> int | None:
+        ends_by_s = self._job.ends_by_s
+        return None if ends_by_s is None else max(1, int((ends_by_s - self._tools.clock.monotonic()) * 1000))
+
+    def _from_ledger(self, call: Call) -> None:
+        """Look for the call in the ledger, and answer it from there if an earlier attempt has finished it."""
+        if call.answered or not self._journaled(call):
+            return
+        kind = "agent" if call.child is not None else "skill"
+        call.known = self.ledger.take(kind, call.name, arguments_of(call.asked), call.asked.number)
+        if call.known is None:
+            return
+        if isinstance(call.skill, Delegate) and call.known.edited is not None:
+            self._look_at_delegation(call, call.skill, (), call.known.edited)
+        redriven = self._job.record.redrive_of is not None and call.known.attempt == 0
+        if call.child is not None and not (redriven and call.known.state is CallState.WAITING):
+            # the agent's task is there already; those of a dead letter were cancelled with it
+            call.child = replace(call.child, task_id=call.known.effect_id)
+        if call.known.state in _ENDED:
+            self._replay(call, call.known)
+
+    def _journaled(self, call: Call) -> bool:
+        """Whether the call has a row in the ledger: what is pure is made again, unless a person has approved it."""
+        if call.skill is None:
+            return False
+        return call.skill.replay != "pure" or self._tools.catalogue.needs_approval(call.name)
+
+    def _needs_approval(self, call: Call) -> bool:
+        """Whether a person has to approve the call and has not yet; a call on record has been approved before."""
+        if call.answered or call.skill is None or not self._tools.catalogue.needs_approval(call.name):
+            return False
+        return call.known is None or call.known.state is CallState.WAITING
+
+    def _begin(self, calls: Sequence[Call], dump: Dump | None, before: Before) -> None:
+        """Put what is to be done on record, with the script as it stands, and wait for the commit."""
+        begun = [call for call in calls if not call.answered and call.child is None and self._journaled(call)]
+        if not begun:
+            return  # the pause puts the agents' tasks on record
+        pinned = self._pinned_plan()  # first, so that its number is the lower one
+        for call in begun:
+            self._begin_row(call)
+        snapshot = self._snapshot(calls, begun[0].row, dump, before)
+        events = tuple(self._started(call) for call in begun)
+        self._journal.commit(events, (*pinned, *(call.row for call in begun if call.row is not None)), snapshot)
+
+    def _begin_row(self, call: Call, state: CallState = CallState.STARTED) -> CallRecord:
+        assert call.skill is not None
+        now, kind = self._tools.clock.now(), "agent" if call.child is not None else "skill"
+        try:
+            call.row = self.ledger.begin(
+                kind,
+                call.name,
+                call.skill.replay,
+                arguments_of(call.asked),
+                now,
+                call.known,
+                effect_id=None if call.child is None else call.child.task_id,
+                state=state,
+            )
+        except Paused as paused:
+            paused.arguments = shown(call.asked)
+            raise
+        return call.row
+
+    # --- pauses ---
+
+    def _pause_for_approval(self, call: Call, calls: Sequence[Call], dump: Dump | None, before: Before) -> Paused:
+        pinned = self._pinned_plan()
+        row = self._begin_row(call, CallState.WAITING)
+        return Paused(
+            PauseReason.APPROVAL,
+            row,
+            calls=(*pinned, row),
+            snapshot=self._snapshot(calls, row, dump, before),
+            arguments=shown(call.asked),
+        )
+
+    def _pause_for_agents(
+        self, delegated: Sequence[Call], calls: Sequence[Call], dump: Dump | None, before: Before
+    ) -> Paused:
+        """Hand the agents their tasks; the script goes on when all of them have ended."""
+        pinned, share = self._pinned_plan(), self._purse.share(len(delegated))
+        children, rows = [], []
+        for call in delegated:
+            assert call.child is not None
+            child = replace(call.child, budget=share)
+            rows.append(self._begin_row(call, CallState.WAITING))
+            children.append(child)
+            self._journal.tell(self._started(call, agent=child.agent, taskId=child.task_id))
+        snapshot = self._snapshot(calls, rows[0], dump, before)
+        return Paused(
+            PauseReason.SUBAGENTS, rows[0], calls=(*pinned, *rows), snapshot=snapshot, children=tuple(children)
+        )
+
+    def _too_many_tasks(self, delegated: Sequence[Call]) -> bool:
+        """Refuse delegations that would pass the limit of tasks below the first one."""
+        record, most = self._job.record, self._tools.settings.max_subagents
+        new = sum(call.known is None or call.known.state is CallState.OPEN for call in delegated)
+        there = self._tools.count_below(record.root_id or record.task_id) if new else 0
+        if there + new <= most:
+            return False
+        told = (
+            f"The task and those below it have delegated {there} tasks and {new} more would pass the limit of {most} "
+            "(CALLBOARD_MAX_SUBAGENTS); delegate fewer, larger parts."
+        )
+        for call in delegated:
+            call.settle(TaskError("delegation_refused", told))
+        return True
+
+    def _snapshot(
+        self, calls: Sequence[Call], row: CallRecord | None, dump: Dump | None, before: Before
+    ) -> bytes | None:
         """Return the script as it stands, signed; None where it is too large: an older snapshot does as well.
 
         From an older one the script comes here again, with what it has called since answered from the ledger.
         """
+        if dump is None:
+            return None
         assert self.plan is not None
+        assert row is not None
         dumped = None if self._too_large else dump()
         printed = "".join(self._job.progress.printed)
-        if dumped is None or len(dumped) + len(printed) > MAX_SNAPSHOT_BYTES:
+        said = sum(len(text) for _, text in self.rounds)
+        if dumped is None or len(dumped) + len(printed) + said > MAX_SNAPSHOT_BYTES:
             self._too_large = True
             return None
         snapshot = Snapshot(
             number=row.number,
-            code=self.plan.code,
+            code=self.plan.code or "",
             intent=self.plan.intent,
+            text=self.plan.text,
             printed=printed,
-            skill_calls=before,
+            counted=before.counted,
+            pending=[
+                *(pending_of(call.asked, call.row or call.known) for call in calls),
+                *(pending_of(later) for later in dump.later),
+            ],
+            passed=before.passed,
+            rounds=self.rounds,
+            variables=sorted(self.variables),
+            printed_before=self.printed_before,
+            restricted=None if self.restricted is None else sorted(self.restricted),
             dump=dumped,
         )
         return pack(snapshot, row.effect_id, self._tools.signer)
 
-    def _replayed(self, call: "_Call", known: CallRecord) -> Any:
-        """Answer a call that an earlier attempt has finished."""
-        ended: dict[str, Any] = {"call": call.number, "skill": call.skill.name, "replayed": True}
+    # --- the calls themselves ---
+
+    def _make(self, calls: Sequence[Call]) -> None:
+        """Make calls, those that are asked for at once in parallel, and settle them."""
+        if len(calls) == 1:
+            calls[0].settle(self._called(calls[0]))
+            return
+        most = self._tools.settings.parallel_calls
+        results = run_all([lambda call=call: self._called(call) for call in calls], most)  # type: ignore[misc]
+        for call, result in zip(calls, results, strict=True):
+            if isinstance(result, BaseException) and not isinstance(result, TaskError):
+                raise result
+            call.settle(result)
+
+    def _replay(self, call: Call, known: CallRecord) -> None:
+        """Answer a call that an earlier attempt, or an agent, has finished."""
+        ended: dict[str, Any] = {"call": call.number, "skill": call.name, "replayed": True}
+        if call.child is not None:
+            ended = {"call": call.number, "skill": call.name, "agent": call.child.agent, "taskId": known.effect_id}
+            count_agent(self._job.progress.metadata, self._tools.load_task(known.effect_id).metadata)
         try:
             value = answer_of(known)
         except TaskError as error:
             self._tell(Topic.SKILL_COMPLETED, ok=False, error=error.message, errorCode=error.code, **ended)
-            raise
+            call.settle(error)
+            return
         self._tell(Topic.SKILL_COMPLETED, ok=True, result=excerpt(value), **ended)
-        return value
+        call.settle(value)
 
-    def _started(self, call: "_Call", **more: Any) -> NewEvent:
+    def _started(self, call: Call, **more: Any) -> NewEvent:
+        assert call.skill is not None
         return self._event(
             Topic.SKILL_STARTED,
             call=call.number,
-            skill=call.skill.name,
+            skill=call.name,
             replay=call.skill.replay,
-            args=excerpt(list(call.args)),
-            kwargs=excerpt(call.kwargs),
+            **shown(call.asked),
+            **({} if call.row is None else {"effectId": call.row.effect_id}),
+            **({} if call.row is None or call.row.edited is None else {"edited": excerpt(call.row.edited)}),
             **more,
         )
 
-    def question(self, paused: Paused) -> Mapping[str, Any]:
-        """Return what a person has to know to decide about a call."""
-        call = paused.call
-        return {
-            "reason": "outcome_unknown",
-            "message": f"The server died or was stopped while the {call.kind} {call.name} was being called, and a call "
-            "of it must not be repeated; find out what it did, then decide retry, assume_done or fail.",
-            "call": call.number,
-            "skill": call.name,
-            "effectId": call.effect_id,
-            "attempt": call.attempt,
-            **paused.arguments,
-            "decisions": list(Decision),
-        }
-
-    def _refused(self, name: str, number: int) -> TaskError:
-        known = self._tools.catalogue.skills
-        error = TaskError(
-            "skill_not_allowed",
-            f"The skill {name} is not among the task's availableSkills ({', '.join(sorted(self._skills)) or 'none'}); "
-            "add it there, or leave availableSkills out."
-            if name in known
-            else f"There is no skill {name} on this server; it was there when the code was checked, so bring it back.",
-        )
-        self._tell(Topic.SKILL_COMPLETED, call=number, skill=name, ok=False, error=error.message, errorCode=error.code)
-        return error
-
-    def _called(self, call: "_Call", row: CallRecord | None = None) -> Any:
-        """Call the skill in this thread; `row` is that of a call that is journaled."""
+    def _called(self, call: Call) -> Any:
+        """Call the skill in this thread; return what it returned, or its error as a `TaskError`."""
+        skill, row, args, kwargs = call.skill, call.row, call.asked.args, call.asked.kwargs
+        assert skill is not None
+        if row is None:
+            self._journal.tell(self._started(call))
+        elif row.edited is not None:
+            args, kwargs = (), dict(row.edited)
         started_s = time.perf_counter()
-        told: dict[str, Any] = {"call": call.number, "skill": call.skill.name}
+        told: dict[str, Any] = {"call": call.number, "skill": call.name}
         try:
-            value = storable(call.skill.call(call.args, call.kwargs, self._context(call, row)))
+            value = storable(skill.call(args, kwargs, self.context(call.name, call.number, row)))
+        except (
+            Paused,
+            Cancelled,
+            Unavailable,
+        ):  # a script inside it has to wait; the model it asks is stopped: it has not failed
+            raise
         except (
             Exception,
             SystemExit,
             KeyboardInterrupt,
         ) as raised:  # a skill is anybody's code; its error is the task's
-            error = _as_task_error(call.skill.name, raised, row)
-            told |= {"error": error.message, "errorCode": error.code, "durationMs": _ms_since(started_s)}
+            error = as_task_error(call.name, raised, row)
+            told |= {"error": error.message, "errorCode": error.code, "durationMs": ms_since(started_s)}
             event = self._event(Topic.SKILL_COMPLETED, ok=False, **told)
             self._tell_ended(event, row and self.ledger.failed(row, error, event.at))
+            self._purse.skill_called(call.name, ok=False)
             if self._job.token.stopped:
                 raise Cancelled from raised
-            raise error from raised
-        told |= {"result": excerpt(value), "durationMs": _ms_since(started_s)}
+            return error
+        told |= {"result": excerpt(value), "durationMs": ms_since(started_s)}
         event = self._event(Topic.SKILL_COMPLETED, ok=True, **told)
         self._tell_ended(event, row and self.ledger.done(row, value, event.at))
+        self._purse.skill_called(call.name, ok=True)
         if self._job.token.stopped:
             raise Cancelled
         return value
@@ -214,18 +418,22 @@ class SkillCalls:
         if row is None:
             self._journal.tell(event)
         else:
-            self._journal.tell_now(event, row)
+            self._journal.record(row, event)
 
-    def _context(self, call: "_Call", row: CallRecord | None) -> SkillContext:
-        record = self._job.record
+    def context(self, name: str = "", number: int = 0, row: CallRecord | None = None) -> SkillContext:
+        """Return what a skill may know of a call of it."""
+        record, settings = self._job.record, self._tools.settings
         return SkillContext(
             task_id=record.task_id,
-            session_id=record.session_id,
-            effect_id=f"{record.task_id}:pure:{call.number}" if row is None else row.effect_id,
+            session_id=self.workspace_of,
+            effect_id=f"{record.task_id}:pure:{number}" if row is None else row.effect_id,
             deadline=self._job.deadline,
             deadline_s=self._job.deadline_s,
-            settings=self._tools.settings.skill_settings,
+            settings=settings.skill_settings,
             workspace_root=self._tools.workspace_root,
+            fetch_allow_private=settings.fetch_allow_private,
+            max_file_bytes=settings.max_file_bytes,
+            host=Host(self, self._job, self._tools, name),
             cancel_event=self._job.token.event,
         )
 
@@ -234,52 +442,3 @@ class SkillCalls:
 
     def _tell(self, topic: Topic, **data: Any) -> None:
         self._journal.tell(self._event(topic, **data))
-
-
-def allowed_skills(job: Job, tools: Tools) -> Mapping[str, Skill[..., Any]]:
-    """Return the skills that a task may call, by their wire names."""
-    named = job.record.available_skills
-    skills = tools.catalogue.skills
-    return skills if named is None else {name: skills[name] for name in named if name in skills}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Call:
-    """A skill call in the middle of a script; `number` counts the script's calls, pure ones too."""
-
-    skill: Skill[..., Any]
-    number: int
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
-def _as_task_error(skill_name: str, raised: BaseException, row: CallRecord | None) -> TaskError:
-    call = None if row is None else row.number
-    if isinstance(raised, TaskError):
-        return TaskError(raised.code, mend_text(raised.message), retryable=raised.retryable, call=call)
-    if isinstance(raised, RetryableError):
-        message = mend_text(f"The skill {skill_name} is not available now: {raised}"[:2000])
-        return TaskError("skill_unavailable", message, retryable=True, call=call)
-    message = mend_text(f"The skill {skill_name} failed: {type(raised).__name__}: {raised}"[:2000])
-    return TaskError("skill_failed", message, call=call)
-
-
-def _ms_since(started_s: float) -> float:
-    return round((time.perf_counter() - started_s) * 1000, 3)
-
-
-def excerpt(value: Any, depth: int = 0) -> Any:
-    """Return the value for the log, long texts in it cut."""
-    match value:
-        case Mapping() | list() | tuple() if depth > _EXCERPT_DEPTH:
-            return "…"
-        case str() if len(value) > _EXCERPT_CHARS:
-            return f"{value[:_EXCERPT_CHARS]}… ({len(value) - _EXCERPT_CHARS} more characters)"
-        case Mapping():
-            return {str(key): excerpt(inner, depth + 1) for key, inner in value.items()}
-        case list() | tuple():
-            return [excerpt(inner, depth + 1) for inner in value[:100]]
-        case None | bool() | int() | float() | str():
-            return value
-        case _:
-            return excerpt(storable(value), depth + 1)

@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import footprint, history, machine, micro, profiling, report, throughput
+from bench import agent, footprint, history, machine, micro, profiling, report, throughput
 from bench.figures import BenchError, Figure, Run
 from bench.load import CLIENTS, chosen
 
@@ -19,6 +19,7 @@ SUITES = {
     "throughput": throughput.measure,
     "micro": micro.measure,
     "footprint": footprint.measure,
+    "agent": agent.measure,
     "history": history.measure,
 }
 

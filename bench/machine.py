@@ -58,7 +58,7 @@ def describe(folder: Path) -> dict[str, str]:
         "system": f"{system}, {platform.system()} {_kernel()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
         "libraries": ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES),
-        "disk": f"{filesystem(folder)}, {_drive(folder)}; write and fdatasync of 4 KiB: {_sync_ms(folder):.2f} ms",
+        "disk": f"{filesystem(folder)}, {_drive(folder)}; write and fdatasync of 4 KiB: {sync_ms(folder):.2f} ms",
     }
 
 
@@ -91,7 +91,7 @@ def _drive(folder: Path) -> str:
     return "drive of unknown kind"
 
 
-def _sync_ms(folder: Path, writes: int = 50) -> float:
+def sync_ms(folder: Path, writes: int = 50) -> float:
     """Return the median time to append 4 KiB to a file and have it on the disk."""
     took = []
     with tempfile.TemporaryFile(dir=folder) as file:

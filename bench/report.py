@@ -86,7 +86,7 @@ _HOW = """\
     make bench                          # everything, about four minutes; the table only
     make bench ARGS=--quick             # short rounds and 100,000 tasks, about a minute
     make bench ARGS=--record            # everything, and write this file and results.json
-    make bench ARGS='--only throughput' # or micro, footprint, history
+    make bench ARGS='--only throughput' # or micro, footprint, agent, history
     python -m bench profile accept      # where the time goes, if py-spy is installed (or: profile run)
 
 - **Ceiling**: a bare Falcon app on waitress (16 threads, `poll`) that parses the same POST and answers a small JSON.
@@ -102,5 +102,12 @@ _HOW = """\
 - Every answer was a 200. After each load the history held every accepted task, none that was not sent, and the right
   product for every task that had ended; wrk cuts off up to 16 requests when its time is up, so a few more tasks may
   be stored than were answered.
+- **A round with one skill call**: a model in this process that answers at once writes code that calls one journaled
+  skill, 20 times in each task; a round goes from one `agent.step.started` in the log to the next. Beside a whole task of
+  one round, in turns, the same script is posted as it is: the ratio is what asking a model adds.
+- **100 skills at the start**: `AgentSystem.start` in a fresh process, with 100 Agent Skills folders, with 100 Python
+  files and without, in turns; imports of the interpreter and of Callboard not counted.
+- **1,000 paused tasks**: scripts with a call that needs approval, posted to `callboard serve`; memory and threads at rest
+  before and after, then some are approved and must come to the right result.
 - **Histories** are made by SQL, tasks without events; a session has 20 tasks, every tenth task failed. Short and long
   are asked in turns, deep pages and sessions at random places."""

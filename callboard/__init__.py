@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from callboard.agent.skill import RetryableError, Skill, SkillContext, skill
+    from callboard.budget import Budget
     from callboard.deliveries import GetDelivery, ListDeliveries, Redeliver
     from callboard.errors import CallboardError, TaskError
     from callboard.messages import (
@@ -39,9 +40,11 @@ if TYPE_CHECKING:
     )
     from callboard.settings import Settings
     from callboard.system import AgentSystem
+    from callboard.task_spec import Attachment
 
 _HOMES = {
     "callboard.agent.skill": ("RetryableError", "Skill", "SkillContext", "skill"),
+    "callboard.budget": ("Budget",),
     "callboard.deliveries": ("GetDelivery", "ListDeliveries", "Redeliver"),
     "callboard.errors": ("CallboardError", "TaskError"),
     "callboard.messages": (
@@ -65,13 +68,16 @@ _HOMES = {
     ),
     "callboard.settings": ("Settings",),
     "callboard.system": ("AgentSystem",),
+    "callboard.task_spec": ("Attachment",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AgentSystem",
+    "Attachment",
     "AwaitEvents",
     "AwaitTask",
+    "Budget",
     "CallboardError",
     "CancelTask",
     "DecideTask",

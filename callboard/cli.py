@@ -17,6 +17,7 @@ import click
 from callboard import __version__
 from callboard.cli_client import dead_letters, decide
 from callboard.cli_data import backup, doctor
+from callboard.cli_skills import skills
 from callboard.errors import CallboardError, ConfigurationError
 from callboard.settings import Settings, unknown_variables
 
@@ -70,6 +71,8 @@ def serve(host: str | None, port: int | None) -> None:
     log = get_logger("callboard.cli")
     for name in unknown_variables():
         log.warning("this variable is no setting of Callboard; see docs/configuration.md", variable=name)
+    if settings.llm_provider == "offline" and settings.llm_model:
+        log.warning("a model is named, but no provider, so the built-in planner works; set CALLBOARD_LLM_PROVIDER")
     try:
         clean = _serve(settings)
     except CallboardError as error:
@@ -121,6 +124,7 @@ def openapi() -> None:
 
 main.add_command(dead_letters)
 main.add_command(decide)
+main.add_command(skills)
 
 
 def _settings(overrides: dict[str, Any]) -> Settings:

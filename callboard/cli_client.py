@@ -133,21 +133,42 @@ def redrive(task_id: str, url: str | None) -> None:
 @click.argument("decision", type=click.Choice([decision.value for decision in Decision]))
 @_url
 @click.option("--result", help="With assume_done: what the call returned, as JSON.")
+@click.option("--arguments", help="With edit: all arguments of the call by name, as a JSON object.")
+@click.option(
+    "--call", type=int, help="The call that it is about, as the task's pause numbers it; refused if another waits."
+)
 @click.option("--reason", help="Why, for the task's log.")
-def decide(task_id: str, decision: str, url: str | None, result: str | None, reason: str | None) -> None:
-    """Decide about a paused task: make the call again, take it as done, or end the task as failed.
+def decide(
+    task_id: str,
+    decision: str,
+    url: str | None,
+    result: str | None,
+    arguments: str | None,
+    call: int | None,
+    reason: str | None,
+) -> None:
+    """Decide about the call that a paused task waits with.
+
+    A call that needs approval: approve it, reject it, or edit its arguments. A call that may have been made before a
+    crash: retry it, go on as if it were done (assume_done), or fail.
 
     \b
+    callboard decide TASK_ID approve
+    callboard decide TASK_ID edit --arguments '{"card": "tok_1", "cents": 500}'
+    callboard decide TASK_ID reject --reason "too much"
     callboard decide TASK_ID retry
     callboard decide TASK_ID assume_done --result '{"charged": true}'
     callboard decide TASK_ID fail --reason "the card was not charged"
     """
     body: dict[str, Any] = {"decision": decision}
-    if result is not None:
-        try:
-            body["result"] = json.loads(result)
-        except ValueError as error:
-            raise click.BadParameter(f"is not JSON: {error}", param_hint="--result") from error
+    for name, text in (("result", result), ("arguments", arguments)):
+        if text is not None:
+            try:
+                body[name] = json.loads(text)
+            except ValueError as error:
+                raise click.BadParameter(f"is not JSON: {error}", param_hint=f"--{name}") from error
+    if call is not None:
+        body["call"] = call
     if reason is not None:
         body["reason"] = reason
     answer = Client(url).ask("POST", f"/agent/tasks/{quote(task_id, safe='')}/decide", json=body)

@@ -4,7 +4,8 @@
     ├── InvalidRequest            the caller must change the request
     │   ├── UnknownSkill          a name in availableSkills that nothing answers to
     │   ├── UnknownAgent
-    │   └── CallbackRefused       a callbackUrl that the server must not call
+    │   ├── CallbackRefused       a callbackUrl that the server must not call
+    │   └── AttachmentRefused     a file that cannot be used: not base64, too large, an image no model here takes
     ├── NotFound
     │   ├── TaskNotFound
     │   ├── SessionNotFound
@@ -66,6 +67,12 @@ class CallbackRefused(InvalidRequest):
     """A callbackUrl that leads to an address the server must not call."""
 
     code = "callback_refused"
+
+
+class AttachmentRefused(InvalidRequest):
+    """An attachment that cannot be used."""
+
+    code = "attachment_refused"
 
 
 class NotFound(CallboardError):
@@ -237,5 +244,19 @@ TASK_ERROR_CODES: Mapping[str, str] = {
     "decision_expired": "The task was paused and nobody decided in time.",
     "dead_letter": "The server died under the task again and again; it waits among the dead letters.",
     "internal_error": "A defect of the server; its log has the details under the request id.",
+    "model_unavailable": "The model's API did not answer, or not with success, in all the tries there were.",
+    "model_rate_limited": "The model's API refused the call as one too many, in all the tries there were.",
+    "model_timeout": "The model did not answer within CALLBOARD_LLM_TIMEOUT_S or the task's own time.",
+    "model_rejected": "The model's API refused the call for good: the key, the model's name or what was asked.",
+    "model_refused": "The model declined to answer.",
+    "model_bad_reply": "What the model's API sent is not what it says it speaks, or it broke off, in all the tries.",
+    "rounds_exhausted": "The model's code failed in each of CALLBOARD_MAX_ROUNDS rounds; the last error is named.",
+    "budget_exceeded": "The next call would have passed a budget; the message says which, and how much was spent.",
+    "approval_rejected": "A person rejected a call that needs approval.",
+    "agent_failed": "A task that was delegated to another agent failed or was cancelled.",
+    "delegation_refused": "The task may not delegate further: CALLBOARD_MAX_DEPTH or CALLBOARD_MAX_SUBAGENTS.",
+    "attachment_unavailable": "An attachment's address did not give the file when the task began.",
+    "path_refused": "A file's path leads out of the session's workspace, or is none.",
+    "address_refused": "An address that skills must not fetch: private, loopback, link-local or a metadata service.",
 }
-"""Every `errorCode` a failed task can have, with what it means; docs/api.md lists them and a test compares."""
+"""The codes that a failed task can have, with what they mean; docs/api.md lists them and a test compares."""

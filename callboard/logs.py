@@ -23,7 +23,12 @@ _HIDDEN = "[hidden]"
 
 QUIET = {
     "alembic": logging.WARNING,  # tells of every migration context
+    "anthropic": logging.WARNING,
     "httpx": logging.WARNING,  # a line for every request a skill makes
+    "openai": logging.WARNING,
+    "httpcore2": logging.WARNING,  # would repeat the headers of answers, session ids among them
+    "httpx2": logging.WARNING,  # likewise, and a line for every call of a model
+    "mcp": logging.CRITICAL,  # a traceback for every line that is not the protocol; agent/mcp/ says what matters
     "pykka": logging.WARNING,
     "waitress.queue": logging.ERROR,  # PERF: a warning for every request under load; the depth is a metric instead
 }

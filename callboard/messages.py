@@ -1,4 +1,5 @@
-"""What actors say to each other: requests, events and replies; what is written stands in `callboard.records`.
+"""What is asked of actors, what they answer, and events; what is written stands in `callboard.records`, what actors tell
+each other in `callboard.signals`.
 
 All are immutable, because Pykka does not copy. A request is an imperative (`SubmitTask`), an event past tense
 (`TaskEvent`), a reply a noun (`TaskAccepted`). Times are UTC `datetime`s; durations say their unit in their name.
@@ -12,10 +13,11 @@ from typing import Any
 
 from pydantic import Field
 
+from callboard.budget import Budget
 from callboard.task_spec import RetryPolicy, TaskSpec
 
-AGENTS = {"master": "Works a task out: plans, writes Python that calls skills, answers."}
-"""The agents a task can be addressed to, with what they do."""
+MASTER = "master"
+"""The agent that works on a task which names none."""
 
 IDEMPOTENCY_KEY_PATTERN = r"^[!-~]([ -~]{0,253}[!-~])?$"
 """1 to 255 printable ASCII characters; spaces at either end are HTTP's."""
@@ -52,6 +54,8 @@ class Topic(StrEnum):
     TASK_REQUEUED = "agent.task.requeued"
     SKILL_STARTED = "agent.skill.started"
     SKILL_COMPLETED = "agent.skill.completed"
+    MODEL_DELTA = "agent.model.delta"
+    MODEL_COMPLETED = "agent.model.completed"
 
 
 ENDS = frozenset({Topic.TASK_COMPLETED, Topic.TASK_FAILED, Topic.TASK_CANCELLED})
@@ -109,6 +113,9 @@ class ListTasks:
 
     session_id: str | None = None
     status: Status | None = None
+    parent_id: str | None = None
+    """Only those that this task has delegated."""
+
     limit: int = 10
     cursor: str | None = None
     dead: bool = False
@@ -143,23 +150,47 @@ class CancelTask:
 
 
 class Decision(StrEnum):
-    """What a person can say of a call whose outcome is unknown."""
+    """What a person can say of a call: of one whose outcome is unknown, or of one that needs approval."""
 
     RETRY = "retry"
     ASSUME_DONE = "assume_done"
     FAIL = "fail"
+    APPROVE = "approve"
+    REJECT = "reject"
+    EDIT = "edit"
+
+
+class PauseReason(StrEnum):
+    """What a paused task waits for: `pause["reason"]`."""
+
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    APPROVAL = "approval"
+    SUBAGENTS = "subagents"
+
+
+DECISIONS = {
+    PauseReason.OUTCOME_UNKNOWN: (Decision.RETRY, Decision.ASSUME_DONE, Decision.FAIL),
+    PauseReason.APPROVAL: (Decision.APPROVE, Decision.REJECT, Decision.EDIT),
+    PauseReason.SUBAGENTS: (),
+}
+"""What can be decided about a pause; nothing about one that ends with the agents it waits for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecideTask:
     """Answer the question that a paused task waits with; the reply is its `TaskRecord` after the commit.
 
-    `result` is what the call is taken to have returned (`assume_done`). Raises `TaskNotFound` or `TaskNotPaused`.
+    `result` is what the call is taken to have returned (`assume_done`), `arguments` what it is made with instead of
+    the script's own, by name (`edit`). `call` is the number of the call that it is about, as `pause` has it: a decision
+    that comes twice does not fall on the next one then. Raises `TaskNotFound`, `TaskNotPaused`, or `InvalidRequest` for a decision that
+    does not fit what the task waits for, or for arguments that do not fit the skill.
     """
 
     task_id: str
     decision: Decision
     result: Json = None
+    arguments: Mapping[str, Json] | None = None
+    call: int | None = None
     reason: str | None = None
     caller: str | None = None
     request_id: str | None = None
@@ -198,6 +229,11 @@ class GetSession:
     """Ask for a `SessionRecord`; raises `SessionNotFound`."""
 
     session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetSkillUsage:
+    """Ask how often skills were called and have failed; the reply is a `dict[str, Usage]` by their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,13 +290,29 @@ class TaskAccepted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedFile:
+    """A file that came with a task: its bytes, or where to get them from."""
+
+    name: str
+    media_type: str
+    data: bytes | None = None
+    url: str | None = None
+
+    @property
+    def is_image(self) -> bool:
+        return self.media_type.startswith("image/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRecord:
     """A task as the history holds it; the fields from `attempt` on change while it is worked on.
 
     `owner` is the server that runs it, `crashes` how many times in a row an owner died while it ran without getting
     any further, `failures` how many attempts ended in an error that may be retried, `not_before` when the next one
     may start. `pause` says what a paused task waits for. `redrive_of` is the dead letter it goes on with,
-    `redriven_as` the task that goes on with this one.
+    `redriven_as` the task that goes on with this one. `parent_id` is the task that delegated it, `root_id` the first of
+    that line (of a task of nobody's: None), `depth` how many are above it. `attachments` is
+    `[{name, mediaType, size | url}]`; the files themselves are `Store.files`.
     """
 
     task_id: str
@@ -278,6 +330,11 @@ class TaskRecord:
     retry: RetryPolicy | None = None
     callback_url: str | None = None
     redrive_of: str | None = None
+    budget: Budget | None = None
+    attachments: tuple[Mapping[str, Json], ...] = ()
+    parent_id: str | None = None
+    root_id: str | None = None
+    depth: int = 0
     attempt: int = 0
     status: Status = Status.PENDING
     owner: str | None = None
@@ -361,63 +418,6 @@ class Totals:
     cancelled: int = 0
     execution_ms: float = 0.0
     live: int = 0
-
-
-# --- between actors --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
-    """Time has passed; sent by an actor's own inbox to actors that ask for it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drain:
-    """Tell the courier to send no more: the server stops."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flush:
-    """The result logger's word to itself: commit what has been buffered."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskQueued:
-    """A task has been committed and may start. If it was asked, the reply is its record at its end or after `wait_s`."""
-
-    record: TaskRecord
-    wait_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskEnded:
-    """A task's end has been committed; `session` is what its session keeps, if the task itself ended it."""
-
-    record: TaskRecord
-    session: SessionRecord | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskPaused:
-    """A pause has been committed."""
-
-    record: TaskRecord
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerFreed:
-    """A worker thread has let go of a task, whatever became of it."""
-
-    task_id: str
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventsCommitted:
-    """These events are in the store; `ended` holds the ids of the tasks among them that have ended."""
-
-    events: tuple[TaskEvent, ...]
-    ended: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

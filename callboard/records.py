@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from callboard.budget import Charges
 from callboard.deliveries import WebhookDelivery
-from callboard.messages import Json, SessionRecord, Status, TaskAccepted, TaskRecord, Topic
+from callboard.messages import AttachedFile, Json, SessionRecord, Status, TaskAccepted, TaskRecord, Topic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,21 +27,25 @@ class CallState(StrEnum):
     """Where a call in the ledger stands.
 
     `started`: it may or may not have happened; `done` and `failed`: it has, and is never made again; `open`: it is
-    known not to have happened, or a person said so, and is made when the script comes to it.
+    known not to have happened, or a person said so, and is made when the script comes to it; `waiting`: it has not
+    happened, and waits for a person's approval or for another agent's end.
     """
 
     STARTED = "started"
     DONE = "done"
     FAILED = "failed"
     OPEN = "open"
+    WAITING = "waiting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecord:
-    """One row of a task's ledger: a call of a model or of a skill that is not `pure`.
+    """One row of a task's ledger: a call of a model, of a skill that is not `pure`, or of another agent.
 
-    `number` counts within the task, `digest` is the SHA-256 of name and arguments, `effect_id` the idempotency key
-    that every attempt at this call uses. `error` is `{code, message, retryable}` of a call that failed.
+    `number` counts within the task, `kind` is `model`, `skill` or `agent`, `digest` is the SHA-256 of name and
+    arguments, `effect_id` the idempotency key that every attempt at this call uses (of an agent: the id of its task).
+    `error` is `{code, message, retryable}` of a call that failed. `edited` are the arguments, by name, that a person
+    has put in place of the script's own.
     """
 
     number: int
@@ -55,6 +60,7 @@ class CallRecord:
     ended_at: datetime | None = None
     result: Json = None
     error: Mapping[str, Json] | None = None
+    edited: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +92,7 @@ class RecordAcceptance:
     event: NewEvent
     wait_s: float | None = None
     idempotency: Idempotency | None = None
+    files: tuple[AttachedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +119,8 @@ class RecordEvents:
     """Append events to a task's log, with the rows of its ledger that they tell of, new or changed.
 
     Outcome: whether the attempt is still the task's own and it is running. Here and in what follows, an `owner` that is
-    given must be the server that runs the task: another one may have begun an attempt of the same number.
+    given must be the server that runs the task: another one may have begun an attempt of the same number; and
+    `charges` are added to their accounts if the record is carried out.
     """
 
     task_id: str
@@ -120,18 +128,27 @@ class RecordEvents:
     events: tuple[NewEvent, ...]
     calls: tuple[CallRecord, ...] = ()
     snapshot: bytes | None = None
+    charges: Charges = ()
     owner: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordPause:
-    """Set a running task to `paused`: a person has to decide. Outcome: the `TaskRecord` as it now stands."""
+    """Set a running task to `paused`: a person has to decide, or other agents have to end.
+
+    `calls` and `snapshot` are where it stands; `children` are the tasks of other agents that it waits for, accepted in
+    the same transaction (those that are stored already are left alone). Outcome: the `TaskRecord` as it now stands.
+    """
 
     task_id: str
     attempt: int
     at: datetime
     pause: Mapping[str, Json]
     events: tuple[NewEvent, ...]
+    calls: tuple[CallRecord, ...] = ()
+    snapshot: bytes | None = None
+    children: tuple[RecordAcceptance, ...] = ()
+    charges: Charges = ()
     owner: str = ""
 
 
@@ -152,6 +169,7 @@ class RecordRequeue:
     failures: int | None = None
     not_before: datetime | None = None
     calls: tuple[CallRecord, ...] = ()
+    charges: Charges = ()
     owner: str = ""
 
 
@@ -176,6 +194,7 @@ class RecordResult:
     metadata: Mapping[str, Json] = field(default_factory=dict)
     session: SessionRecord | None = None
     only_paused: bool = False
+    charges: Charges = ()
     owner: str = ""
 
 

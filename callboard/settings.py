@@ -7,6 +7,7 @@ Nothing else in the project reads the environment. Immutable, so any thread may 
 import base64
 import os
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -16,6 +17,7 @@ import platformdirs
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from callboard.budget import Budget
 from callboard.errors import ConfigurationError
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
@@ -155,6 +157,51 @@ class Settings(BaseSettings):
     )
     sandbox_skill_calls: int = _setting(1000, "Most skill calls of one run of a task's code.", ge=1, le=1_000_000)
 
+    # The model.
+    llm_provider: Literal["offline", "openai", "anthropic"] = _setting(
+        "offline",
+        "Who writes the code: `offline` is the built-in planner, `openai` any endpoint that speaks OpenAI's chat "
+        "completions, `anthropic` Anthropic's messages.",
+    )
+    llm_base_url: str = _setting("", "Address of the model's API; empty: the vendor's own.")
+    llm_model: str = _setting("", "Name of the model; needed with a provider other than `offline`.")
+    llm_api_key: str = _setting("", "Key for the model's API.", repr=False)
+    llm_fallback_provider: Literal["", "openai", "anthropic"] = _setting(
+        "", "A second provider, asked when the first one does not answer; empty: none."
+    )
+    llm_fallback_base_url: str = _setting("", "Address of the second provider's API; empty: the vendor's own.")
+    llm_fallback_model: str = _setting("", "Name of the second provider's model.")
+    llm_fallback_api_key: str = _setting("", "Key for the second provider's API.", repr=False)
+    llm_timeout_s: float = _setting(
+        120.0, "Longest time one call of a model takes, all its retries included, in seconds.", gt=0, le=3600
+    )
+    llm_retries: int = _setting(3, "How often a failed call of a model is repeated.", ge=0, le=20)
+    llm_max_tokens: int = _setting(4096, "Most tokens a model writes in one call.", ge=16, le=1_000_000)
+    llm_images: Literal["auto", "yes", "no"] = _setting(
+        "auto", "Whether the model takes images; `auto` goes by its name."
+    )
+    llm_input_price: float | None = _setting(
+        None, "US dollars for a million tokens read by CALLBOARD_LLM_MODEL; unset: as the price table has it.", ge=0
+    )
+    llm_output_price: float | None = _setting(
+        None, "US dollars for a million tokens written by CALLBOARD_LLM_MODEL; unset: as the price table has it.", ge=0
+    )
+    max_rounds: int = _setting(
+        6, "Most times a model is asked in one task: for code, and again for what came of it.", ge=1, le=100
+    )
+
+    # Budgets.
+    task_budget: str = _setting(
+        "", "What one task may spend, such as `modelCalls=50, tokens=200000, costUsd=2, skillCalls=500, wallMs=300000`."
+    )
+    session_budget: str = _setting("", "What one session may spend, written like the task's.")
+    caller_day_budget: str = _setting("", "What one caller (an API key, else an address) may spend a day, UTC.")
+
+    # Agents.
+    agents_dir: Path | None = _setting(None, "Folder of more agents, one YAML file each.")
+    max_depth: int = _setting(3, "How deep agents may delegate to agents; 0: not at all.", ge=0, le=16)
+    max_subagents: int = _setting(20, "How many tasks one task may delegate, all those below it included.", ge=0)
+
     # Webhooks.
     webhook_secret: str = _setting(
         "",
@@ -168,14 +215,27 @@ class Settings(BaseSettings):
     webhook_timeout_s: float = _setting(10.0, "Longest time one attempt at a webhook takes, in seconds.", gt=0, le=60)
 
     # Skills.
-    skills_dir: Path | None = _setting(None, "Folder of more skills, one Python file each.")
+    skills_dir: Path | None = _setting(
+        None, "Folder of more skills: Python files, and folders with a SKILL.md (Agent Skills)."
+    )
+    mcp_config: Path | None = _setting(None, "File that names the MCP servers whose tools are skills.")
+    approve_skills: CommaSeparated = _setting(
+        (), "Skills that need a person's approval at each call, comma-separated; `*` stands for any characters."
+    )
+    parallel_calls: int = _setting(8, "Most skill calls of one task that are made at once.", ge=1, le=64)
+    fetch_allow_private: bool = _setting(
+        False, "Whether web-fetch and attachments by address may go to private, loopback and link-local addresses."
+    )
+    max_file_bytes: int = _setting(
+        10_000_000, "Largest file that is attached, fetched or kept in a workspace, in bytes.", ge=1000
+    )
     skill_settings: dict[str, str] = _setting(
         {},
         "What skills read as ctx.settings: every CALLBOARD_SKILL_<NAME> variable, such as CALLBOARD_SKILL_SEARXNG_URL.",
         repr=False,
     )
 
-    @field_validator("api_key", "allowed_origins", "trusted_proxies", mode="before")
+    @field_validator("api_key", "allowed_origins", "trusted_proxies", "approve_skills", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -200,6 +260,12 @@ class Settings(BaseSettings):
             ip_network(network, strict=False)
         return value
 
+    @field_validator("task_budget", "session_budget", "caller_day_budget")
+    @classmethod
+    def _budget(cls, value: str) -> str:
+        Budget.parse(value)
+        return value
+
     @field_validator("secret_key")
     @classmethod
     def _secret_key(cls, value: str) -> str:
@@ -219,7 +285,10 @@ class Settings(BaseSettings):
         try:
             return cls(**{"skill_settings": skills, **overrides})
         except ValidationError as error:
-            lines = [f"{_variable(e['loc'])}: {e['msg']}" for e in error.errors(include_url=False, include_input=False)]
+            lines = [
+                f"{_variable(e['loc'])}: {e['msg'].removeprefix('Value error, ')}"
+                for e in error.errors(include_url=False, include_input=False)
+            ]
             raise ConfigurationError("These settings cannot work: " + "; ".join(lines)) from error
 
     @property
@@ -250,6 +319,11 @@ def _variable(location: tuple[int | str, ...]) -> str:
     """Return the environment variable behind an error's location."""
     name = str(location[0])
     return name if name.isupper() else f"CALLBOARD_{name.upper()}"
+
+
+def environment() -> Mapping[str, str]:
+    """Return the environment, for files that name variables by `${NAME}`."""
+    return dict(os.environ)
 
 
 def unknown_variables() -> list[str]:

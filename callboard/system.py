@@ -22,6 +22,7 @@ from typing import Any
 
 from limits.storage import MemoryStorage
 
+from callboard.abilities import Abilities
 from callboard.actors.courier import SENDERS, Courier, Rounds
 from callboard.actors.delivery_sender import DeliverySender
 from callboard.actors.event_bus import EventBus
@@ -36,18 +37,16 @@ from callboard.actors.supervision import Supervisor
 from callboard.actors.task_pool import TaskPool
 from callboard.actors.webhook_signing import WebhookSigner, load_webhook_secret
 from callboard.agent.cancel import CancelToken
-from callboard.agent.catalogue import Catalogue
 from callboard.agent.job import Tools
-from callboard.agent.planner import OfflinePlanner
-from callboard.agent.sandbox import Sandbox
+from callboard.agent.sandbox import Asked, Sandbox
 from callboard.agent.signing import Signer, load_key
+from callboard.agent.spending import Accounts
 from callboard.clock import Clock, new_id
 from callboard.errors import ReplyTimeout, SessionNotFound, StoreUnavailable, Unavailable
 from callboard.messages import (
     ENDS,
     AwaitEvents,
     AwaitTask,
-    Drain,
     ExecuteTask,
     HealthReport,
     SessionRecord,
@@ -57,6 +56,7 @@ from callboard.messages import (
 from callboard.persistence.claim import claim
 from callboard.persistence.store import SqlStore
 from callboard.settings import Settings
+from callboard.signals import Drain
 
 logger = logging.getLogger("callboard.system")
 
@@ -77,28 +77,33 @@ class AgentSystem:
         self._started_s = clock.monotonic()
         self._stop_lock = threading.Lock()  # guards `_stopped`: stop() may come from a signal's thread and from `with`
         self._stopped = False
-        self.catalogue = Catalogue.load(settings.skills_dir)
-        for problem in self.catalogue.problems:
-            logger.warning("%s", problem)
         signer = Signer(load_key(settings.secret_key, settings.data_dir))
         self._webhook_signer = WebhookSigner(load_webhook_secret(settings.webhook_secret, settings.data_dir))
         # Invariant: one server at a time works on a history; the master agent takes up whatever has not ended in it
         with ExitStack() as undo:  # what has been opened when something later cannot be
+            self._abilities = Abilities(settings)
+            undo.callback(self._abilities.close)
             self._claim = claim(settings)
             undo.callback(self._claim.let_go)
             self._store = SqlStore.open(settings, clock=clock)
             undo.callback(self._store.close)
             self._sandbox = Sandbox(
                 settings,
-                stubs=self.catalogue.stubs(),
-                skills=[skill.python_name for skill in self.catalogue.skills.values()],
+                stubs=self._abilities.catalogue.stubs(twins=True),
+                skills=[skill.python_name for skill in self._abilities.catalogue.skills.values()],
             )
             self._sandbox.start()
             undo.pop_all()
+        self.catalogue, self.roster = self._abilities.catalogue, self._abilities.roster
         self._board = HealthBoard(clock, settings.health_interval_s)
         self._supervisor = Supervisor(on_give_up=self._board.give_up)
         self._tools = Tools(
-            planner=OfflinePlanner(),
+            planner=self._abilities.planner,
+            roster=self.roster,
+            accounts=Accounts(self._store.usage),
+            load_files=self._store.files,
+            load_task=self._store.task,
+            count_below=self._store.descendants_count,
             sandbox=self._sandbox,
             catalogue=self.catalogue,
             signer=signer,
@@ -172,6 +177,8 @@ class AgentSystem:
                 pool=pool,
                 result_logger=at["result logger"],
                 history_reader=at["history reader"],
+                catalogue=self.catalogue,
+                accounts=self._tools.accounts,
                 draining=lambda: self.draining,
             ),
         )
@@ -189,6 +196,7 @@ class AgentSystem:
             lambda mailbox: Gateway(
                 mailbox,
                 catalogue=self.catalogue,
+                roster=self.roster,
                 clock=clock,
                 rate_limiter=at["rate limiter"],
                 master_agent=at["master agent"],
@@ -196,7 +204,8 @@ class AgentSystem:
                 history_reader=at["history reader"],
                 event_bus=at["event bus"],
                 courier=at["courier"],
-                callbacks_may_be_private=settings.webhook_allow_private,
+                settings=settings,
+                takes_images=self._abilities.takes_images,
                 draining=lambda: self.draining,
             ),
         )
@@ -227,7 +236,7 @@ class AgentSystem:
                 clock=clock,
                 interval_s=settings.health_interval_s,
                 actors={"api": at["gateway"], "agent": at["master agent"]},
-                probes={"sandbox": self._probe_sandbox, "llm": lambda: None, "store": self._probe_store},
+                probes={"sandbox": self._probe_sandbox, "store": self._probe_store, **self._abilities.probes},
                 totals=store.totals,
             ),
         )
@@ -336,6 +345,7 @@ class AgentSystem:
         in_time += [self._stop_actor(name, left_s()) for name in last]
         self._supervisor.close()
         self._sandbox.close()
+        self._abilities.close()
         self._store.close()
         self._claim.let_go()
         return all(in_time)
@@ -378,10 +388,10 @@ class AgentSystem:
     def _probe_sandbox(self) -> None:
         """Check and run a line of code: the type checker, a process and the way there and back all work."""
         self._sandbox.check("6 * 7")
-        result = self._sandbox.run("6 * 7", call_skill=_no_skill, token=CancelToken(), keep_state=False)
+        result = self._sandbox.run("6 * 7", answer=_no_skill, token=CancelToken(), keep_state=False)
         if result.value != 42:
             raise RuntimeError(f"the sandbox computed {result.value!r} for 6 * 7")
 
 
-def _no_skill(name: str, _args: tuple[Any, ...], _kwargs: dict[str, Any], _dump: object) -> Any:
-    raise AssertionError(f"the probe calls no skill, but {name} was called")
+def _no_skill(asked: list[Asked], _dump: object) -> list[Any]:
+    raise AssertionError(f"the probe calls no skill, but asks for {asked}")

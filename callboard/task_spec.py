@@ -8,9 +8,18 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+)
 from pydantic.alias_generators import to_camel
 
+from callboard.budget import Budget
 from callboard.errors import InvalidRequest
 from callboard.values import INT64_MAX, INT64_MIN, check_text
 
@@ -80,6 +89,42 @@ class RetryPolicy(BaseModel):
     max_backoff_ms: StrictInt = Field(default=60_000, ge=0, le=86_400_000, description="The longest wait.")
 
 
+FileName = Annotated[
+    StrictStr,
+    Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._ -]*$"),
+]
+MediaType = Annotated[StrictStr, Field(max_length=128, pattern=r"^[a-z]+/[A-Za-z0-9.+-]+$")]
+
+
+# RFC 4648, section 4, as it is written there: padded, and with no bit set after the end
+_BASE64 = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)?$"
+_DATA_OR_URL = [
+    {"required": ["data"], "properties": {"data": {"type": "string"}, "url": {"type": "null"}}},
+    {"required": ["url"], "properties": {"url": {"type": "string"}, "data": {"type": "null"}}},
+]
+Base64 = Annotated[StrictStr, Field(json_schema_extra={"contentEncoding": "base64", "pattern": _BASE64})]
+
+
+class Attachment(BaseModel):
+    """A file that comes with a task: its bytes as base64 in `data`, or the address to get it from in `url`.
+
+    What can be done with it is checked when the task is admitted, not here.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        json_schema_extra={"oneOf": _DATA_OR_URL},  # type: ignore[dict-item]  # it is JSON, if a deep one
+    )
+
+    name: FileName = Field(description="What it is called in the session's workspace.")
+    media_type: MediaType = Field(description="Such as `text/csv`, `application/pdf` or `image/png`.")
+    data: Base64 | None = Field(default=None, repr=False, description="The file, base64.")
+    url: CallbackUrl | None = Field(default=None, description="Where the file is got from when the task begins.")
+
+
 class TaskSpec(BaseModel):
     """A task as its caller writes it, in Python (snake_case) or on the wire (camelCase)."""
 
@@ -109,3 +154,10 @@ class TaskSpec(BaseModel):
         default=None, description="What to do about errors that may go away by themselves; absent: fail at the first."
     )
     callback_url: CallbackUrl | None = Field(default=None, description="Where a webhook tells of the task's end.")
+    budget: Budget | None = Field(
+        default=None,
+        description="What the task may spend, with all that it delegates; the server's own limits hold too.",
+    )
+    attachments: Annotated[tuple[Attachment, ...], Field(max_length=16)] = Field(
+        default=(), description="Files: images for the model, others for skills to read."
+    )

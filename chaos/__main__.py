@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench import machine
 from bench.figures import Figure
-from chaos import clock, crash_storm, drain, kill9, nth_operation, overload, report, soak, storage_figures
+from chaos import agent, clock, crash_storm, drain, kill9, nth_operation, overload, report, soak, storage_figures
 from chaos.scenario import ChaosError, Run
 
 SCENARIOS: dict[str, Callable[[Run], list[Figure]]] = {
@@ -28,6 +28,9 @@ SCENARIOS: dict[str, Callable[[Run], list[Figure]]] = {
     "overload": overload.measure,
     "clock": clock.measure,
     **storage_figures.SCENARIOS,
+    "agent": agent.measure,
+    "agent-nth-operation": agent.measure_nth_operation,
+    "agent-drain": agent.measure_drain,
     "soak": soak.measure,
 }
 LONG = ("soak",)

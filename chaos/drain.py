@@ -33,27 +33,34 @@ MIX = Mix(kinds={plain: 2, policies: 6, long: 2, session: 1, retried: 1, cancell
 def measure(run: Run) -> list[Figure]:
     with draining(run) as server:
         load = Load(server.port, run, most_open=16 if run.quick else 48, mix=MIX, name="drain")
-        rounds = Rounds(run, server)
-        try:
-            server.start()
-            load.start()
-            for _ in range(QUICK_ROUNDS if run.quick else ROUNDS):
-                rounds.drain_once()
-            load.stop_posting()
-            load.wait_until_ended(SETTLE_S)
-        finally:
-            load.close()
-        server.stop()
+        figures = drain_again_and_again(run, server, load)
         verdict = Verdict(load.memory, server.database, server.effects)
         at_once = [] if run.quick else second_signal(server)
+    return [*figures, *about(verdict), *at_once, *verdict.figures()]
+
+
+def drain_again_and_again(run: Run, server: Server, load: Load) -> list[Figure]:
+    """Stop and start a server under a load, and let the load end."""
+    rounds = Rounds(run, server)
+    try:
+        server.start()
+        load.start()
+        for _ in range(QUICK_ROUNDS if run.quick else ROUNDS):
+            rounds.drain_once()
+        load.stop_posting()
+        load.wait_until_ended(SETTLE_S)
+    finally:
+        load.close()
+    server.stop()
+    return rounds.figures()
+
+
+def about(verdict: Verdict) -> list[Figure]:
+    """Return how many tasks drains have handed back, and which they have left for a person to decide about."""
     handed_back = sum(task.requeued.count("drain") for task in verdict.tasks.values())
-    paused = [task.task_id for task in verdict.tasks.values() if "agent.task.paused" in task.topics]
     return [
-        *rounds.figures(),
         amount("tasks handed back", handed_back),
-        count("tasks that a drain left in doubt", paused),
-        *at_once,
-        *verdict.figures(),
+        count("tasks that a drain left in doubt", (task.task_id for task in verdict.tasks.values() if task.in_doubt)),
     ]
 
 

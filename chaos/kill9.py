@@ -4,7 +4,7 @@ Four clients post without a pause: arithmetic through the offline planner, scrip
 policy or of all four, sessions of three tasks that share variables, tasks whose skill is unavailable twice or for
 ever, tasks that are cancelled. What a kill leaves in doubt is paused, and decided by the harness: `retry`,
 `assume_done` and `fail` in turn. Clients whose connection breaks send the request again under its Idempotency-Key.
-Subagents do not exist yet; they join the mix when they do.
+What a model and agents add is `agent.py`'s.
 
 Every seventh kill or so falls into the start itself. The server is `callboard serve`; the signal goes to its process
 alone, and its sandbox processes must end by themselves.
@@ -27,37 +27,44 @@ SETTLE_S = 180
 
 
 def measure(run: Run) -> list[Figure]:
-    chance = run.random("kill-9")
-    starts: list[float] = []
     with Server(run.new_folder("kill-9")) as server:
         load = Load(server.port, run)
-        try:
-            starts.append(server.start())
-            load.start()
-            for number in range(1, run.kills + 1):
-                time.sleep(chance.uniform(0.0, LONGEST_LIFE_S))
-                server.kill()
-                if chance.random() < EARLY:
-                    server.launch()
-                    time.sleep(chance.uniform(0.05, 1.0))
-                    server.kill()
-                starts.append(server.start())
-                if number % 20 == 0:
-                    run.say(f"kill-9: {number} kills, {len(load.memory.accepted)} tasks accepted")
-            load.stop_posting()
-            load.wait_until_ended(SETTLE_S)
-        finally:
-            load.close()
-        server.stop()
+        starts = kill_again_and_again(run, server, load, "kill-9")
         verdict = Verdict(load.memory, server.database, server.effects)
         return [
             amount("kill -9", run.kills, "kills"),
             *verdict.figures(),
-            *_about(server, load, starts, quick=run.quick),
+            *about(server, load, starts, quick=run.quick),
         ]
 
 
-def _about(server: Server, load: Load, starts: list[float], *, quick: bool) -> list[Figure]:
+def kill_again_and_again(run: Run, server: Server, load: Load, name: str) -> list[float]:
+    """Kill and start a server under a load, and let the load end; return how many seconds each start took."""
+    chance = run.random(name)
+    starts: list[float] = []
+    try:
+        starts.append(server.start())
+        load.start()
+        for number in range(1, run.kills + 1):
+            time.sleep(chance.uniform(0.0, LONGEST_LIFE_S))
+            server.kill()
+            if chance.random() < EARLY:
+                server.launch()
+                time.sleep(chance.uniform(0.05, 1.0))
+                server.kill()
+            starts.append(server.start())
+            if number % 20 == 0:
+                run.say(f"{name}: {number} kills, {len(load.memory.accepted)} tasks accepted")
+        load.stop_posting()
+        load.wait_until_ended(SETTLE_S)
+    finally:
+        load.close()
+    server.stop()
+    return starts
+
+
+def about(server: Server, load: Load, starts: list[float], *, quick: bool) -> list[Figure]:
+    """Return what is told of the server and the clients of such a run."""
     ordered = sorted(starts)
     return [
         count("sandbox processes that outlived a kill", range(server.lingering)),

@@ -16,7 +16,7 @@ from typing import Any
 
 from chaos.api import Absent, Api, Lost
 from chaos.scenario import ChaosError, Run
-from chaos.work import Mix, Work, decided
+from chaos.work import APPROVED, Mix, Work, approval_on, decided, edited
 
 ENDED = frozenset({"completed", "failed", "cancelled"})
 DECISIONS = ("retry", "assume_done", "fail")
@@ -42,6 +42,12 @@ class Memory:
     decisions: Counter[str] = field(default_factory=Counter)
     retries: Counter[str] = field(default_factory=Counter)
     """How often `retry` was sent for a token."""
+
+    assumed: set[str] = field(default_factory=set)
+    """Tokens of the calls that `assume_done` was sent for."""
+
+    approvals: dict[str, float] = field(default_factory=dict)
+    """When the first decision was sent about a call that needs approval (unix time), by its token."""
 
     surprises: list[str] = field(default_factory=list)
 
@@ -223,22 +229,46 @@ class Load:
                 self._stop.wait(0.1)
 
 
-def decide_all(api: Api, memory: Memory) -> None:
-    """Decide every paused task there is."""
+def decide_all(api: Api, memory: Memory, decision: str | None = None) -> None:
+    """Decide every paused task that waits for a person; `decision` is that on all calls of unknown outcome."""
     status, page = api.request("GET", "/agent/results?status=paused&limit=100")
     for found in page["results"] if status == 200 else ():
         task = api.task(found["taskId"])
-        if task is not None and task.get("pause"):
-            token = token_of(task["pause"])
-            decide(api, memory, task["taskId"], token, decision_on(token))
+        if task is None or not task.get("pause"):
+            continue
+        token, reason = token_of(task["pause"]), task["pause"].get("reason")
+        if reason == "approval":
+            decide_approval(api, memory, task["taskId"], token)
+        elif reason != "subagents":
+            decide(api, memory, task["taskId"], approved_as(token, task["pause"]), decision or decision_on(token))
 
 
 def decide(api: Api, memory: Memory, task_id: str, token: str, decision: str) -> None:
     """Send a decision; it may be late, or find the server busy, and is then sent again by whoever looks next."""
     with memory.lock:
         memory.retries[token] += decision == "retry"
+        if decision == "assume_done":
+            memory.assumed.add(token)
     body = {"decision": decision, **({"result": decided(token)} if decision == "assume_done" else {})}
+    _send(api, memory, task_id, body)
+
+
+def decide_approval(api: Api, memory: Memory, task_id: str, token: str) -> None:
+    """Send the decision about a call that needs approval: always the same one about the same call."""
+    approval = approval_on(token)
+    with memory.lock:
+        memory.approvals.setdefault(token, time.time())
+    _send(
+        api,
+        memory,
+        task_id,
+        {"decision": approval, **({"arguments": {"token": edited(token)}} if approval == "edit" else {})},
+    )
+
+
+def _send(api: Api, memory: Memory, task_id: str, body: dict[str, Any]) -> None:
     status, reply = api.request("POST", f"/agent/tasks/{task_id}/decide", body)
+    decision = body["decision"]
     with memory.lock:
         memory.decisions[decision] += status == 200
     if status not in (200, 409, 503):
@@ -253,6 +283,11 @@ def end_of(body: dict[str, Any]) -> tuple[Any, ...]:
 def decision_on(token: str) -> str:
     """Return the decision on a call: always the same one, each of the three as often."""
     return DECISIONS[zlib.crc32(token.encode()) % 3]
+
+
+def approved_as(token: str, pause: dict[str, Any]) -> str:
+    """Return the token that a call was made with: a person may have edited it."""
+    return edited(token) if str(pause.get("skill")) in APPROVED and approval_on(token) == "edit" else token
 
 
 def token_of(pause: dict[str, Any]) -> str:

@@ -13,11 +13,11 @@ moves by a few with what falls into one transaction, so a sweep ends at the firs
 import contextlib
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bench.figures import Figure
 from chaos.api import Api, Lost
-from chaos.load import DECISIONS, ENDED, Memory, decide, end_of, token_of
+from chaos.load import DECISIONS, ENDED, Memory, decide_all, end_of
 from chaos.scenario import ChaosError, Run, amount, count
 from chaos.server import Server
 from chaos.verdict import Verdict, listed
@@ -54,8 +54,10 @@ def counting(run: Run) -> Server:
 class Sweeps:
     """The sweeps on one server, one task after the other; what is learnt stays in `memory`."""
 
-    def __init__(self, run: Run, server: Server) -> None:
+    def __init__(self, run: Run, server: Server, make: Callable[[str, str, Run], Work] | None = None) -> None:
+        """`make` returns the task of a name and a kind."""
         self.memory = Memory()
+        self._make = make or _work
         self._run = run
         self._server = server
         self._order = server.folder / "order"
@@ -84,12 +86,12 @@ class Sweeps:
     def crash_at(self, kind: str, task: str, number: int) -> bool:
         """Post a task, have the server die at an operation, start it again, see the task end; False if none came."""
         name = f"{kind}-{task}-{number}"
-        work = _work(name, task, self._run)
+        work = self._make(name, task, self._run)
         self.memory.posted[name] = work
         self._order.write_text(f"{kind} {number}")
         with Api(self._server.port) as api:
             task_id = self._post(api, work)
-            crashed = self._dies_or_ends(api, task_id)
+            crashed = self._dies_or_ends(api, task_id, number)
         self._order.unlink()
         if crashed:
             self._crashes += 1
@@ -111,8 +113,8 @@ class Sweeps:
         task_id: str = body["taskId"]
         return task_id
 
-    def _dies_or_ends(self, api: Api, task_id: str | None) -> bool:
-        """Return whether the server died; False once the task has ended and the server has nothing left to write."""
+    def _dies_or_ends(self, api: Api, task_id: str | None, number: int) -> bool:
+        """Decide what has to be approved; return whether the server died; False once the task has ended and the server has nothing left to write."""
         until = time.monotonic() + DIES_WITHIN_S
         while time.monotonic() < until:
             if not self._server.running:
@@ -120,6 +122,7 @@ class Sweeps:
             with contextlib.suppress(Lost):
                 if task_id and (found := api.task(task_id)) is not None and found["status"] in ENDED:
                     return not self._server.running
+                decide_all(api, self.memory, DECISIONS[number % 3])
             threading.Event().wait(0.01)
         raise ChaosError("the server neither died nor ended the task")
 
@@ -137,8 +140,7 @@ class Sweeps:
                 if found["status"] in ENDED:
                     self.memory.ends[task_id] = end_of(found)
                     return
-                if found["status"] == "paused":
-                    decide(api, self.memory, task_id, token_of(found["pause"]), DECISIONS[number % 3])
+                decide_all(api, self.memory, DECISIONS[number % 3])
                 threading.Event().wait(0.02)
         self._stuck.append(f"{name} ({task_id})")
 

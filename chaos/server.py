@@ -30,7 +30,10 @@ DELAY_MS = 15
 
 
 class Server:
-    """One folder, one port, and at most one process. `lingering` counts children that outlived a kill."""
+    """One folder, one port, and at most one process.
+
+    `lingering` counts children that outlived a kill, `launches` are the unix times at which a process was started.
+    """
 
     def __init__(self, folder: Path, *, command: Sequence[str] = CALLBOARD, **settings: str | int | float) -> None:
         self.folder = folder
@@ -39,6 +42,7 @@ class Server:
         self.database = folder / "callboard.db"
         self.log = folder / "server.log"
         self.lingering = 0
+        self.launches: list[float] = []
         self.popen: subprocess.Popen[bytes] | None = None
         self._command = [sys.executable, *command]
         given: dict[str, str | int | float] = {
@@ -67,6 +71,7 @@ class Server:
 
     def launch(self) -> None:
         """Start the process and return at once."""
+        self.launches.append(time.time())
         with self.log.open("ab") as log:
             self.popen = self._spawn(log)
 

@@ -30,7 +30,7 @@ class Task:
     """A task as the database holds it, with what matters of its log.
 
     `done` holds the tokens of the skill calls that succeeded, each with the unix time it was stamped with; `requeued`
-    the reasons for which the task was set back.
+    the reasons for which the task was set back, `requeued_at` the unix times.
     """
 
     task_id: str
@@ -42,6 +42,9 @@ class Task:
     gap: bool
     done: tuple[tuple[str, float], ...]
     requeued: tuple[str, ...]
+    requeued_at: tuple[float, ...]
+    in_doubt: bool
+    """Whether a person had to say what came of a call."""
 
     @property
     def end(self) -> tuple[str, str | None]:
@@ -118,7 +121,7 @@ class Verdict:
 
     def wrong_outputs(self) -> Iterator[str]:
         for task, work in self._known():
-            if task.end == COMPLETED and not _same(task.output, work.output):
+            if task.end == COMPLETED and not same(task.output, work.output):
                 yield f"{work.kind} {task.task_id}: {task.output!r} instead of {work.output!r}"
 
     def uncancelled(self) -> Iterator[str]:
@@ -178,10 +181,13 @@ def listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in sorted(counts.items(), key=lambda item: -item[1]))
 
 
-def _same(output: Any, expected: Any) -> bool:
-    """Return whether an output is the expected one; a call may have been decided instead of made."""
+def same(output: Any, expected: Any) -> bool:
+    """Return whether an output is the expected one; a call in a list may have been decided instead of made."""
     if isinstance(expected, list) and isinstance(output, list) and len(output) == len(expected):
-        return all(got in (token, decided(token)) for got, token in zip(output, expected, strict=True))
+        return all(
+            got in (one, decided(one)) if isinstance(one, str) else same(got, one)
+            for got, one in zip(output, expected, strict=True)
+        )
     return bool(output == expected)
 
 
@@ -195,12 +201,15 @@ def _tasks(connection: sqlite3.Connection) -> Iterator[Task]:
 
 
 def _task(task_id: str, status: str, code: str | None, output: str | None, work: str | None, log: list[Any]) -> Task:
-    done, requeued = [], []
+    done, requeued, requeued_at, in_doubt = [], [], [], False
     for _, topic, at, data in log:
         if topic == "agent.skill.completed" and (told := json.loads(data)).get("ok") and told.get("result"):
             done.append((str(told["result"]).removeprefix(decided("")), at / 1e6))
         elif topic == "agent.task.requeued":
             requeued.append(str(json.loads(data).get("reason")))
+            requeued_at.append(at / 1e6)
+        elif topic == "agent.task.paused":
+            in_doubt |= json.loads(data).get("reason", "outcome_unknown") == "outcome_unknown"
     return Task(
         task_id=task_id,
         status=status,
@@ -211,4 +220,6 @@ def _task(task_id: str, status: str, code: str | None, output: str | None, work:
         gap=[seq for seq, *_ in log] != list(range(1, len(log) + 1)),
         done=tuple(done),
         requeued=tuple(requeued),
+        requeued_at=tuple(requeued_at),
+        in_doubt=in_doubt,
     )

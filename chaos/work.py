@@ -5,11 +5,16 @@ them; a call's result is its token. Immutable, any thread.
 """
 
 import random
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 POLICIES = ("pure", "safe", "keyed", "never")
+APPROVED = ("approved-keyed", "approved-never")
+"""The test skills that need a person's approval."""
+
+APPROVALS = ("approve", "edit", "reject")
 RETRY = {"maxAttempts": 5, "backoffMs": 50, "maxBackoffMs": 200}
 
 COMPLETED = ("completed", None)
@@ -21,7 +26,11 @@ DEAD = ("failed", "dead_letter")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One task. `after` names the task of its session that must have been accepted before it."""
+    """One task, posted or delegated.
+
+    With a model, `rounds` are what it answers in turn, and `parts` the tasks that its code delegates; a part in `output`
+    stands for what that came to.
+    """
 
     name: str
     kind: str
@@ -30,11 +39,23 @@ class Work:
     ends: frozenset[tuple[str, str | None]] = frozenset({COMPLETED, DEAD})
     cancel: bool = False
     session: bool = False
+    rounds: tuple[str, ...] = ()
+    parts: tuple["Work", ...] = ()
 
 
 def decided(token: str) -> str:
     """Return what a call is taken to have returned when it was decided `assume_done`."""
     return f"decided {token}"
+
+
+def edited(token: str) -> str:
+    """Return the token that a person puts in place of a call's own."""
+    return f"edited {token}"
+
+
+def approval_on(token: str) -> str:
+    """Return the decision about a call that needs approval: always the same one, each of the three as often."""
+    return APPROVALS[zlib.crc32(f"approve {token}".encode()) % 3]
 
 
 def code(lines: str) -> str:

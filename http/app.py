@@ -65,7 +65,7 @@ def build_app(system: "AgentSystem") -> "falcon.App[Request, falcon.Response]":
     app.add_route("/agent/deliveries/{delivery_id}/redrive", deliveries, suffix="redrive")
     app.add_route("/agent/skills", skills)
     app.add_route("/agent/skills/{name}", skills, suffix="one")
-    app.add_route("/agent/agents", Agents())
+    app.add_route("/agent/agents", Agents(system))
     app.add_route("/health", health)
     app.add_route("/health/live", health, suffix="live")
     app.add_route("/health/ready", health, suffix="ready")

@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING
 
 import falcon
 
+from callboard.agent.skill import AnySkill
+from callboard.budget import Usage
 from callboard.http import views
 from callboard.http.codec import respond
 from callboard.http.query import query_of
 from callboard.http.request import Request
-from callboard.messages import AGENTS
+from callboard.messages import GetSkillUsage
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
@@ -19,28 +21,42 @@ class Skills:
 
     def __init__(self, system: "AgentSystem") -> None:
         self._catalogue = system.catalogue
+        self._gateway = system.gateway
+        self._timeout_s = system.settings.ask_timeout_s
 
     def on_get(self, req: Request, resp: falcon.Response) -> None:
         query_of(req)
-        skills = [views.skill(skill) for skill in self._catalogue.skills.values()]
+        usage = self._usage()
+        skills = [self._view(skill, usage) for skill in self._catalogue.skills.values()]
         respond(resp, {"success": True, "count": len(skills), "skills": skills}, req.reply_type)
 
     on_head = on_get
 
     def on_get_one(self, req: Request, resp: falcon.Response, name: str) -> None:
         query_of(req)
-        skill = views.skill(self._catalogue.get(name[:100]))
-        respond(resp, {"success": True, "skill": skill}, req.reply_type)
+        skill = self._catalogue.get(name[:100])
+        respond(resp, {"success": True, "skill": self._view(skill, self._usage())}, req.reply_type)
 
     on_head_one = on_get_one
+
+    def _usage(self) -> dict[str, Usage]:
+        usage: dict[str, Usage] = self._gateway.ask(GetSkillUsage(), timeout_s=self._timeout_s)
+        return usage
+
+    def _view(self, skill: AnySkill, usage: dict[str, Usage]) -> views.View:
+        approval = self._catalogue.needs_approval(skill.name)
+        return views.skill(skill, approval=approval, usage=usage.get(skill.name, Usage()))
 
 
 class Agents:
     """Lists the agents."""
 
+    def __init__(self, system: "AgentSystem") -> None:
+        self._roster = system.roster
+
     def on_get(self, req: Request, resp: falcon.Response) -> None:
         query_of(req)
-        agents = [{"name": name, "description": description} for name, description in AGENTS.items()]
+        agents = [views.agent(agent) for agent in self._roster]
         respond(resp, {"success": True, "count": len(agents), "agents": agents}, req.reply_type)
 
     on_head = on_get

@@ -17,7 +17,7 @@ from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[impo
 from waitress.task import ErrorTask, WSGITask  # type: ignore[import-untyped]
 
 from callboard.http.access_log import LogLine
-from callboard.http.codec import JSON, encode, shown
+from callboard.http.codec import JSON, encode, shown, too_large
 from callboard.http.errors import SERVER_STATUSES, body_of
 from callboard.http.request import request_id_from
 from callboard.http.security_headers import security_headers
@@ -102,7 +102,7 @@ def channel_class(settings: Settings, log_line: LogLine) -> type[HTTPChannel]:
     """Return the class of a server's connections."""
     header_block = HeaderBlock(production=settings.production)
     messages = {
-        413: f"The body is larger than the limit of {settings.max_body_bytes} bytes.",
+        413: too_large(settings.max_body_bytes),
         431: f"The headers are larger than the limit of {MAX_HEADER_BYTES} bytes.",
         500: "Something went wrong inside the server; its log has the details.",
         501: "The only transfer coding that can be read is chunked.",

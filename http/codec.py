@@ -97,11 +97,20 @@ def read_bytes(req: FalconRequest, limit_bytes: int) -> bytes:
     """Return the body as it came, whole and within the limit."""
     length = int(req.env.get("CONTENT_LENGTH") or 0)
     if length > limit_bytes:
-        raise BodyTooLarge(f"The body has {length} bytes; the limit is {limit_bytes}.")
+        raise BodyTooLarge(too_large(limit_bytes))
     body: bytes = req.stream.read(length) if length else b""
     if len(body) < length:
         raise MalformedBody(f"The body ended after {len(body)} of {length} bytes.")
     return body
+
+
+def too_large(limit_bytes: int) -> str:
+    """Return what is said of a body over the limit; an attachment is what most often makes one."""
+    fits = max(0, limit_bytes - 1000) * 3 // 4  # base64, and a little for the rest of the body
+    return (
+        f"The body is larger than the limit of {limit_bytes} bytes; attachments of about {fits} bytes in all fit into it, "
+        "larger ones are given by url."
+    )
 
 
 def decode_body(body: bytes, content_type: str | None) -> Any:

@@ -5,7 +5,7 @@ Pure functions in the request's waitress thread; imported within `http/` only.
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 from pydantic.alias_generators import to_camel
 
 from callboard.errors import InvalidRequest
@@ -13,23 +13,35 @@ from callboard.http.request import Request
 from callboard.http.validation import explained, require_fields
 from callboard.messages import DecideTask, Decision
 from callboard.task_spec import LabelText
-from callboard.values import check_value
+from callboard.values import INT64_MAX, check_value
 
 
 class DecisionSpec(BaseModel):
-    """What to do about a call whose outcome is unknown."""
+    """What to do about the call that a paused task waits with; its `pause.decisions` says which of these there are."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
     decision: Decision = Field(
-        description="`retry`: make the call again; `assume_done`: go on as if it had returned `result`; `fail`: end the "
-        "task as failed."
+        description="Of a call whose outcome is unknown: `retry`: make it again; `assume_done`: go on as if it had returned "
+        "`result`; `fail`: end the task as failed. Of one that needs approval: `approve`: make it; `reject`: do not, and "
+        "have the code go on with an error; `edit`: make it with `arguments`."
     )
     result: Any = Field(default=None, description="With `assume_done`: what the call is taken to have returned.")
+    arguments: dict[StrictStr, Any] | None = Field(
+        default=None, description="With `edit`: all arguments of the call, by name, in place of the code's own."
+    )
+    call: StrictInt | None = Field(
+        default=None,
+        ge=1,
+        le=INT64_MAX,
+        description="The `call` of the task's pause that the decision is about: one that comes twice is then refused with "
+        "409, and does not fall on the next call.",
+    )
     reason: LabelText | None = Field(default=None, description="Why, for the task's log.")
 
 
 FIELDS = frozenset(DecisionSpec.model_fields)
+_BELONGS_TO = {"result": Decision.ASSUME_DONE, "arguments": Decision.EDIT}
 
 
 def decision_from(body: Any, req: Request, task_id: str) -> DecideTask:
@@ -39,15 +51,24 @@ def decision_from(body: Any, req: Request, task_id: str) -> DecideTask:
         spec = DecisionSpec.model_validate(body)
     except ValidationError as error:
         raise explained(error) from error
-    if "result" in spec.model_fields_set and spec.decision is not Decision.ASSUME_DONE:
-        problem = "goes with the decision assume_done only; leave it out"
-        raise InvalidRequest(f"result {problem}.", details={"fields": [{"field": "result", "problem": problem}]})
+    for field, decision in _BELONGS_TO.items():
+        if field in spec.model_fields_set and spec.decision is not decision:
+            raise _wrong(field, f"goes with the decision {decision} only; leave it out")
+    if spec.decision is Decision.EDIT and spec.arguments is None:
+        raise _wrong("arguments", "is missing; the decision edit needs an object with the call's arguments by name")
     check_value(spec.result, "result")
+    check_value(spec.arguments, "arguments")
     return DecideTask(
         task_id=task_id,
         decision=spec.decision,
         result=spec.result,
+        arguments=spec.arguments,
+        call=spec.call,
         reason=spec.reason,
         caller=req.caller,
         request_id=req.request_id,
     )
+
+
+def _wrong(field: str, problem: str) -> InvalidRequest:
+    return InvalidRequest(f"{field} {problem}.", details={"fields": [{"field": field, "problem": problem}]})

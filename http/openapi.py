@@ -19,8 +19,20 @@ _REF = "#/components/schemas/{model}"
 _EVERYWHERE = (405, 406, 431, 500)
 _KEYED = (401, 403, 429, 503)
 _EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
-    TaskSpec: {"sum": {"value": {"task": "What is 12 times 7?", "sessionId": "alice"}}},
-    DecisionSpec: {"retry": {"value": {"decision": "retry"}}},
+    TaskSpec: {
+        "sum": {"value": {"task": "What is 12 times 7?", "sessionId": "alice"}},
+        "file": {
+            "value": {
+                "task": "What is the mean of b in numbers.csv?",
+                "attachments": [{"name": "numbers.csv", "mediaType": "text/csv", "data": "YSxiCjEsMgozLDQK"}],
+                "budget": {"modelCalls": 5, "costUsd": 0.25},
+            }
+        },
+    },
+    DecisionSpec: {
+        "retry": {"value": {"decision": "retry"}},
+        "edit": {"value": {"decision": "edit", "arguments": {"amount": 12.5}, "reason": "The order is smaller."}},
+    },
 }
 _LIMIT_HEADERS = {
     "X-RateLimit-Limit": "Requests a window.",

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from callboard.deliveries import DeliveryState
 from callboard.http import schemas
 from callboard.http.decision import DecisionSpec
+from callboard.http.query import TASK_ID_PATTERN
 from callboard.http.results import DEFAULT_LIMIT, MAX_LIMIT
 from callboard.http.tasks import MAX_EVENTS
 from callboard.messages import IDEMPOTENCY_KEY_PATTERN, Status
@@ -75,6 +76,12 @@ _LIST = (
     _parameter("query", "taskId", "One task; stands alone.", {"type": "string"}),
     _parameter("query", "sessionId", "Only this session's.", {"type": "string", "pattern": SESSION_ID_PATTERN}),
     _parameter("query", "status", "Only those that stand so.", {"type": "string", "enum": [str(s) for s in Status]}),
+    _parameter(
+        "query",
+        "parentId",
+        "Only those that this task has delegated itself.",
+        {"type": "string", "pattern": TASK_ID_PATTERN},
+    ),
     *_PAGE,
 )
 _DELIVERIES = (
@@ -170,8 +177,11 @@ OPERATIONS = (
         path="/agent/tasks/{taskId}/decide",
         name="decideTask",
         tag="Tasks",
-        summary="Decide about a call whose outcome is unknown",
-        description="For a paused task: the server died during a call that must not be repeated unasked.",
+        summary="Decide about the call that a paused task waits with",
+        description=(
+            "The server died during a call that must not be repeated unasked, or the call needs a person's approval; "
+            "`pause` of the task says which, and what can be decided."
+        ),
         parameters=(_TASK,),
         body=DecisionSpec,
         reply=schemas.DecideReply,

@@ -16,7 +16,8 @@ from callboard.messages import Status
 from callboard.task_spec import SESSION_ID_PATTERN
 from callboard.values import INT64_MAX, check_text
 
-_TASK_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+TASK_ID_PATTERN = r"^[0-9A-Za-z-]{1,64}$"
+_TASK_ID = re.compile(TASK_ID_PATTERN.removeprefix("^").removesuffix("$"))
 _SESSION_ID = re.compile(SESSION_ID_PATTERN.removeprefix("^").removesuffix("$"))
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
@@ -85,6 +86,14 @@ def session_in(query: Mapping[str, str]) -> str | None:
     text = query.get("sessionId")
     if text is not None and not _SESSION_ID.fullmatch(text):
         raise InvalidRequest(f"The query parameter sessionId is {shown(text)}; it must match {SESSION_ID_PATTERN}.")
+    return text
+
+
+def parent_in(query: Mapping[str, str]) -> str | None:
+    """Return the task whose delegated ones are asked for, if one is given."""
+    text = query.get("parentId")
+    if text is not None and not _TASK_ID.fullmatch(text):
+        raise InvalidRequest(f"The query parameter parentId is {shown(text)}; it must match {TASK_ID_PATTERN}.")
     return text
 
 

@@ -8,14 +8,14 @@ import falcon
 from callboard.errors import InvalidRequest
 from callboard.http import views
 from callboard.http.codec import respond
-from callboard.http.query import query_of, session_in, status_in, task_id_from, whole_number
+from callboard.http.query import parent_in, query_of, session_in, status_in, task_id_from, whole_number
 from callboard.http.request import Request
 from callboard.messages import GetTask, ListTasks, TaskPage, TaskRecord
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
 
-_OF_LISTS = ("sessionId", "status", "limit", "cursor")
+_OF_LISTS = ("sessionId", "status", "parentId", "limit", "cursor")
 DEFAULT_LIMIT, MAX_LIMIT = 10, 100
 
 
@@ -45,6 +45,7 @@ class Results:
         wish = ListTasks(
             session_id=session_in(query),
             status=status_in(query),
+            parent_id=parent_in(query),
             limit=whole_number(query, "limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
             cursor=query.get("cursor"),
         )

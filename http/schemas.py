@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pydantic.alias_generators import to_camel
 
+from callboard.budget import Budget
 from callboard.deliveries import DeliveryState
 from callboard.messages import Status, Topic
 from callboard.task_spec import RetryPolicy
@@ -65,6 +66,15 @@ class ExecuteReply(RootModel[TaskResult | TaskAccepted]):
     """The result if the client waited and the task ended in time, else that the task was accepted."""
 
 
+class AttachedFile(_Answer):
+    """What is known of a file that came with a task; it has a size, or an address that it is got from."""
+
+    name: str
+    media_type: str
+    size: int | None = Field(default=None, description="Bytes.")
+    url: str | None = None
+
+
 class TaskReport(TaskResult):
     """All that is known of a task."""
 
@@ -85,6 +95,11 @@ class TaskReport(TaskResult):
     not_before: Timestamp | None = Field(description="When the next attempt may start.")
     redrive_of: str | None = Field(description="The dead letter that it goes on with.")
     redriven_as: str | None = Field(description="The task that goes on with this dead letter.")
+    budget: Budget | None = Field(description="What it may spend, as it was asked for.")
+    attachments: list[AttachedFile]
+    parent_id: str | None = Field(description="The task that delegated it.")
+    root_id: str | None = Field(description="The first task of that line.")
+    depth: int = Field(description="How many tasks are above it.")
 
 
 class ResultReply(_Answer):
@@ -220,10 +235,16 @@ class Skill(_Answer):
 
     name: str
     description: str
+    version: str = Field(description="Empty where it says none.")
+    kind: str = Field(description="`python`, `folder` (Agent Skills), `mcp`, or `agent`.")
+    origin: str = Field(description="`builtin`, or where it was found.")
     stub: str = Field(description="Its declaration in Python.")
     schema_: dict[str, Any] = Field(alias="schema", description="JSON Schema of its arguments.")
     replay: Literal["pure", "safe", "keyed", "never"] = Field(description="What may happen to a call after a crash.")
-    origin: str = Field(description="`builtin`, or where it was found.")
+    permissions: list[str] = Field(description="What it reaches, such as `network` or `files`; for people.")
+    approval: bool = Field(description="Whether a person must approve each call.")
+    calls: int = Field(description="How often it was called, over the whole history.")
+    failures: int = Field(description="How many of these calls failed.")
 
 
 class SkillReply(_Answer):
@@ -238,8 +259,14 @@ class SkillList(_Answer):
 
 
 class Agent(_Answer):
+    """Who a task can be addressed to."""
+
     name: str
     description: str
+    skills: list[str] | None = Field(description="The only skills it may call; null: all there are.")
+    model: str | None = Field(description="The model it asks; null: the server's own.")
+    budget: Budget | None = Field(description="What it may spend on one task, within the task's own budget.")
+    origin: str = Field(description="`builtin`, or the file it was found in.")
 
 
 class AgentList(_Answer):

@@ -114,6 +114,7 @@ class Server:
         """
         system, deadline = self._system, time.monotonic() + self._system.settings.drain_s
         system.drain()
+        _log.info("draining; a second signal ends it at once", most_s=system.settings.drain_s)
         while not system.idle and time.monotonic() < deadline - system.hand_back_s:
             self._turn(timeout_s=_DRAIN_TURN_S)
         system.hand_back()  # ends what is held by a wait, too

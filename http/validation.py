@@ -7,19 +7,21 @@ imported within `http/` only.
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from callboard.budget import Budget
 from callboard.errors import InvalidRequest
 from callboard.http.codec import read_body, shown
 from callboard.http.request import Request
 from callboard.messages import SubmitTask
-from callboard.task_spec import TaskSpec
+from callboard.task_spec import Attachment, RetryPolicy, TaskSpec
 from callboard.values import INT64_MAX, INT64_MIN
 
 FIELDS = frozenset(field.alias or name for name, field in TaskSpec.model_fields.items())
 """The names a task's body may have, as on the wire."""
 
 _INTEGERS = frozenset({"timeoutMs", "priority"})
+_OBJECTS = frozenset({"retry", "budget"})
 _SHOWN_FAULTS = 20
 _MOST_FAULTS = 200
 
@@ -31,8 +33,9 @@ def task_from(body: Any, *, request_id: str, caller: str) -> SubmitTask:
     fields = {**body, "requestId": request_id, "caller": caller}
     for name in _INTEGERS & body.keys():
         fields[name] = _whole(body[name])
-    if isinstance(retry := body.get("retry"), dict):
-        fields["retry"] = {name: _whole(value) for name, value in retry.items()}
+    for name in _OBJECTS & body.keys():
+        if isinstance(inner := body[name], dict):
+            fields[name] = {key: _whole(value) for key, value in inner.items()}
     try:
         return SubmitTask.model_validate(fields, by_name=False)
     except ValidationError as error:
@@ -88,8 +91,9 @@ def explained(error: ValidationError) -> InvalidRequest:
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    """Return where a fault is, such as `labels.colour` or `availableSkills[2]`."""
-    parts = location[:2]  # deeper ones are pydantic's names for the branches of a union
+    """Return where a fault is, such as `labels.colour`, `availableSkills[2]` or `attachments[0].name`."""
+    # what is below a label are pydantic's names for the branches of a union
+    parts = location[:2] if location and location[0] == "labels" else location
     text = str(parts[0]) if parts else "the body"
     for part in parts[1:]:
         text += f"[{part}]" if isinstance(part, int) else f".{shown(part)[1:-1] or '(empty name)'}"
@@ -119,7 +123,12 @@ _PROBLEMS: Mapping[str, str] = {
 }
 """pydantic's kinds of fault in our words; any other keeps pydantic's own."""
 
+_INNER: Mapping[str, type[BaseModel]] = {"attachments": Attachment, "budget": Budget, "retry": RetryPolicy}
+
 
 def _problem(fault: Mapping[str, Any]) -> str:
+    inner = _INNER.get(str(fault["loc"][0])) if fault["loc"] else None
+    if fault["type"] == "extra_forbidden" and inner is not None:
+        return f"is not known; there are {', '.join(str(field.alias) for field in inner.model_fields.values())}"
     ours = _PROBLEMS.get(fault["type"])
     return ours.format_map(fault.get("ctx", {})) if ours else f"is not valid: {fault['msg']}"

@@ -4,9 +4,9 @@ PERF: built by hand, 1-2 µs each; `http/schemas.py` describes the same shapes f
 holds every real answer against it. Pure functions; imported within `http/` only.
 """
 
-from typing import Any
-
-from callboard.agent.skill import Skill
+from callboard.agent.roster import AgentDefinition
+from callboard.agent.skill import AnySkill
+from callboard.budget import Budget, Usage
 from callboard.deliveries import DeliveryPage, WebhookDelivery
 from callboard.messages import (
     Decision,
@@ -56,7 +56,16 @@ def task(record: TaskRecord) -> View:
         "notBefore": iso(record.not_before),
         "redriveOf": record.redrive_of,
         "redrivenAs": record.redriven_as,
+        "budget": None if record.budget is None else _budget(record.budget),
+        "attachments": [dict(file) for file in record.attachments],
+        "parentId": record.parent_id,
+        "rootId": record.root_id,
+        "depth": record.depth,
     }
+
+
+def _budget(budget: Budget) -> View:
+    return budget.model_dump(by_alias=True, exclude_none=True)
 
 
 def dead_letter(record: TaskRecord) -> View:
@@ -141,14 +150,32 @@ def deliveries(page: DeliveryPage) -> View:
     return {"success": True, "count": len(found), "deliveries": found, "nextCursor": page.next_cursor}
 
 
-def skill(found: Skill[..., Any]) -> View:
+def skill(found: AnySkill, *, approval: bool, usage: Usage) -> View:
     """Return a skill; `stub` is its declaration in Python, `schema` the JSON Schema of its arguments."""
     return {
         "name": found.name,
         "description": found.description,
+        "version": found.version,
+        "kind": found.kind,
+        "origin": found.origin,
         "stub": found.stub,
-        "schema": found.schema,
+        "schema": dict(found.schema),
         "replay": found.replay,
+        "permissions": list(found.permissions),
+        "approval": approval,
+        "calls": usage.skill_calls,
+        "failures": usage.failures,
+    }
+
+
+def agent(found: AgentDefinition) -> View:
+    """Return an agent; `skills` null: all there are, `model` null: the server's own."""
+    return {
+        "name": found.name,
+        "description": found.description,
+        "skills": None if found.skills is None else list(found.skills),
+        "model": found.model,
+        "budget": None if found.budget is None else _budget(found.budget),
         "origin": found.origin,
     }
 

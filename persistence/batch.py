@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from callboard.budget import Account, Charges, Usage
 from callboard.clock import new_id
 from callboard.deliveries import DELIVERY_LASTS, WebhookDelivery
 from callboard.errors import IdempotencyConflict, TaskNotFound, TaskNotPaused
-from callboard.messages import SessionRecord, Status, TaskEvent, TaskRecord
+from callboard.messages import AttachedFile, SessionRecord, Status, TaskEvent, TaskRecord
 from callboard.persistence.codec import Rows
 from callboard.persistence.statements import Row
 from callboard.records import (
@@ -32,10 +33,14 @@ from callboard.records import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteOutcome:
-    """What became of one record: its `value` as records.py says, and the events it appended, numbered."""
+    """What became of one record: its `value` as records.py says, and the events it appended, numbered.
+
+    `accepted` are the tasks that a pause has delegated; their first events are among `events`.
+    """
 
     value: Any
     events: tuple[TaskEvent, ...] = ()
+    accepted: tuple[TaskRecord, ...] = ()
 
 
 @dataclass(slots=True)
@@ -82,6 +87,8 @@ class Batch:
         self.event_rows: list[Row] = []
         self.calls: dict[CallKey, CallRecord] = {}
         self.snapshots: dict[str, bytes] = {}
+        self.files: list[tuple[str, int, AttachedFile]] = []
+        self.charges: dict[Account, Usage] = {}
         self.deliveries: list[WebhookDelivery] = []
         self.new_answers: list[tuple[Idempotency, datetime, KeptAnswer]] = []
         self.sessions: dict[str, SessionRecord] = {}
@@ -98,11 +105,7 @@ class Batch:
             kept = self._answered(message.idempotency, record)
             if kept is not None:
                 return WriteOutcome(value=kept)
-        self.states[record.task_id] = state = TaskState(
-            record.task_id, record.status, record.attempt, record.started_at, record=record, is_new=True
-        )
-        self.accepted += 1
-        return WriteOutcome(value=record, events=self._append(state, (message.event,)))
+        return WriteOutcome(value=record, events=self._accept(message))
 
     def start(self, message: RecordStart) -> WriteOutcome:
         state = self.states.get(message.task_id)
@@ -120,10 +123,7 @@ class Batch:
         state = self.states.get(message.task_id)
         if state is None or not _is_running(state, message.attempt, message.owner):
             return FALSE
-        for call in message.calls:
-            self.calls[state.task_id, call.number] = call
-        if message.snapshot is not None:
-            self.snapshots[state.task_id] = message.snapshot
+        self._progress(state, message)
         return WriteOutcome(value=True, events=self._append(state, message.events))
 
     def pause(self, message: RecordPause) -> WriteOutcome:
@@ -136,7 +136,14 @@ class Batch:
         state.owner = None
         state.pause = message.pause
         state.changed = True
-        return WriteOutcome(value=self._stands(state), events=self._append(state, message.events))
+        self._progress(state, message)
+        events = self._append(state, message.events)
+        # those of an earlier pause at the same calls are stored already, and may have ended
+        children = [child for child in message.children if child.record.task_id not in self.states]
+        for child in children:
+            events += self._accept(child)
+        accepted = tuple(child.record for child in children)
+        return WriteOutcome(value=self._stands(state), events=events, accepted=accepted)
 
     def requeue(self, message: RecordRequeue) -> WriteOutcome:
         state = self.states.get(message.task_id)
@@ -154,6 +161,7 @@ class Batch:
         state.changed = True
         for call in message.calls:
             self.calls[state.task_id, call.number] = call
+        self._charge(message.charges)
         return WriteOutcome(value=self._stands(state), events=self._append(state, message.events))
 
     def end(self, message: RecordResult) -> WriteOutcome:
@@ -173,6 +181,7 @@ class Batch:
         state.ended = state.changed = True
         state.record = record = _ended(state, before, message)
         self.ended[state.task_id] = record
+        self._charge(message.charges)
         self._keep_session(record, message)
         if record.callback_url is not None:
             self.deliveries.append(_delivery(record, message, record.callback_url))
@@ -202,6 +211,30 @@ class Batch:
             counts[f"more_{record.status._value_}"] += 1
             counts["more_execution_ms"] += record.execution_time_ms or 0.0
         return counts
+
+    def _accept(self, message: RecordAcceptance) -> tuple[TaskEvent, ...]:
+        record = message.record
+        self.states[record.task_id] = state = TaskState(
+            record.task_id, record.status, record.attempt, record.started_at, record=record, is_new=True
+        )
+        self.accepted += 1
+        if message.files:
+            self.files += [(record.task_id, position, file) for position, file in enumerate(message.files)]
+        return self._append(state, (message.event,))
+
+    def _progress(self, state: TaskState, message: RecordEvents | RecordPause) -> None:
+        """Keep how far a running task has got, and what that has cost."""
+        for call in message.calls:
+            self.calls[state.task_id, call.number] = call
+        if message.snapshot is not None:
+            self.snapshots[state.task_id] = message.snapshot
+        self._charge(message.charges)
+
+    def _charge(self, charges: Charges) -> None:
+        """Add to what the batch has spent, one sum an account. Invariant: called only for what is carried out."""
+        for account, usage in charges:
+            before = self.charges.get(account)
+            self.charges[account] = usage if before is None else before + usage
 
     def _answered(self, asked: Idempotency, record: TaskRecord) -> KeptAnswer | IdempotencyConflict | None:
         """Return what the key has been answered with, or note that it is answered with `record` now."""
@@ -327,6 +360,11 @@ def _with(
         retry=record.retry,
         callback_url=record.callback_url,
         redrive_of=record.redrive_of,
+        budget=record.budget,
+        attachments=record.attachments,
+        parent_id=record.parent_id,
+        root_id=record.root_id,
+        depth=record.depth,
         attempt=state.attempt,
         status=state.status,
         owner=state.owner,

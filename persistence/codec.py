@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Dialect, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
+from callboard.budget import Account, Budget, Usage
 from callboard.deliveries import DeliveryState, WebhookDelivery, receiver_of
 from callboard.errors import InvalidRequest
-from callboard.messages import SessionRecord, Status, TaskEvent, TaskRecord, Topic, Turn
+from callboard.messages import AttachedFile, SessionRecord, Status, TaskEvent, TaskRecord, Topic, Turn
 from callboard.persistence.statements import Row
 from callboard.persistence.tables import dump_json, tasks, time_number
 from callboard.records import CallRecord, CallState, Idempotency, KeptAnswer, NewEvent
@@ -52,9 +53,11 @@ class Rows:
             *(r.task_id, r.session_id, r.status._value_, r.attempt, r.priority),
             *(self.at(r.created_at), self._at(r.started_at), self._at(r.ended_at)),
             *(r.execution_time_ms, r.timeout_ms, r.agent, r.error_code, r.request_id, r.caller),
-            *(r.owner, r.crashes, r.failures, self._at(r.not_before), r.redrive_of, r.redriven_as, r.callback_url),
+            *(r.owner, r.crashes, r.failures, self._at(r.not_before), r.redrive_of, r.redriven_as),
+            *(r.parent_id, r.root_id, r.depth, r.callback_url),
             None if r.retry is None else dump_json(r.retry.model_dump()),
-            _json(r.pause),
+            None if r.budget is None else dump_json(r.budget.model_dump(exclude_none=True)),
+            *(_json(r.pause), dump_json(r.attachments) if r.attachments else None),
             None if r.available_skills is None else dump_json(r.available_skills),
             *(_object(r.labels), _object(r.metadata), r.error, _json(r.output), r.system_prompt, r.task),
         )
@@ -80,7 +83,16 @@ class Rows:
     def call(self, task_id: str, c: CallRecord) -> Row:
         return (
             *(task_id, c.number, c.kind, c.name, c.replay, c.digest, c.effect_id, c.attempt, c.state._value_),
-            *(self.at(c.started_at), self._at(c.ended_at), _json(c.error), _json(c.result)),
+            *(self.at(c.started_at), self._at(c.ended_at), _json(c.error), _json(c.edited), _json(c.result)),
+        )
+
+    def file(self, task_id: str, position: int, file: AttachedFile) -> Row:
+        return (task_id, position, file.name, file.media_type, file.url, file.data)
+
+    def spent(self, account: Account, u: Usage) -> Row:
+        return (
+            *(account.scope, account.name, account.day, u.model_calls, u.input_tokens, u.output_tokens),
+            *(float(u.cost_usd), u.skill_calls, u.failures, float(u.wall_ms)),
         )
 
     def answer(self, asked: Idempotency, at: datetime, kept: KeptAnswer) -> Row:
@@ -132,16 +144,21 @@ def task_from_row(row: Sequence[Any]) -> TaskRecord:
         not_before=row[17],
         redrive_of=row[18],
         redriven_as=row[19],
-        callback_url=row[20],
-        retry=None if row[21] is None else RetryPolicy(**row[21]),
-        pause=row[22],
-        available_skills=None if row[23] is None else tuple(row[23]),
-        labels=row[24],
-        metadata=row[25],
-        error=row[26],
-        output=row[27],
-        system_prompt=row[28],
-        task=row[29],
+        parent_id=row[20],
+        root_id=row[21],
+        depth=row[22],
+        callback_url=row[23],
+        retry=None if row[24] is None else RetryPolicy(**row[24]),
+        budget=None if row[25] is None else Budget(**row[25]),
+        pause=row[26],
+        attachments=() if row[27] is None else tuple(row[27]),
+        available_skills=None if row[28] is None else tuple(row[28]),
+        labels=row[29],
+        metadata=row[30],
+        error=row[31],
+        output=row[32],
+        system_prompt=row[33],
+        task=row[34],
     )
 
 
@@ -159,8 +176,29 @@ def call_from_row(row: Sequence[Any]) -> CallRecord:
         started_at=row[9],
         ended_at=row[10],
         error=row[11],
-        result=row[12],
+        edited=row[12],
+        result=row[13],
     )
+
+
+def file_from_row(row: Sequence[Any]) -> AttachedFile:
+    """Return the file in a row of all columns of `files`."""
+    data = None if row[5] is None else bytes(row[5])
+    return AttachedFile(name=row[2], media_type=row[3], url=row[4], data=data)
+
+
+def usage_from_row(row: Sequence[Any]) -> tuple[Account, Usage]:
+    """Return the account in a row of all columns of `usage`, and what was spent."""
+    spent = Usage(
+        model_calls=row[3],
+        input_tokens=row[4],
+        output_tokens=row[5],
+        cost_usd=row[6],
+        skill_calls=row[7],
+        failures=row[8],
+        wall_ms=row[9],
+    )
+    return Account(row[0], row[1], row[2]), spent
 
 
 def delivery_from_row(row: Sequence[Any]) -> WebhookDelivery:

@@ -13,9 +13,9 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Table, exists, func, or_, select
 
 from callboard.deliveries import DeliveryState
-from callboard.messages import Status
+from callboard.messages import PauseReason, Status
 from callboard.persistence.codec import UNENDED
-from callboard.persistence.tables import DEAD, calls, deliveries, events, snapshots, tasks, totals
+from callboard.persistence.tables import DEAD, calls, deliveries, events, files, snapshots, tasks, totals, usage
 
 OVERDUE = timedelta(hours=1)
 """A delivery that is due for longer shows that nobody sends them."""
@@ -49,9 +49,12 @@ def of_tables(connection: Connection, *, now: datetime, served: bool) -> Iterato
 
 def _orphans(connection: Connection) -> Finding:
     found = []
-    for table in (events, calls, snapshots, deliveries):
+    for table in (events, calls, snapshots, files, deliveries):
         if count := _count(connection, _without_task(table)):
             found.append(f"{count} in {table.name}")
+    spent = select(func.count()).select_from(usage).where(usage.c.scope == "task")
+    if count := _count(connection, spent.where(~exists().where(tasks.c.id == usage.c.name))):
+        found.append(f"{count} in {usage.name}")
     left = select(func.count()).select_from(snapshots).join(tasks, tasks.c.id == snapshots.c.task_id)
     if count := _count(connection, left.where(tasks.c.status.not_in(UNENDED), ~func.coalesce(DEAD, False))):
         found.append(f"{count} in snapshots of tasks that have ended")
@@ -108,16 +111,16 @@ def _are_running(count: int) -> str:
 
 
 def _paused(connection: Connection) -> Finding:
-    count = _of_status(connection, Status.PAUSED)
-    if not count:
+    paused = select(tasks.c.id, tasks.c.pause).where(tasks.c.status == Status.PAUSED.value).order_by(tasks.c.id)
+    # those that wait for agents end with them
+    waiting = [row.id for row in connection.execute(paused) if (row.pause or {}).get("reason") != PauseReason.SUBAGENTS]
+    if not waiting:
         return Finding(level="ok", check="paused", message="No task waits for a decision.")
-    oldest = connection.execute(
-        select(tasks.c.id).where(tasks.c.status == Status.PAUSED.value).order_by(tasks.c.id).limit(1)
-    ).scalar_one()
+    wait = "task waits" if len(waiting) == 1 else "tasks wait"
     return Finding(
         level="warning",
         check="paused",
-        message=f"{count} {'task waits' if count == 1 else 'tasks wait'} for a decision, {oldest} the longest.",
+        message=f"{len(waiting)} {wait} for a decision, {waiting[0]} the longest.",
         advice="List them with GET /agent/results?status=paused and decide with POST /agent/tasks/{id}/decide.",
     )
 

@@ -4,16 +4,17 @@ Each method takes a pooled connection for one or two statements; nothing is held
 key and never by offset, so a page deep in a long history costs what the first one does. Imported by `store.py`.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, select
+from sqlalchemy import Connection, Engine, Row, Select, and_, func, or_, select
 
+from callboard.budget import Account, Usage
 from callboard.deliveries import DeliveryPage, ListDeliveries, WebhookDelivery
 from callboard.errors import DeliveryNotFound, InvalidRequest, SessionNotFound, StoreUnavailable, TaskNotFound
-from callboard.messages import EventPage, ListTasks, SessionRecord, Status, TaskPage, TaskRecord, Totals
+from callboard.messages import AttachedFile, EventPage, ListTasks, SessionRecord, Status, TaskPage, TaskRecord, Totals
 from callboard.persistence.codec import (
     STATUSES,
     UNENDED,
@@ -22,12 +23,25 @@ from callboard.persistence.codec import (
     delivery_from_row,
     encode_cursor,
     event_from_row,
+    file_from_row,
     session_from_row,
     task_from_row,
+    usage_from_row,
 )
 from callboard.persistence.faults import reported
 from callboard.persistence.statements import kept_answer, unended_of
-from callboard.persistence.tables import DEAD, calls, deliveries, events, sessions, snapshots, tasks, totals
+from callboard.persistence.tables import (
+    DEAD,
+    calls,
+    deliveries,
+    events,
+    files,
+    sessions,
+    snapshots,
+    tasks,
+    totals,
+    usage,
+)
 from callboard.records import KeptAnswer, TaskLedger
 from callboard.values import check_text
 
@@ -115,6 +129,32 @@ class Reader:
             calls=tuple(call_from_row(row) for row in rows), snapshot=None if data is None else bytes(data)
         )
 
+    def children(self, task_id: str) -> list[TaskRecord]:
+        """Return the tasks that a task has delegated itself, oldest first."""
+        rows = self._all(select(tasks).where(tasks.c.parent_id == task_id).order_by(tasks.c.id))
+        return [task_from_row(row) for row in rows]
+
+    def descendants_count(self, root_id: str) -> int:
+        """Return how many tasks there are below the first one of a line."""
+        return int(self._all(below(root_id))[0][0])
+
+    def files(self, task_id: str) -> tuple[AttachedFile, ...]:
+        """Return the files that came with a task, in their order."""
+        rows = self._all(select(files).where(files.c.task_id == task_id).order_by(files.c.position))
+        return tuple(file_from_row(row) for row in rows)
+
+    def usage(self, accounts: Sequence[Account]) -> dict[Account, Usage]:
+        """Return what has been spent on each of the accounts; nothing where there is no row."""
+        spent = dict.fromkeys(accounts, Usage())
+        if accounts:
+            spent |= dict(usage_from_row(row) for row in self._all(of_accounts(accounts)))
+        return spent
+
+    def skill_usage(self) -> dict[str, Usage]:
+        """Return how often each skill was called and has failed, by its name."""
+        rows = self._all(select(usage).where(usage.c.scope == "skill"))
+        return {account.name: spent for account, spent in map(usage_from_row, rows)}
+
     def kept_answer(self, caller: str, key: str) -> KeptAnswer | None:
         """Return what a caller's idempotency key was first answered with, if it is remembered."""
         rows = self._all(kept_answer(caller, key))
@@ -190,6 +230,8 @@ def page(query: ListTasks) -> Select[Any]:
     statement = select(tasks).order_by(tasks.c.id.desc()).limit(query.limit + 1)
     if query.session_id is not None:
         statement = statement.where(tasks.c.session_id == check_text(query.session_id, "sessionId"))
+    if query.parent_id is not None:
+        statement = statement.where(tasks.c.parent_id == check_text(query.parent_id, "parentId"))
     if query.dead:
         statement = statement.where(DEAD)
     if query.status is not None:
@@ -197,6 +239,18 @@ def page(query: ListTasks) -> Select[Any]:
     if query.cursor is not None:
         statement = statement.where(tasks.c.id < decode_cursor(query.cursor))
     return statement
+
+
+def below(root_id: str) -> Select[Any]:
+    """Count the tasks below the first one of a line."""
+    return select(func.count()).where(tasks.c.root_id == root_id)
+
+
+def of_accounts(accounts: Sequence[Account]) -> Select[Any]:
+    """Select the rows of some accounts."""
+    return select(usage).where(
+        or_(*(and_(usage.c.scope == a.scope, usage.c.name == a.name, usage.c.day == a.day) for a in accounts))
+    )
 
 
 def due(now: datetime, limit: int, *, without: Collection[str] = (), under_way: Collection[str] = ()) -> Select[Any]:

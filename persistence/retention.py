@@ -6,10 +6,10 @@ The writer's thread; imported by `store.py`.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Engine, Integer, Select, bindparam, select, update
+from sqlalchemy import Engine, Integer, Select, bindparam, exists, select, update
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from callboard.persistence.codec import Rows
@@ -26,7 +26,10 @@ class Pruner:
         self._sql = Statements(engine.dialect)
         self._rows = Rows(engine.dialect)
         sql = self._sql
-        self._of_tasks = (sql.delete_events, sql.delete_calls, sql.delete_snapshots, sql.delete_deliveries)
+        self._of_tasks = (
+            *(sql.delete_events, sql.delete_calls, sql.delete_snapshots, sql.delete_deliveries),
+            *(sql.delete_files, sql.delete_usage),
+        )
         plain = plain_dialect(engine.dialect)
         oldest = oldest_ended(bindparam("most", type_=Integer))
         self._stored = Named(plain, select(totals.c.stored))
@@ -53,6 +56,11 @@ class Pruner:
         with self._transaction as cursor:
             self._sql.delete_answers.execute(cursor, before=self._rows.at(before))
 
+    def forget_usage(self, *, before: date) -> None:
+        """Delete what callers have spent on the days before one."""
+        with self._transaction as cursor:
+            self._sql.delete_old_usage.execute(cursor, before=before.isoformat())
+
     def _beyond(self, cursor: DBAPICursor, keep: int | None, limit: int) -> Sequence[Row]:
         if keep is None:
             return []
@@ -72,6 +80,8 @@ class Pruner:
 
 
 def oldest_ended(most: Any) -> Select[Any]:
-    """Select the ids of the tasks that ended first."""
-    ended = select(tasks.c.id).where(tasks.c.ended_at.is_not(None))
+    """Select the ids of the tasks that ended first, but for those that the task above them has still to hear of."""
+    above = tasks.alias("above")
+    awaited = exists().where(above.c.id == tasks.c.parent_id, above.c.ended_at.is_(None))
+    ended = select(tasks.c.id).where(tasks.c.ended_at.is_not(None), ~awaited)
     return ended.order_by(tasks.c.ended_at).limit(most)

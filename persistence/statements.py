@@ -13,10 +13,12 @@ from typing import Any
 from sqlalchemy import (
     ClauseElement,
     Column,
+    ColumnElement,
     Dialect,
     Float,
     Select,
     Table,
+    Text,
     bindparam,
     cast,
     column,
@@ -40,11 +42,15 @@ from callboard.persistence.tables import (
     calls,
     deliveries,
     events,
+    files,
     sessions,
     snapshots,
     tasks,
     totals,
+    usage,
 )
+
+_TASK_SCOPE: ColumnElement[str] = literal_column("'task'")
 
 MOST_ROWS = 64
 """Rows in the largest statement: the limit is 32,766 values in SQLite and 65,535 in PostgreSQL."""
@@ -150,6 +156,8 @@ class Statements:
         self.keep_sessions = ManyRows(plain, list(sessions.c), lambda rows: _upsert(dialect_insert, sessions, rows))
         self.keep_calls = ManyRows(plain, list(calls.c), lambda rows: _upsert(dialect_insert, calls, rows))
         self.keep_snapshots = ManyRows(plain, list(snapshots.c), lambda rows: _upsert(dialect_insert, snapshots, rows))
+        self.insert_files = ManyRows(plain, list(files.c), lambda rows: insert(files).values(_named(files, rows)))
+        self.add_usage = ManyRows(plain, list(usage.c), lambda rows: _add_usage(dialect_insert, rows))
         self.keep_deliveries = ManyRows(
             plain, list(deliveries.c), lambda rows: _upsert(dialect_insert, deliveries, rows)
         )
@@ -166,10 +174,16 @@ class Statements:
         self.delete_calls = ManyRows(plain, [tasks.c.id], lambda ids: _delete_of(calls, ids))
         self.delete_snapshots = ManyRows(plain, [tasks.c.id], lambda ids: _delete_of(snapshots, ids))
         self.delete_deliveries = ManyRows(plain, [tasks.c.id], lambda ids: _delete_of(deliveries, ids))
+        self.delete_files = ManyRows(plain, [tasks.c.id], lambda ids: _delete_of(files, ids))
+        self.delete_usage = ManyRows(plain, [tasks.c.id], _delete_usage)
+        self.delete_old_usage = Named(plain, _delete_old_usage())
+        self.delete_session_usage = Named(plain, _delete_session_usage())
         self.kept_answer = Named(plain, kept_answer(bindparam("caller", type_=Id), bindparam("key", type_=Id)))
         self.delete_answers = Named(plain, _delete_old_answers())
         self.copy_calls = Named(plain, _copy(calls, dialect_insert))
         self.copy_snapshot = Named(plain, _copy(snapshots, dialect_insert))
+        self.copy_files = Named(plain, _copy(files, dialect_insert))
+        self.copy_usage = Named(plain, _copy_usage(dialect_insert))
         self.mark_redriven = Named(plain, _mark_redriven())
         self.dead_letter = Named(
             plain, select(tasks.c.redriven_as).where(tasks.c.id == bindparam("dead_id", type_=Id), DEAD)
@@ -236,6 +250,38 @@ def _copy(table: Table, dialect_insert: Any) -> ClauseElement:
     copied = [literal_column("0") if c.name == "attempt" else c for c in others]
     old = select(bindparam("new_id", type_=Id), *copied).where(table.c.task_id == bindparam("dead_id", type_=Id))
     result: ClauseElement = dialect_insert(table).from_select(["task_id", *(c.name for c in others)], old)
+    return result
+
+
+def _add_usage(dialect_insert: Any, rows: Params) -> ClauseElement:
+    """Add to accounts; those that have no row get one."""
+    statement = dialect_insert(usage).values(_named(usage, rows))
+    added = {c.name: c + statement.excluded[c.name] for c in usage.c if not c.primary_key}
+    result: ClauseElement = statement.on_conflict_do_update(index_elements=list(usage.primary_key), set_=added)
+    return result
+
+
+def _delete_usage(ids: Params) -> ClauseElement:
+    return delete(usage).where(usage.c.scope == _TASK_SCOPE, usage.c.name.in_([row[0] for row in ids]))
+
+
+def _delete_old_usage() -> ClauseElement:
+    """Delete what callers have spent on days that no budget looks at any more."""
+    old = usage.c.day < bindparam("before", type_=Text)
+    return delete(usage).where(usage.c.scope == literal_column("'caller'"), old)
+
+
+def _delete_session_usage() -> ClauseElement:
+    of_session = usage.c.name == bindparam("session_id", type_=Id)
+    return delete(usage).where(usage.c.scope == literal_column("'session'"), of_session)
+
+
+def _copy_usage(dialect_insert: Any) -> ClauseElement:
+    """Copy what a task has spent to the task that goes on with it, so that its budget does not begin anew."""
+    spent = [c for c in usage.c if not c.primary_key]
+    old = select(_TASK_SCOPE, bindparam("new_id", type_=Id), usage.c.day, *spent)
+    old = old.where(usage.c.scope == _TASK_SCOPE, usage.c.name == bindparam("dead_id", type_=Id))
+    result: ClauseElement = dialect_insert(usage).from_select([c.name for c in usage.c], old)
     return result
 
 

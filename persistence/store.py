@@ -5,15 +5,16 @@ any thread. Imported by whoever wires the actors, and by the actors for the `Sto
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from callboard.budget import Account, Usage
 from callboard.clock import Clock
 from callboard.deliveries import DeliveryPage, ListDeliveries, WebhookDelivery
-from callboard.messages import EventPage, ListTasks, SessionRecord, TaskPage, TaskRecord, Totals
+from callboard.messages import AttachedFile, EventPage, ListTasks, SessionRecord, TaskPage, TaskRecord, Totals
 from callboard.persistence.batch import WriteOutcome
 from callboard.persistence.database_file import DatabaseFile, sqlite_path
 from callboard.persistence.engine import LOCK_WAIT_MS, open_readers, open_writer, parse_url
@@ -56,6 +57,9 @@ class Store(Protocol):
     def forget_answers(self, *, before: datetime) -> None:
         """Delete the answers to idempotency keys that were first given before a time. The writer's thread only."""
 
+    def forget_usage(self, *, before: date) -> None:
+        """Delete what callers have spent on the days before one. The writer's thread only."""
+
     def task(self, task_id: str) -> TaskRecord:
         """Return a task as it stands; raise `TaskNotFound`."""
 
@@ -76,6 +80,21 @@ class Store(Protocol):
 
     def ledger(self, task_id: str) -> TaskLedger:
         """Return a task's ledger and the last snapshot of its interpreter; an empty one where there is none."""
+
+    def children(self, task_id: str) -> list[TaskRecord]:
+        """Return the tasks that a task has delegated itself, oldest first."""
+
+    def descendants_count(self, root_id: str) -> int:
+        """Return how many tasks there are below the first one of a line."""
+
+    def files(self, task_id: str) -> tuple[AttachedFile, ...]:
+        """Return the files that came with a task, in their order."""
+
+    def usage(self, accounts: Sequence[Account]) -> dict[Account, Usage]:
+        """Return what has been spent on each of the accounts; nothing where there is no row."""
+
+    def skill_usage(self) -> dict[str, Usage]:
+        """Return how often each skill was called and has failed, by its name."""
 
     def kept_answer(self, caller: str, key: str) -> KeptAnswer | None:
         """Return what a caller's idempotency key was first answered with, if it is remembered."""
@@ -149,3 +168,6 @@ class SqlStore(Reader):
 
     def forget_answers(self, *, before: datetime) -> None:
         self._pruner.forget_answers(before=before)
+
+    def forget_usage(self, *, before: date) -> None:
+        self._pruner.forget_usage(before=before)

@@ -125,10 +125,15 @@ tasks = Table(
     Column("not_before", UtcTime),
     Column("redrive_of", Id),
     Column("redriven_as", Id),
+    Column("parent_id", Id),
+    Column("root_id", Id),
+    Column("depth", Integer, nullable=False, server_default="0"),
     Column("callback_url", Text),
     Column("retry", Json),
+    Column("budget", Json),
     Column("pause", Json),
     # Long values stand last: SQLite walks a long row's overflow pages to reach what follows them.
+    Column("attachments", Json),
     Column("available_skills", Json),
     Column("labels", Json, nullable=False),
     Column("metadata", Json, nullable=False),
@@ -149,8 +154,10 @@ Index("ix_tasks_session_status", tasks.c.session_id, tasks.c.status, tasks.c.id)
 # migration; saying so here would load that dialect at every start, 19 ms and 2 MB.
 Index("ix_tasks_ended", tasks.c.ended_at, sqlite_where=tasks.c.ended_at.is_not(None))
 
-# Partial like the one above: dead letters are few.
+# Partial like the one above: dead letters are few, and so are tasks that another one has delegated.
 Index("ix_tasks_dead", tasks.c.id, sqlite_where=DEAD)
+Index("ix_tasks_parent", tasks.c.parent_id, tasks.c.id, sqlite_where=tasks.c.parent_id.is_not(None))
+Index("ix_tasks_root", tasks.c.root_id, sqlite_where=tasks.c.root_id.is_not(None))
 
 events = Table(
     "events",
@@ -180,7 +187,37 @@ calls = Table(
     Column("started_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
     Column("error", Json),
+    Column("edited", Json),
     Column("result", Json),
+    sqlite_with_rowid=False,
+)
+
+# What came with a task: the bytes, or the address to get them from. Kept as long as the task.
+files = Table(
+    "files",
+    metadata,
+    Column("task_id", Id, primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("url", Text),
+    Column("data", LargeBinary),
+)
+
+# One row an account: what was spent, added to in the transaction of what it was spent on. `day` is empty but for callers.
+usage = Table(
+    "usage",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("name", Id, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("model_calls", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cost_usd", Float(53), nullable=False),
+    Column("skill_calls", BigInteger, nullable=False),
+    Column("failures", BigInteger, nullable=False),
+    Column("wall_ms", Float(53), nullable=False),
     sqlite_with_rowid=False,
 )
 

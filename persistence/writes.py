@@ -202,6 +202,9 @@ class Writer:
         """Read, and on PostgreSQL lock, what decides the fate of records on tasks that are not new."""
         accepted = {r.record.task_id for r in records if type(r) is RecordAcceptance}
         named = dict.fromkeys([r.task_id for r in records if type(r) is not RecordAcceptance])  # type: ignore[union-attr]
+        for r in records:
+            if type(r) is RecordPause:  # what it delegates may be stored already
+                named.update(dict.fromkeys([child.record.task_id for child in r.children]))
         wanted = [task_id for task_id in named if task_id not in accepted] if accepted else list(named)
         if not wanted:
             return {}
@@ -259,6 +262,8 @@ class Writer:
             sql.keep_calls.execute(cursor, [rows.call(key[0], call) for key, call in sorted(batch.calls.items())])
         if batch.snapshots:
             sql.keep_snapshots.execute(cursor, sorted(batch.snapshots.items()))
+        if batch.files:
+            sql.insert_files.execute(cursor, [rows.file(*file) for file in batch.files])
         if over := [(r.task_id,) for r in batch.ended.values() if r.error_code != "dead_letter"]:
             sql.delete_snapshots.execute(cursor, over)
         if batch.deliveries:
@@ -269,6 +274,8 @@ class Writer:
             sql.found_sessions.execute(cursor, [rows.session(s) for _, s in sorted(batch.bare_sessions.items())])
         if batch.sessions:
             sql.keep_sessions.execute(cursor, [rows.session(s) for _, s in sorted(batch.sessions.items())])
+        if batch.charges:  # in one order everywhere, like the locks of tasks: a caller's account is shared
+            sql.add_usage.execute(cursor, [rows.spent(*spent) for spent in sorted(batch.charges.items())])
         if batch.accepted or batch.ended:
             # Last, because on PostgreSQL every writer waits for this one row until the commit.
             sql.add_totals.execute(cursor, **batch.counted())
@@ -282,6 +289,7 @@ class Writer:
         self._sql.delete_session.execute(cursor, session_id=session_id)
         if cursor.rowcount == 0:
             return WriteOutcome(value=SessionNotFound(f"There is no session {session_id}."))
+        self._sql.delete_session_usage.execute(cursor, session_id=session_id)
         return WriteOutcome(value=None)
 
     def _keep_refusal(self, cursor: DBAPICursor, record: RecordRefusal) -> WriteOutcome:
@@ -304,7 +312,8 @@ class Writer:
             return WriteOutcome(value=self._whole(cursor, row[0]))
         new_id = record.record.task_id
         accepted = self._carry_out_batch(cursor, [RecordAcceptance(record=record.record, event=record.event)], done)
-        for statement in (self._sql.copy_calls, self._sql.copy_snapshot, self._sql.mark_redriven):
+        sql = self._sql
+        for statement in (sql.copy_calls, sql.copy_snapshot, sql.copy_files, sql.copy_usage, sql.mark_redriven):
             statement.execute(cursor, new_id=new_id, dead_id=record.dead_id)
         return accepted[0]
 

@@ -16,20 +16,20 @@ ALLOWED = {
     "actors": {"core", "agent", "persistence"},
     "system": {"core", "agent", "persistence", "actors"},
     "http": {"core", "agent", "system"},
-    "cli": {"core", "persistence", "http", "system"},
+    "cli": {"core", "agent", "persistence", "http", "system"},
 }
 """Which folder may import which. `core` is callboard/ without the wiring and the command line."""
 
 # What http/ may take from agent/: the types of what it shows.
-NARROW = {("http", "agent"): {"callboard.agent.skill", "callboard.agent.catalogue"}}
+NARROW = {("http", "agent"): {"callboard.agent.skill", "callboard.agent.catalogue", "callboard.agent.roster"}}
 
 
 def _layer(module: str) -> str:
     parts = module.split(".")
     if len(parts) > 1 and parts[1] in ("actors", "agent", "http", "persistence"):
         return parts[1]
-    if len(parts) > 1 and parts[1] in ("system", "cli", "cli_data", "__main__"):
-        return "system" if parts[1] == "system" else "cli"
+    if len(parts) > 1 and parts[1] in ("system", "abilities", "cli", "cli_data", "cli_skills", "__main__"):
+        return "system" if parts[1] in ("system", "abilities") else "cli"
     return "core"
 
 
@@ -91,6 +91,13 @@ HOMES = {
     "pykka": {"actors"},
     "pydantic_monty": {"agent"},
     "limits": {"actors", "system"},
+    "openai": {"agent"},
+    "anthropic": {"agent"},
+    "httpx2": {"agent"},
+    "httpcore2": {"agent"},
+    "tenacity": {"agent"},
+    "genai_prices": {"agent"},
+    "mcp": {"agent"},
 }
 
 

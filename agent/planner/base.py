@@ -1,58 +1,83 @@
 """What a planner is given and gives back.
 
-A planner turns a task into Python for the sandbox; it carries nothing out. Immutable values; any thread. Imported by
-the runner and by every planner.
+A planner turns a task into Python for the sandbox, or answers it; it carries nothing out. Immutable values; any
+thread. Imported by the runner and by every planner.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from callboard.agent.skill import Skill
+from callboard.agent.models.base import Completion, Image, Message, Model
+from callboard.agent.roster import MASTER_AGENT, AgentDefinition
+from callboard.agent.skill import AnySkill
 from callboard.errors import TaskError
 from callboard.messages import Turn
+
+Ask = Callable[[Model, tuple[Message, ...]], Completion]
+"""Makes one call of a model within the task's time and budget; the run that plans gives it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
     """A task with what its session knows; `skills` holds only those it may call, `now` is UTC.
 
-    `variables` are the names that the session's earlier code has bound in the sandbox.
+    `variables` are the names that the session's earlier code has bound in the sandbox; `rounds` is what was said in
+    this task before: what the model wrote, and what came of it, in turns. `ask` is given where a model may be asked.
     """
 
     task: str
-    skills: Mapping[str, Skill[..., Any]]
+    skills: Mapping[str, AnySkill]
     now: datetime
     conversation: tuple[Turn, ...] = ()
     variables: frozenset[str] = frozenset()
     system_prompt: str | None = None
+    agent: AgentDefinition = MASTER_AGENT
+    agents: tuple[AgentDefinition, ...] = ()
+    """Those that the task may delegate to."""
+    files: tuple[Mapping[str, Any], ...] = ()
+    """What was attached: `{name, mediaType, size}`, each in the session's workspace."""
+    images: tuple[Image, ...] = ()
+    rounds: tuple[Message, ...] = ()
+    ask: Ask | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Python whose last expression is the answer, and what kind of task the planner took it for."""
+    """Python whose last expression is the answer, and what kind of task the planner took it for.
 
-    code: str
+    `code` None: there is nothing to run, `text` is the answer. Otherwise `text` is all that a model wrote.
+    """
+
+    code: str | None
     intent: str
+    text: str = ""
 
 
 class Planner(Protocol):
     """Anything that plans; safe to call from several threads at once."""
 
     name: str
+    learns: bool
+    """Whether it makes something of the errors of its code: then it is asked again, in another round."""
 
     def plan(self, request: PlanRequest) -> Plan:
-        """Return the plan; raise `TaskError` (`no_skill_fits`, `skill_not_allowed`) where there is none."""
+        """Return the plan; raise `TaskError` (`no_skill_fits`, `skill_not_allowed`, `model_…`) where there is none."""
 
 
 def call(request: PlanRequest, skill: str, *args: Any, **kwargs: Any) -> str:
     """Return the source of one skill call; raise `TaskError` if the task may not call it."""
     if skill not in request.skills:
+        own, name = request.agent.skills, request.agent.name
+        why = (
+            "its availableSkills leaves out; add it there or leave availableSkills away."
+            if own is None or skill in own
+            else f"the agent {name} does not have; address another agent, or none."
+        )
         raise TaskError(
             "skill_not_allowed",
-            f"This task needs the skill {skill}, which its availableSkills leaves out; add it there or leave "
-            "availableSkills away.",
+            f"This task needs the skill {skill}, which {why}",
             details={"skill": skill, "availableSkills": sorted(request.skills)},
         )
     arguments = [literal(value) for value in args] + [f"{name}={literal(value)}" for name, value in kwargs.items()]
@@ -88,8 +113,8 @@ def call_plan(request: PlanRequest, intent: str, skill: str, *args: Any, then: s
 
 
 MODELS = (
-    "A model is connected with the settings CALLBOARD_LLM_PROVIDER, CALLBOARD_LLM_BASE_URL, CALLBOARD_LLM_MODEL and "
-    "CALLBOARD_LLM_API_KEY, once a release has model support; see docs/models.md."
+    "A model understands more: connect one with the settings CALLBOARD_LLM_PROVIDER, CALLBOARD_LLM_MODEL, "
+    "CALLBOARD_LLM_API_KEY and CALLBOARD_LLM_BASE_URL; see docs/models.md."
 )
 
 

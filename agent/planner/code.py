@@ -31,15 +31,10 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     verb = _VERB.search(instruction)
     if not verb:
         return None
-    named = _NAMED.search(instruction)
+    named, says_code = named_language(instruction)
     if reading.fences:
-        tag = reading.fences[0].tag
-        if tag in _DATA_TAGS and not (named or _CODE.search(instruction)):
-            return None
-        language = named[named.lastgroup or "a"] if named and tag in _NO_TAG else tag
-        code = "\n\n".join(fence.content for fence in reading.fences)
-        return _plan(request, code, language if language not in _NO_TAG else None)
-    if verb.start() > 40 or not (named or _CODE.search(instruction)):
+        return review(reading, request, named, says_code=says_code)
+    if verb.start() > 40 or not says_code:
         return None
     material = find_material(reading, verb.end())
     if material is None or not material.content.strip():
@@ -47,7 +42,23 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
             "There is no code to analyse in this task. Put the code itself behind the request, best between ``` marks; "
             "the built-in planner cannot open files or look back at earlier tasks."
         )
-    return _plan(request, material.content, named[named.lastgroup or "a"] if named else None)
+    return _plan(request, material.content, named)
+
+
+def named_language(instruction: str) -> tuple[str | None, bool]:
+    """Return the language that the words name, if any, and whether they speak of code at all."""
+    named = _NAMED.search(instruction)
+    return (named[named.lastgroup or "a"] if named else None), bool(named or _CODE.search(instruction))
+
+
+def review(reading: Reading, request: PlanRequest, named: str | None = None, *, says_code: bool = False) -> Plan | None:
+    """Return the plan to analyse the fenced code; None if it is fenced as data and not said to be code."""
+    tag = reading.fences[0].tag
+    if tag in _DATA_TAGS and not says_code:
+        return None
+    language = named if named and tag in _NO_TAG else tag
+    code = "\n\n".join(fence.content for fence in reading.fences)
+    return _plan(request, code, language if language not in _NO_TAG else None)
 
 
 def _plan(request: PlanRequest, code: str, language: str | None) -> Plan:

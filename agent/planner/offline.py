@@ -1,7 +1,8 @@
 """The built-in planner: fixed rules, no model, the same plan for the same task every time.
 
-Families of tasks are tried in the order of `FAMILIES`. First come those that a task has to bring something along
-for (code, Python to run, a text, a table), because what they bring may look like anything; then arithmetic, durations
+Families of tasks are tried in the order of `FAMILIES`. First comes what the agent that is addressed is there for, then
+those that a task has to bring something along for (code, Python to run, a text, a table), because what they bring may
+look like anything; then arithmetic, durations
 and dates, which must understand every word; then the web, small talk and memory. What no family understands is
 refused: a wrong answer is worse than none. Any thread. Imported by the wiring.
 """
@@ -14,10 +15,13 @@ from callboard.agent.planner import (
     arithmetic,
     code,
     dates,
+    describe,
     durations,
     memory,
     python_block,
+    security,
     small_talk,
+    specialists,
     tables,
     text,
     web,
@@ -26,6 +30,9 @@ from callboard.agent.planner.base import Plan, PlanRequest, no_fit, script
 from callboard.agent.planner.reading import Reading, read
 
 FAMILIES: tuple[Callable[[Reading, PlanRequest], Plan | None], ...] = (
+    specialists.recognise,
+    describe.recognise,
+    security.recognise,
     code.recognise,
     python_block.recognise,
     text.recognise,
@@ -40,7 +47,8 @@ FAMILIES: tuple[Callable[[Reading, PlanRequest], Plan | None], ...] = (
 
 NO_SKILL_FITS = (
     "The built-in planner cannot work this task out. It does arithmetic, dates and durations, summaries, text "
-    "statistics, code analysis, questions on CSV or JSON, and Python blocks, each on what the task itself contains."
+    "statistics, code analysis, security scans, questions on CSV or JSON and descriptions of it, and Python blocks, each "
+    "on what the task itself contains."
 )
 
 _FIRST_SENTENCE = re.compile(r"[^.!?\n]{3,150}[.!,]\s+(?=\S)")
@@ -50,6 +58,7 @@ class OfflinePlanner:
     """Plans by rules; holds no state."""
 
     name = "offline"
+    learns = False
 
     def plan(self, request: PlanRequest) -> Plan:
         """Return the plan; raise `TaskError` where no family understands the task or its skill is not allowed."""
@@ -77,4 +86,4 @@ def _after_statement(request: PlanRequest) -> Plan | None:
         return None
     rest = replace(request, task=task[first.end() :], variables=request.variables | {memory.VARIABLE})
     asked = _plan(rest)
-    return Plan(code=script(*told[:-1], asked.code), intent=asked.intent) if asked else None
+    return Plan(code=script(*told[:-1], asked.code or ""), intent=asked.intent) if asked else None

@@ -14,6 +14,9 @@ ABILITIES = (
     ("summarize", "summarise a text that you include", "Summarize: …"),
     ("text-statistics", "count words, sentences and characters of a text", "How many words are in: …"),
     ("code-analysis", "analyse code that you include", "Analyze this code: ```python … ```"),
+    ("security-scan", "scan Python that you include for weaknesses", "Security audit of this Python: ```python … ```"),
+    ("find-secrets", "find credentials in a text that you include", "Find secrets in this text: …"),
+    ("describe-table", "describe CSV or JSON that you include", "Describe this CSV: …"),
     ("query-table", "answer questions on CSV or JSON that you include", "What is the average price in this CSV: …"),
     ("web-search", "search the web, if a search server is set up", "Search the web for actor systems"),
 )

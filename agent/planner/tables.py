@@ -22,14 +22,14 @@ _JSON = re.compile(r"\[\s*\{|\{\s*\"")
 
 
 def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
-    found = _find(reading)
+    found = find_data(reading)
     if found is None:
         return None
     words, data = found
     if len(words) > _MAX_QUESTION_CHARS or not (CLUE.search(words) or _SAYS_DATA.search(words)):
         return None
     try:
-        table = read_table(_sample(data))
+        table = read_table(sample(data))
         question = ask(words, table, data)
     except ValueError as error:
         if _SAYS_DATA.search(words):
@@ -45,13 +45,13 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     return _plan(question, data, table, request)
 
 
-def _sample(data: str) -> str:
+def sample(data: str) -> str:
     """Return enough of the data to know its columns; JSON is read whole, and fast."""
     # PERF: reading 33,000 rows takes 60 ms, and the skill will do it anyway.
     return data if data[:1] in "[{" else "\n".join(data.split("\n", _SAMPLE_LINES)[:_SAMPLE_LINES])
 
 
-def _find(reading: Reading) -> tuple[str, str] | None:
+def find_data(reading: Reading) -> tuple[str, str] | None:
     """Return the question and the data; the data is fenced, JSON in brackets, or lines that look like a table."""
     if reading.fences:
         fence = reading.fences[0]

@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 MAX_COLUMNS = 200
-MAX_CHARS = 500_000
+MAX_CHARS = 1_000_000
 Row = Mapping[str, Any]
 
 _DELIMITERS = ",;\t|"

@@ -58,3 +58,15 @@ def keyed_effect(token: str, *, ctx: SkillContext) -> str:
 def never_effect(token: str, *, ctx: SkillContext) -> str:
     """Return the token; must not happen twice unless a person says so."""
     return _effect(ctx, "never", token)
+
+
+@skill(replay="keyed", approval=True)
+def approved_keyed(token: str, *, ctx: SkillContext) -> str:
+    """Return the token, once a person has approved; may be repeated with the same effect id until it is done."""
+    return _effect(ctx, "keyed", token)
+
+
+@skill(replay="never", approval=True)
+def approved_never(token: str, *, ctx: SkillContext) -> str:
+    """Return the token, once a person has approved; must not happen twice unless a person says so."""
+    return _effect(ctx, "never", token)

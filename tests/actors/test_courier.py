@@ -623,8 +623,9 @@ def _certificate(folder: Path, name: str) -> Path:
 def _forget_trust(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have certificates be loaded anew: the process has done so once for all."""
     from callboard.actors import webhook_wire
+    from callboard.agent.fetch.wire import ssl_context
 
-    monkeypatch.setattr(webhook_wire, "_ssl_context", webhook_wire._ssl_context.__wrapped__)
+    monkeypatch.setattr(webhook_wire, "ssl_context", ssl_context.__wrapped__)
 
 
 # --- the secret ------------------------------------------------------------------------------------------------------

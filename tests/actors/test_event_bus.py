@@ -11,7 +11,8 @@ from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.supervision import Supervisor
 from callboard.clock import Clock
 from callboard.errors import TaskNotFound
-from callboard.messages import ENDS, EventsCommitted, Ping, TaskEvent
+from callboard.messages import ENDS, Ping, TaskEvent
+from callboard.signals import EventsCommitted
 
 LONG_TASK = "Run this:\n```python\nwhile True: pass\n```"
 

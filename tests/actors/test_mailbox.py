@@ -6,7 +6,8 @@ import pytest
 
 from callboard.actors.mailbox import Address, Delivery, Mailbox
 from callboard.errors import ActorStopped, Overloaded, ReplyTimeout
-from callboard.messages import Ping, Tick
+from callboard.messages import Ping
+from callboard.signals import Tick
 
 
 def test_a_full_inbox_refuses_an_ask_and_says_its_limit() -> None:
@@ -108,6 +109,19 @@ def test_what_is_put_soon_comes_before_what_the_same_thread_puts_afterwards() ->
         address.tell_soon(f"event {number}")
     address.tell("result")
     assert [mailbox.get().payload for _ in range(6)] == [*(f"event {n}" for n in range(5)), "result"]
+
+
+def test_what_is_told_next_stays_in_order_with_what_is_told_soon_and_waits_for_nothing() -> None:
+    mailbox = Mailbox("logger", 100)
+    address = Address(mailbox)
+    address.tell_soon("started")
+    assert mailbox.get().payload == "started"  # from here on, what is told soon wakes nobody
+    before = len(mailbox)
+    address.tell_next("completed")
+    assert len(mailbox) == before + 2, "it comes with what wakes the actor"
+    address.tell_soon("step over")
+    address.tell("result")
+    assert [mailbox.get().payload for _ in range(3)] == ["completed", "step over", "result"]
 
 
 def test_what_is_put_soon_arrives_although_nothing_follows_it() -> None:

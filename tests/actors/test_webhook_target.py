@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from callboard.actors.webhook_target import allowed_addresses, check_callback, is_public
+from callboard.actors.webhook_target import allowed_addresses, check_callback
+from callboard.agent.fetch.addresses import is_public
 from callboard.errors import CallbackRefused
 
 NOT_PUBLIC = [

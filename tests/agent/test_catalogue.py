@@ -1,15 +1,20 @@
 """Skills are found where they are, and what is broken is reported and left out."""
 
+import ast
 import re
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
 
-from callboard.agent import catalogue as catalogue_module
+from callboard import SkillContext, __version__, skill
+from callboard.agent import skill_loader
 from callboard.agent.catalogue import Catalogue
+from callboard.agent.stubs import twin
 from callboard.errors import ConfigurationError, SkillNotFound, UnknownSkill
 
 BUILT_IN = (
@@ -18,12 +23,21 @@ BUILT_IN = (
     "code-analysis",
     "convert-duration",
     "date-difference",
+    "delete-file",
+    "describe-table",
+    "find-secrets",
+    "list-files",
     "query-table",
+    "read-file",
+    "security-scan",
     "summarize",
     "text-statistics",
+    "web-fetch",
     "web-search",
     "weekday",
+    "write-file",
 )
+SAFE = {"delete-file", "list-files", "read-file", "web-fetch", "web-search", "write-file"}
 GOOD = '''
 from callboard import skill
 
@@ -32,6 +46,13 @@ def {name}(text: str) -> str:
     """Say it."""
     return text
 '''
+
+
+CTX = SkillContext(task_id="t", session_id="s", effect_id="t:1")
+
+
+def call(catalogue: Catalogue, name: str, *arguments: object) -> object:
+    return catalogue.get(name).call(arguments, {}, CTX)
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -44,20 +65,21 @@ def test_the_built_in_skills_are_found_by_looking() -> None:
     catalogue = Catalogue.load()
     assert catalogue.names == BUILT_IN
     assert catalogue.problems == ()
-    assert {skill.origin for skill in catalogue.skills.values()} == {"builtin"}
+    told = {(found.origin, found.version, found.kind) for found in catalogue.skills.values()}
+    assert told == {("builtin", __version__, "python")}
 
 
 def test_every_built_in_skill_has_a_schema_a_description_and_a_replay_policy() -> None:
-    for skill in Catalogue.load().skills.values():
-        assert skill.schema["type"] == "object"
-        assert skill.description
-        assert skill.replay == ("safe" if skill.name == "web-search" else "pure")
+    for found in Catalogue.load().skills.values():
+        assert found.schema["type"] == "object"
+        assert found.description
+        assert found.replay == ("safe" if found.name in SAFE else "pure")
 
 
 def test_loading_them_loads_no_heavy_library() -> None:
     code = (
         "import sys; from callboard.agent.catalogue import Catalogue; Catalogue.load().stubs();"
-        "print([name for name in ('httpx', 'lizard', 'pydantic_monty') if name in sys.modules])"
+        "print([name for name in ('bandit', 'httpx', 'lizard', 'pydantic_monty') if name in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
@@ -69,7 +91,7 @@ def test_a_folder_adds_its_files(tmp_path: Path) -> None:
     catalogue = Catalogue.load(tmp_path)
     assert set(catalogue.names) - set(BUILT_IN) == {"shout"}
     assert catalogue.get("shout").origin == str(tmp_path / "shout.py")
-    assert catalogue.get("shout")("hi") == "hi"
+    assert call(catalogue, "shout", "hi") == "hi"
     assert catalogue.problems == ()
 
 
@@ -82,6 +104,20 @@ def test_one_file_may_hold_several_skills_and_only_its_own_count(tmp_path: Path)
     catalogue = Catalogue.load(write(tmp_path, pair=text))
     assert set(catalogue.names) - set(BUILT_IN) == {"first", "second"}
     assert catalogue.problems == ()
+
+
+def test_a_hundred_files_and_folders_start_in_time(tmp_path: Path) -> None:
+    """The bound is some seven times what it takes, so that it fails for a blow-up and not on a busy machine."""
+    for number in range(100):
+        write(tmp_path, **{f"tool_{number}": GOOD.format(name=f"tool_{number}")})
+        (tmp_path / f"folder-{number}").mkdir()
+        text = f"---\nname: folder-{number}\ndescription: Number {number}.\n---\nBody.\n"
+        (tmp_path / f"folder-{number}" / "SKILL.md").write_text(text)
+    Catalogue.load()
+    started_s = time.process_time()
+    catalogue = Catalogue.load(tmp_path)
+    assert time.process_time() - started_s < 0.7
+    assert (len(catalogue), catalogue.problems) == (len(BUILT_IN) + 200, ())
 
 
 @pytest.mark.parametrize(
@@ -98,6 +134,9 @@ def test_one_file_may_hold_several_skills_and_only_its_own_count(tmp_path: Path)
         (GOOD.format(name="list"), "means something else in Python"),
         (GOOD.format(name="odd").replace("text: str", "text: 'Missing'"), "types cannot be described .*Missing"),
         (GOOD.format(name="odd").replace("text: str", "text: Exception"), "types cannot be described"),
+        (GOOD.format(name="odd").replace("text: str", "text: list[dict[str, Exception]]"), "types cannot be described"),
+        (GOOD.format(name="delegate"), "the name is Callboard's own"),
+        (GOOD.format(name="async_shout"), "the name is Callboard's own"),
     ],
 )
 def test_a_broken_file_is_reported_with_its_name_and_the_rest_loads(tmp_path: Path, text: str, reason: str) -> None:
@@ -120,8 +159,8 @@ def test_files_of_the_same_name_in_two_folders_do_not_meet(tmp_path: Path) -> No
         (tmp_path / folder).mkdir()
         write(tmp_path / folder, shout=GOOD.format(name="shout").replace("return text", f"return {folder!r}"))
     first, second = Catalogue.load(tmp_path / "one"), Catalogue.load(tmp_path / "two")
-    assert first.get("shout")("") == "one"
-    assert second.get("shout")("") == "two"
+    assert call(first, "shout", "") == "one"
+    assert call(second, "shout", "") == "two"
 
 
 def test_a_missing_folder_is_an_error_of_the_configuration(tmp_path: Path) -> None:
@@ -136,7 +175,7 @@ def test_entry_points_of_installed_packages_are_found(tmp_path: Path, monkeypatc
         callboard_test_bad="1 / 0",
     )
     monkeypatch.syspath_prepend(tmp_path)
-    group = catalogue_module.ENTRY_POINTS
+    group = skill_loader.ENTRY_POINTS
     found = EntryPoints(
         [
             EntryPoint("bad", "callboard_test_bad", group),
@@ -144,11 +183,68 @@ def test_entry_points_of_installed_packages_are_found(tmp_path: Path, monkeypatc
             EntryPoint("whole", "callboard_test_plugin", group),
         ]
     )
-    monkeypatch.setattr(catalogue_module, "entry_points", lambda *, group: found.select(group=group))
+    monkeypatch.setattr(skill_loader, "entry_points", lambda *, group: found.select(group=group))
     catalogue = Catalogue.load()
     assert catalogue.get("plugged").origin == "entry point one"
     assert catalogue.get("other").origin == "entry point whole"
     assert "entry point bad cannot be loaded (ZeroDivisionError" in catalogue.problems[0]
+
+
+def test_an_entry_points_version_is_that_of_its_package_unless_the_skill_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = GOOD.format(name="plugged") + GOOD.format(name="other").replace("@skill", "@skill(version='9')")
+    write(tmp_path, callboard_test_versions=text)
+    about = tmp_path / "some_package-4.5.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: some-package\nVersion: 4.5\n")
+    (about / "entry_points.txt").write_text("[callboard.skills]\nversions = callboard_test_versions\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    catalogue = Catalogue.load()
+    assert (catalogue.get("plugged").version, catalogue.get("other").version) == ("4.5", "9")
+
+
+@skill(approval=True)
+def pay(amount: int) -> int:
+    """Pay."""
+    return amount
+
+
+@skill
+def report(amount: int) -> int:
+    """Report."""
+    return amount
+
+
+def test_skills_of_other_origins_come_last_and_keep_their_own() -> None:
+    taken = replace(report, name="calculate", origin="elsewhere")
+    catalogue = Catalogue.load(more=[replace(pay, origin="the server x"), taken])
+    assert catalogue.get("pay").origin == "the server x"
+    assert catalogue.get("calculate").origin == "builtin"
+    assert catalogue.problems == (
+        "elsewhere: the skill 'calculate' is left out, since the name is taken by builtin; rename it.",
+    )
+
+
+def test_only_the_wiring_may_offer_a_skill_called_delegate() -> None:
+    ours, theirs = replace(pay, name="delegate", origin="builtin"), replace(pay, name="delegate", origin="elsewhere")
+    assert "delegate" in Catalogue.load(more=[ours])
+    assert "delegate" not in Catalogue.load(more=[theirs])
+
+
+def test_approval_is_asked_for_by_the_skill_or_by_a_pattern() -> None:
+    skills = [pay, report]
+    assert not Catalogue(skills).needs_approval("report")
+    assert Catalogue(skills).needs_approval("pay")
+    catalogue = Catalogue.load(more=skills, approve=["rep*", "week???"])
+    assert [name for name in catalogue.names if catalogue.needs_approval(name)] == ["pay", "report", "weekday"]
+    assert not catalogue.needs_approval("no-such-skill")
+    assert catalogue.problems == ()
+
+
+def test_a_pattern_that_no_skill_matches_is_a_problem() -> None:
+    [problem] = Catalogue.load(approve=["Weekday", "weekday"]).problems
+    assert problem.startswith("CALLBOARD_APPROVE_SKILLS names 'Weekday', and no skill is called that")
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
@@ -169,6 +265,27 @@ def test_the_stubs_are_one_python_module() -> None:
     assert text.startswith("from typing import Any, Literal\n")
     assert text.count("\ndef ") == len(catalogue)
     assert catalogue.stubs(["weekday"]).count("\ndef ") == 1
+    assert "async" not in text
+
+
+def test_the_twins_have_the_signatures_of_their_skills_and_no_docstrings() -> None:
+    catalogue = Catalogue.load(more=[pay])
+    module = ast.parse(catalogue.stubs(twins=True))
+    functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
+    twins = {node.name: node for node in module.body if isinstance(node, ast.AsyncFunctionDef)}
+    assert len(functions) == len(catalogue)
+    assert twins.keys() == {f"async_{name}" for name in functions}
+    for name, function in functions.items():
+        other = twins[f"async_{name}"]
+        assert ast.dump(other.args) == ast.dump(function.args)
+        assert ast.unparse(other.returns or function) == ast.unparse(function.returns or other)
+        assert (ast.get_docstring(other), bool(ast.get_docstring(function))) == (None, True)
+
+
+@pytest.mark.parametrize("stub", ["", "x = 1", "def a(): ...\ndef b(): ...", "def a(:"])
+def test_a_stub_that_is_not_one_function_has_no_twin(stub: str) -> None:
+    with pytest.raises(SyntaxError):
+        twin(stub)
 
 
 def test_the_skills_cannot_be_changed() -> None:

@@ -16,6 +16,5 @@ def test_a_failed_call_that_was_answered_from_the_ledger_is_reopened_for_a_retry
     left = first.failed(row, TaskError("skill_unavailable", "not now", retryable=True), NOW)
     second = Ledger("t", 2, TaskLedger(calls=(left,)))
     assert second.take("skill", "flaky", ["a"]) == left
-    reopened = second.reopened(left.number)
-    assert reopened is not None
+    [reopened] = second.reopened(left.number)
     assert (reopened.state, reopened.error) == (CallState.OPEN, None)

@@ -9,12 +9,18 @@ from typing import Any
 
 import pytest
 
-from callboard.agent.cancel import CancelToken
-from callboard.agent.sandbox import Cancelled, Dump, Sandbox, SandboxResult
+from callboard.agent.cancel import Cancelled, CancelToken
+from callboard.agent.sandbox import Sandbox, SandboxResult
 from callboard.errors import TaskError
 from callboard.settings import Settings
+from tests.agent.answers import one_by_one
 
-STUBS = "def calculate(expression: str) -> float: ...\ndef shout(text: str) -> str: ...\n"
+STUBS = """
+def calculate(expression: str) -> float: ...
+def shout(text: str) -> str: ...
+async def async_calculate(expression: str) -> float: ...
+async def async_shout(text: str) -> str: ...
+"""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +39,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     made.close()
 
 
-def call_skill(name: str, args: tuple[Any, ...], _kwargs: dict[str, Any], _dump: Dump) -> Any:
+def call_skill(name: str, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
     if args == ("fail",):
         raise TaskError("skill_not_configured", "set CALLBOARD_SKILL_X")
     return args[0].upper() if name == "shout" else 84.0
@@ -41,7 +47,7 @@ def call_skill(name: str, args: tuple[Any, ...], _kwargs: dict[str, Any], _dump:
 
 def run(sandbox: Sandbox, code: str, **options: Any) -> SandboxResult:
     sandbox.check(code, options.pop("variables", ()))
-    return sandbox.run(code, **{"call_skill": call_skill, "token": CancelToken(), **options})
+    return sandbox.run(code, **{"answer": one_by_one(call_skill), "token": CancelToken(), **options})
 
 
 def test_the_last_expression_is_the_value(sandbox: Sandbox) -> None:
@@ -153,7 +159,7 @@ def test_cancelling_ends_a_running_loop_at_once(sandbox: Sandbox) -> None:
     token = CancelToken()
     in_skill = threading.Event()
 
-    def cancel_soon(_name: str, _args: tuple[Any, ...], _kwargs: dict[str, Any], _dump: Dump) -> Any:
+    def cancel_soon(_name: str, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
         in_skill.set()
         return 1.0
 
@@ -167,7 +173,7 @@ def test_cancelling_ends_a_running_loop_at_once(sandbox: Sandbox) -> None:
         run(
             sandbox,
             "from skills import calculate\ncalculate('1')\nwhile True: pass",
-            call_skill=cancel_soon,
+            answer=one_by_one(cancel_soon),
             token=token,
         )
     canceller.join(5)
@@ -229,13 +235,13 @@ def test_a_call_that_failed_leaves_nothing_behind(sandbox: Sandbox) -> None:
 
     kept: list[weakref.ref[Kept]] = []
 
-    def fail(_name: str, _args: tuple[Any, ...], _kwargs: dict[str, Any], _dump: Dump) -> Any:
+    def fail(_name: str, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
         something = Kept()
         kept.append(weakref.ref(something))
         raise TaskError("skill_failed", "no")
 
     code = "from skills import calculate\ntry:\n    calculate('1')\nexcept RuntimeError:\n    pass\ncalculate('2')"
     with pytest.raises(TaskError, match="no"):
-        run(sandbox, code, call_skill=fail)
+        run(sandbox, code, answer=one_by_one(fail))
     gc.collect()
     assert [reference() for reference in kept] == [None, None]

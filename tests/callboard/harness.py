@@ -1,5 +1,6 @@
 """What the tests of a whole system share: skills that wait at gates, and a system in a process of its own, to be killed."""
 
+import json
 import os
 import signal
 import subprocess
@@ -114,9 +115,11 @@ def await_status(system: AgentSystem, task_id: str, status: Status) -> TaskRecor
 
 
 SERVER = """
+import json
 import sys
 from callboard import AgentSystem, DecideTask, Decision, Settings, SubmitTask
-settings = Settings(data_dir=sys.argv[1], skills_dir=sys.argv[2], port=0, rate_limit_max_requests=0, workers=2)
+more = json.loads(sys.argv[3])
+settings = Settings(data_dir=sys.argv[1], skills_dir=sys.argv[2], port=0, rate_limit_max_requests=0, workers=2, **more)
 system = AgentSystem.start(settings)
 for line in sys.stdin:
     kind, fields = eval(line)
@@ -128,16 +131,16 @@ for line in sys.stdin:
 class Killed:
     """A system in a process of its own, to be killed."""
 
-    def __init__(self, settings: Settings, gates: Gates) -> None:
-        arguments = [sys.executable, "-c", SERVER, str(settings.data_dir), str(gates.skills)]
+    def __init__(self, settings: Settings, gates: Gates, **more: Any) -> None:
+        arguments = [sys.executable, "-c", SERVER, str(settings.data_dir), str(gates.skills), json.dumps(more)]
         self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def submit(self, task: str, **spec: Any) -> str:
         return self._ask(f"(SubmitTask, { ({'task': task, **spec})!r})")
 
-    def decide(self, task_id: str, decision: str, result: Any = None) -> None:
-        wish = f"'task_id': {task_id!r}, 'decision': Decision({decision!r}), 'result': {result!r}"
-        self._ask(f"(DecideTask, {{{wish}}})")
+    def decide(self, task_id: str, decision: str, result: Any = None, arguments: Any = None) -> None:
+        wish = f"'task_id': {task_id!r}, 'decision': Decision({decision!r})"
+        self._ask(f"(DecideTask, {{{wish}, 'result': {result!r}, 'arguments': {arguments!r}}})")
 
     def _ask(self, line: str) -> str:
         assert self.process.stdin is not None

@@ -50,6 +50,24 @@ def test_every_bad_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         assert name in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("modelcalls=5", "'modelcalls=5' is none of modelCalls=N, tokens=N"),
+        ("costUsd=$2", "'costUsd=$2' does not give a number, such as costUsd=2"),
+        ("tokens=2.5", "'tokens=2.5' does not give a whole number"),
+        ("tokens=5, modelCalls=-5", "'modelCalls=-5' is not from 0 to 1,000,000,000,000"),
+        ("costUsd=nan", "'costUsd=nan' is not from 0 to"),
+        ("tokens=5, tokens=6", "'tokens' is there twice; keep one"),
+    ],
+)
+def test_a_budget_that_cannot_be_says_which_part_of_it(monkeypatch: pytest.MonkeyPatch, value: str, told: str) -> None:
+    monkeypatch.setenv("CALLBOARD_TASK_BUDGET", value)
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load()
+    assert f"CALLBOARD_TASK_BUDGET: {told}" in caught.value.message
+
+
 @pytest.mark.parametrize("value", [",", " , ", " "])
 def test_a_key_that_is_set_but_empty_does_not_open_the_server(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("API_KEY", value)

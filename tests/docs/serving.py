@@ -19,8 +19,10 @@ COMMON = {"RATE_LIMIT_MAX_REQUESTS": "1000", "CALLBOARD_WORKERS": "4"}
 VARIANTS = {
     "default": {},
     "with skills": {"CALLBOARD_SKILLS_DIR": "skills"},
+    "with agents": {"CALLBOARD_AGENTS_DIR": "agents"},
     "with a key": {"API_KEY": "your-secret-key"},
     "with webhooks": {"CALLBOARD_WEBHOOK_ALLOW_PRIVATE": "true"},
+    "with MCP": {"CALLBOARD_MCP_CONFIG": "mcp.json"},
     "with a low limit": {"RATE_LIMIT_MAX_REQUESTS": "2"},
 }
 """The servers that documents are run against, by the name a `server` note gives."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bench.provider import Reply, running
 from callboard import SkillContext, __version__
 from callboard.agent.catalogue import Catalogue
 from callboard.errors import TASK_ERROR_CODES, BackupFailed, CallboardError, ConfigurationError, TaskError
@@ -43,8 +44,6 @@ REPORT_SECTIONS = (
     "Best Practices",
     "Troubleshooting",
 )
-RESERVED = {f"CALLBOARD_LLM_{name}" for name in ("PROVIDER", "BASE_URL", "MODEL", "API_KEY")}
-"""Settings of a release to come, named in docs/models.md."""
 
 
 def _names(cell: str) -> set[str]:
@@ -128,7 +127,92 @@ def served_again(tmp_path: Path) -> Iterator[Served]:
     again.stop()
 
 
-def test_every_topic_is_documented_with_the_fields_its_events_have(served: Served, served_again: Served) -> None:
+PAY = """
+from callboard import skill
+
+
+@skill(replay="never", approval=True)
+def pay(amount: int) -> str:
+    \"\"\"Pay.\"\"\"
+    return f"paid {amount}"
+"""
+SCRIPT = (
+    Reply(text="Paris.", cached=5),
+    Reply(text="This is cut", usage=(), stop="length"),
+    Reply(text="This breaks off and is asked again.", piece_chars=5, fault="reset"),
+    Reply(text="Here it is."),
+    Reply(status=400),
+    Reply(text="```python\nfrom skills import pay\npay(1)\n```"),
+    Reply(text="```python\nfrom skills import delegate\ndelegate('code-reviewer', 'Read it.')\n```"),
+    Reply(text="I have read it."),
+    Reply(text="```python\nfrom skills import delegate\ndelegate('code-reviewer', 'Wait.')\n```"),
+    Reply(fault="hang"),
+    Reply(text="```python\nfrom skills import hang\nhang()\n```"),
+)
+
+
+@pytest.fixture
+def served_with_model(tmp_path: Path) -> Iterator[Served]:
+    """A server with a model that has done all that one can do; it was killed inside a call and went on."""
+    skills = tmp_path / "skills of a model"
+    skills.mkdir()
+    (skills / "some.py").write_text(SKILLS_OF_TOPICS)
+    (skills / "pay.py").write_text(PAY)
+    with running(*SCRIPT) as provider:
+        llm = {"PROVIDER": "openai", "BASE_URL": provider.openai_url, "MODEL": "some", "API_KEY": "k", "RETRIES": "1"}
+        settings = {f"CALLBOARD_LLM_{name}": value for name, value in llm.items()}
+        settings["CALLBOARD_SKILLS_DIR"] = str(skills)
+        killed = Served(tmp_path, tmp_path / "data of a model", **settings)
+        killed.wait_until_ready()
+        file = {"name": "a.csv", "mediaType": "text/csv", "data": "YQ=="}
+        killed.result("What is the capital?", agent="master", attachments=[file])
+        for task in ("Be cut.", "Break off.", "Be refused."):
+            killed.result(task)
+        _decided(killed, "Pay.", {"decision": "edit", "arguments": {"amount": 2}})
+        killed.result("Delegate.")
+        _cancelled_with_its_agents(killed)
+        with killed.client() as client:
+            task_id = client.post("/agent/execute", json={"task": "Hang."}).json()["taskId"]
+            while "agent.skill.started" not in [topic for topic, _ in _log(client, task_id)]:
+                pass
+        killed.kill()
+        with closing(sqlite3.connect(tmp_path / "data of a model" / "callboard.db")) as connection, connection:
+            connection.execute("UPDATE snapshots SET data = x'00'")
+        again = Served(tmp_path, tmp_path / "data of a model", **settings)
+        again.wait_until_ready()
+        with again.client() as client:
+            _decide(client, task_id, {"decision": "assume_done", "result": "It is over."})
+        yield again
+        again.stop()
+
+
+def _decided(served: Served, task: str, decision: dict[str, object]) -> None:
+    with served.client() as client:
+        _decide(client, client.post("/agent/execute", json={"task": task}).json()["taskId"], decision)
+
+
+def _cancelled_with_its_agents(served: Served) -> None:
+    with served.client() as client:
+        task_id = client.post("/agent/execute", json={"task": "Delegate what hangs."}).json()["taskId"]
+        while not client.get("/agent/results", params={"parentId": task_id, "status": "running"}).json()["count"]:
+            pass
+        client.post(f"/agent/tasks/{task_id}/cancel")
+        while not client.get("/agent/results", params={"parentId": task_id, "status": "cancelled"}).json()["count"]:
+            pass
+
+
+def _decide(client: httpx.Client, task_id: str, decision: dict[str, object]) -> None:
+    """Wait until a task is paused, decide, and wait for its end."""
+    while client.get(f"/agent/tasks/{task_id}").json()["status"] != "paused":
+        pass
+    assert client.post(f"/agent/tasks/{task_id}/decide", json=decision).json()["success"]
+    while not client.get(f"/agent/tasks/{task_id}/events", params={"wait": 20}).json()["ended"]:
+        pass
+
+
+def test_every_topic_is_documented_with_the_fields_its_events_have(
+    served: Served, served_again: Served, served_with_model: Served
+) -> None:
     served.result("What is 12 times 7?")
     served.result('```python\nprint("hello")\n```')
     served.result('```python\nfrom skills import weekday\nweekday("soon")\n```')
@@ -139,8 +223,10 @@ def test_every_topic_is_documented_with_the_fields_its_events_have(served: Serve
     served_again.result("```python\nfrom skills import later\nlater()\n```", retry=again)
     _decide_all(served_again)
     seen: defaultdict[str, set[str]] = defaultdict(set)
-    for topic, data in (*_events(served), *_events(served_again)):
+    for topic, data in (*_events(served), *_events(served_again), *_events(served_with_model)):
         seen[topic] |= data.keys()
+    # of an edited call that a server died in; tests/callboard/test_agent_durability.py sees it
+    seen["agent.task.paused"].add("edited")
     documented = {topic: _names(cells[2]) for topic, cells in _documented(API, r"agent\.[\w.]+").items()}
     assert documented == dict(seen)
     assert documented.keys() == set(Topic)
@@ -150,12 +236,7 @@ def _decide_all(served: Served) -> None:
     with served.client() as client:
         for session, decision in (("spoilt", "assume_done"), ("done", "assume_done"), ("failed", "fail")):
             [task] = client.get("/agent/results", params={"sessionId": session}).json()["results"]
-            while client.get(f"/agent/tasks/{task['taskId']}").json()["status"] != "paused":
-                pass
-            body = {"decision": decision, "reason": "We asked."}
-            assert client.post(f"/agent/tasks/{task['taskId']}/decide", json=body).json()["success"]
-            while not client.get(f"/agent/tasks/{task['taskId']}/events", params={"wait": 20}).json()["ended"]:
-                pass
+            _decide(client, task["taskId"], {"decision": decision, "reason": "We asked."})
 
 
 def _log(client: httpx.Client, task_id: str) -> list[tuple[str, dict[str, object]]]:
@@ -226,7 +307,7 @@ def _settings() -> set[str]:
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
 def test_every_variable_that_a_document_names_is_a_setting(path: Path) -> None:
     named = set(re.findall(r"\bCALLBOARD_[A-Z_]+\b", path.read_text()))
-    unknown = {name for name in named if not name.startswith(SKILL_PREFIX)} - _settings() - RESERVED
+    unknown = {name for name in named if not name.startswith(SKILL_PREFIX)} - _settings()
     assert not unknown - {"CALLBOARD_URL", "CALLBOARD_KEY"}  # those are the example clients' own
 
 
@@ -246,7 +327,7 @@ def test_every_relative_link_leads_somewhere(path: Path) -> None:
 def test_every_file_that_a_document_names_is_there(path: Path) -> None:
     tops = "actors|agent|callboard|http|persistence|tests|docs|examples|bench"
     for name in re.findall(rf"`((?:{tops})/[\w./-]*)`", path.read_text()):
-        if name != "docs/openapi.json":  # made by `make docs`
+        if name not in ("docs/openapi.json", "callboard/effectId"):  # made by `make docs`; a name of MCP's
             assert (ROOT / name).exists(), name
 
 
@@ -298,7 +379,7 @@ def test_the_documented_log_line_has_the_fields_of_a_real_one(served: Served) ->
 
 
 def test_what_the_planner_is_said_to_answer_it_answers(served: Served) -> None:
-    examples = [cells for cells in rows(ROOT / "docs" / "models.md") if cells[1].startswith("`")]
+    examples = [cells for cells in rows(ROOT / "docs" / "models.md") if len(cells) == 3 and cells[1].startswith("`")]
     assert len(examples) > 10
     for _, task, output in examples:
         assert str(served.result(task.strip("`"))["output"]) == output.strip("`"), task
@@ -310,6 +391,7 @@ def test_every_dependency_has_its_line_with_its_licence() -> None:
     lists = [setup["options"]["install_requires"], *setup["options.extras_require"].values()]
     optional = set(re.findall(r"^\s*([a-z][\w-]*)", setup["options.extras_require"]["postgres"], re.MULTILINE))
     needed = {name for text in lists for name in re.findall(r"^\s*([a-z][\w-]*)", text, re.MULTILINE)}
+    needed.discard("callboard")  # an extra that includes another one
     table = [cells for cells in rows(ROOT / "docs" / "dependencies.md") if len(cells) == 3]
     documented = {cells[0]: cells for cells in table if cells[0] not in ("package", "---")}
     assert documented.keys() == needed

@@ -117,6 +117,23 @@ def test_a_keyed_skill_without_its_setting_says_which(start_system: Callable[...
     assert "CALLBOARD_SKILL_PAYMENTS_URL" in str(task.error)
 
 
+def test_a_folder_gives_its_instructions_and_runs_its_script(start_system: Callable[..., AgentSystem]) -> None:
+    system = start_system(skills_dir=EXAMPLES / "skills")
+    assert system.catalogue.get("meeting-notes").version == "1.0"
+    body = system.execute(_code("from skills import meeting_notes", "meeting_notes()")).output
+    assert str(body).startswith("# Minutes of a meeting")
+    notes = "Hello.\\nACTION Ana: send the offer by Friday\\nTODO book a room\\nBye."
+    call = f'meeting_notes("scripts/open_tasks.py", ["{notes}"])'
+    task = system.execute(_code("from skills import meeting_notes", call))
+    assert (task.output, task.error) == (
+        [
+            {"who": "Ana", "what": "send the offer", "due": "Friday"},
+            {"who": None, "what": "book a room", "due": None},
+        ],
+        None,
+    )
+
+
 # --- the actor ---
 
 

@@ -379,6 +379,14 @@ def test_the_command_line_decides(shared: Running, decided: list[DecideTask]) ->
     assert (decided[0].result, decided[0].reason) == ({"charged": True}, "seen")
 
 
+def test_the_command_line_edits_a_calls_arguments(shared: Running, decided: list[DecideTask]) -> None:
+    done = call(shared, "decide", NO_TASK, "edit", "--arguments", '{"cents": 500}')
+    assert (done.exit_code, done.stdout) == (0, "Decision taken: edit; the task is completed.\n")
+    assert decided[0].arguments == {"cents": 500}
+    wrong = call(shared, "decide", NO_TASK, "edit", "--arguments", "cents=500")
+    assert (wrong.exit_code, "Invalid value for --arguments: is not JSON" in wrong.stderr) == (2, True)
+
+
 def test_a_refusal_is_said_with_exit_status_1(shared: Running) -> None:
     for arguments in (("dead-letters", "redrive", "no such thing"), ("decide", NO_TASK, "fail", "--result", "1")):
         done = call(shared, *arguments)

@@ -189,7 +189,7 @@ def test_an_unknown_skill_is_not_found(shared: Running, assert_problem: Any) -> 
 
 def test_the_agents_are_listed(shared: Running) -> None:
     body = shared.client.get("/agent/agents").json()
-    assert [agent["name"] for agent in body["agents"]] == ["master"]
+    assert [agent["name"] for agent in body["agents"]] == [agent.name for agent in shared.system.roster]
 
 
 def test_the_index_says_where_to_go(shared: Running) -> None:

@@ -85,7 +85,18 @@ def test_the_request_is_described_by_the_model_that_validates() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"task": ""}, {"task": " "}, {"task": "a", "x": 1}, {"task": "a", "priority": 101}]
+    "body",
+    [
+        {},
+        {"task": ""},
+        {"task": " "},
+        {"task": "a", "x": 1},
+        {"task": "a", "priority": 101},
+        {"task": "a", "budget": {"costUsd": "1"}},
+        {"task": "a", "attachments": [{"name": "a", "mediaType": "text/csv", "data": "a"}]},
+        {"task": "a", "attachments": [{"name": "a", "mediaType": "text/csv", "data": "", "url": "http://x"}]},
+        {"task": "a", "attachments": [{"name": "a", "mediaType": "text/csv", "data": None, "url": None}]},
+    ],
 )
 def test_what_is_refused_does_not_fit_the_description(shared: Running, body: dict[str, Any]) -> None:
     assert shared.client.post("/agent/execute", json=body).status_code == 400
@@ -95,6 +106,10 @@ def test_what_is_refused_does_not_fit_the_description(shared: Running, body: dic
 def test_real_answers_fit_their_descriptions(shared: Running, blocked: Callable[..., str]) -> None:
     done = shared.result("What is 3 * 3?", sessionId="described", labels={"a": 1, "b": "x"}, systemPrompt="p")
     failed = shared.result("Please paint the fence.")
+    file = {"name": "a.csv", "mediaType": "text/csv", "data": "YQ=="}
+    body: dict[str, Any] = {"task": "What is 3 * 4?", "attachments": [file], "budget": {"costUsd": 1.5}}
+    assert _validator(DOCUMENT["components"]["schemas"]["TaskSpec"]).is_valid(body)
+    filed = shared.execute(**body).json()
     waiting = blocked(sessionId="described-too")
     asked = [
         ("GET", "/agent/results", "/agent/results", {}),
@@ -102,7 +117,7 @@ def test_real_answers_fit_their_descriptions(shared: Running, blocked: Callable[
         ("GET", "/agent/results", "/agent/results", {"limit": "0"}),
         *(
             ("GET", "/agent/tasks/{taskId}", f"/agent/tasks/{t}", {})
-            for t in (done["taskId"], failed["taskId"], waiting, NO_TASK)
+            for t in (done["taskId"], failed["taskId"], filed["taskId"], waiting, NO_TASK)
         ),
         *(
             ("GET", "/agent/tasks/{taskId}/events", f"/agent/tasks/{t}/events", {})

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, create_engine, delete, make_url, text, update
 
 from callboard.messages import Json, SessionRecord, Status, TaskRecord, Topic
 from callboard.persistence.store import SqlStore
-from callboard.persistence.tables import events, sessions, tasks, totals
+from callboard.persistence.tables import calls, events, files, sessions, snapshots, tasks, totals, usage
 from callboard.records import NewEvent, RecordAcceptance, RecordEvents, RecordResult, RecordStart
 from callboard.settings import Settings
 
@@ -88,7 +88,7 @@ def emptied(store: SqlStore, raw_engine: Engine) -> Callable[[], SqlStore]:
 
     def empty() -> SqlStore:
         with raw_engine.begin() as connection:
-            for table in (tasks, events, sessions):
+            for table in (tasks, events, sessions, calls, snapshots, files, usage):
                 connection.execute(delete(table))
             connection.execute(update(totals).values({c: 0 for c in totals.c if c.name != "id"}))
         return store

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +11,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from callboard import Settings
+from callboard.budget import Account, Usage
 from callboard.errors import ConfigurationError
-from callboard.messages import Status, Topic
+from callboard.messages import AttachedFile, Status, Topic
 from callboard.persistence.claim import claim
 from callboard.persistence.doctor import examine
 from callboard.persistence.findings import Finding
@@ -83,6 +85,32 @@ def test_what_waits_for_somebody_is_a_warning(store: SqlStore, make: "Maker", ex
     warned = {name for name, f in found.items() if f.level == "warning"} - {"disk"}
     assert warned == {"paused", "dead-letters", "running", "deliveries"}
     assert all(found[name].advice for name in warned)
+
+
+def test_a_task_that_waits_for_agents_waits_for_nobody_to_decide(
+    store: SqlStore, make: "Maker", examined: Examined
+) -> None:
+    one = make.acceptance()
+    store.write([one, make.start(one)])
+    events, child = (make.event(Topic.TASK_PAUSED),), make.acceptance(parent_id=one.record.task_id)
+    pause = {"reason": "subagents"}
+    task_id = one.record.task_id
+    store.write([RecordPause(task_id=task_id, attempt=1, at=make.now, pause=pause, events=events, children=(child,))])
+    assert examined()["paused"].level == "ok"
+
+
+def test_accounts_and_files_of_no_task_are_an_error(
+    store: SqlStore, make: "Maker", examined: Examined, raw_engine: Engine
+) -> None:
+    file = AttachedFile(name="a.txt", media_type="text/plain", data=b"a")
+    one = replace(make.acceptance(), files=(file,))
+    spent = ((Account("task", one.record.task_id), Usage(model_calls=1)), (Account("session", "s"), Usage()))
+    store.write([one, make.start(one), replace(make.events(one), charges=spent)])
+    assert examined()["orphans"].level == "ok"
+    with raw_engine.begin() as connection:
+        connection.execute(text("DELETE FROM tasks"))
+    assert "1 in files" in examined()["orphans"].message
+    assert "1 in usage" in examined()["orphans"].message
 
 
 def test_running_tasks_with_a_server_are_in_order(

@@ -130,6 +130,29 @@ def test_a_start_on_a_migrated_database_does_not_load_alembic(open_at: "OpenStor
     assert out.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("name", ["parent", "root"])
+def test_the_indexes_of_delegated_tasks_are_partial_on_every_backend(writer: Engine, name: str) -> None:
+    migrate.migrate(writer)
+    [index] = [i for i in inspect(writer).get_indexes("tasks") if i["name"] == f"ix_tasks_{name}"]
+    assert f"{name}_id IS NOT NULL" in str(index["dialect_options"][f"{writer.dialect.name}_where"])
+
+
+def test_a_history_from_before_agents_goes_on(
+    open_at: "OpenStore", database_url: str, make: "Maker", writer: Engine
+) -> None:
+    first = open_at(database_url)
+    accepted = make.acceptance(labels={"a": 1})
+    first.write([accepted, make.start(accepted)])
+    first.close()
+    with writer.begin() as connection:
+        migrate.downgrade(connection, "0002")
+    second = open_at(database_url)
+    before = second.task(accepted.record.task_id)
+    assert (before.labels, before.depth, before.budget, before.attachments) == ({"a": 1}, 0, None, ())
+    second.write([make.result(accepted)])
+    assert second.task(accepted.record.task_id).status is Status.COMPLETED
+
+
 def test_a_task_without_a_ledger_whose_call_must_not_be_repeated_is_ended_by_the_upgrade(
     open_at: "OpenStore", database_url: str, make: "Maker", writer: Engine
 ) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import Connection, Engine, Select, select
 
+from callboard.budget import Account
 from callboard.messages import ListTasks, Status
 from callboard.persistence.codec import encode_cursor
-from callboard.persistence.reads import due, page
+from callboard.persistence.reads import below, due, of_accounts, page
 from callboard.persistence.retention import oldest_ended
 from callboard.persistence.tables import tasks
 
@@ -21,6 +22,7 @@ FILTERS: dict[str, dict[str, Any]] = {
     "no filter": {},
     "session": {"session_id": "s"},
     "status": {"status": Status.COMPLETED},
+    "parent": {"parent_id": "p"},
     "both": {"session_id": "s", "status": Status.FAILED},
 }
 
@@ -63,6 +65,18 @@ def test_retention_finds_the_oldest_tasks_in_an_index(connection: Connection, bo
     found = plan(connection, statement)
     assert "ix_tasks_ended" in found
     assert "TEMP B-TREE" not in found
+
+
+def test_the_tasks_below_one_are_found_in_an_index(connection: Connection) -> None:
+    found = plan(connection, page(ListTasks(parent_id="p", status=Status.PENDING)))
+    assert "SEARCH tasks USING INDEX ix_tasks_parent (parent_id=?)" in found
+    found = plan(connection, below("r"))
+    assert found == "SEARCH tasks USING COVERING INDEX ix_tasks_root (root_id=?)"
+
+
+def test_accounts_are_found_by_their_key(connection: Connection) -> None:
+    found = plan(connection, of_accounts([Account("task", "t"), Account("caller", "c", "2026-01-01")]))
+    assert found.count("SEARCH usage USING PRIMARY KEY (scope=? AND name=? AND day=?)") == 2
 
 
 @pytest.mark.parametrize("left_out", [False, True], ids=["all", "but some"])

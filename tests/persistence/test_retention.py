@@ -1,12 +1,13 @@
 """Pruning old tasks in small steps."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import Engine, func, select
 
 from callboard.errors import TaskNotFound
-from callboard.messages import ListTasks, Totals
+from callboard.messages import AttachedFile, ListTasks, Totals
 from callboard.persistence.store import SqlStore
 from callboard.persistence.tables import events
 from callboard.records import RecordAcceptance
@@ -76,6 +77,29 @@ def test_events_go_with_their_task_and_no_others(store: SqlStore, make: "Maker",
     store.prune_step(older_than=None, keep=1)
     with raw_engine.connect() as connection:
         assert connection.execute(select(func.count()).select_from(events)).scalar() == 2
+
+
+def test_a_delegated_task_stays_until_the_one_above_it_has_ended(store: SqlStore, make: "Maker") -> None:
+    parent = make.acceptance()
+    part = make.acceptance(parent_id=parent.record.task_id, root_id=parent.record.task_id, depth=1)
+    store.write([parent, part, make.result(part, attempt=0)])
+    ended(store, make, 1)
+    assert store.prune_step(older_than=make.tick(), keep=0) == 1
+    assert left(store) == ids([parent, part])
+    make.tick()
+    store.write([make.result(parent, attempt=0)])
+    assert store.prune_step(older_than=make.tick(), keep=0) == 2
+    assert left(store) == []
+
+
+def test_files_go_with_their_task_and_no_others(store: SqlStore, make: "Maker") -> None:
+    file = AttachedFile(name="a.txt", media_type="text/plain", data=b"a")
+    accepted = [replace(make.acceptance(), files=(file,)) for _ in range(2)]
+    for one in accepted:
+        make.tick()
+        store.write([one, make.result(one, attempt=0)])
+    store.prune_step(older_than=None, keep=1)
+    assert [store.files(task_id) for task_id in ids(accepted)] == [(), (file,)]
 
 
 def test_totals_go_on_counting_deleted_tasks(store: SqlStore, make: "Maker") -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from callboard.messages import ListTasks, Status, TaskEvent, Topic
 from callboard.persistence.store import SqlStore, WriteOutcome
-from callboard.records import Record, RecordAcceptance, RecordSessionDeleted
+from callboard.records import Record, RecordAcceptance, RecordPause, RecordRequeue, RecordSessionDeleted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,12 +18,18 @@ if TYPE_CHECKING:
 TASKS = 3
 ENDS = [Status.COMPLETED, Status.FAILED, Status.CANCELLED]
 
-number = st.integers(0, TASKS - 1)
+CHILDREN = 2
+"""Tasks that only pauses accept; what happens to them afterwards is as with the others."""
+
+number = st.integers(0, TASKS + CHILDREN - 1)
+children = st.lists(st.integers(TASKS, TASKS + CHILDREN - 1), unique=True, max_size=CHILDREN)
 attempt = st.integers(0, 3)
 steps = st.one_of(
-    st.tuples(st.just("accept"), number),
+    st.tuples(st.just("accept"), st.integers(0, TASKS - 1)),
     st.tuples(st.just("start"), number, attempt),
     st.tuples(st.just("events"), number, attempt, st.integers(0, 3)),
+    st.tuples(st.just("pause"), number, attempt, children),
+    st.tuples(st.just("requeue"), number, st.one_of(st.none(), attempt)),
     st.tuples(st.just("end"), number, st.one_of(st.none(), attempt), st.sampled_from(ENDS), st.booleans()),
     st.tuples(st.just("delete"), number),
 )
@@ -38,6 +44,17 @@ def record(make: "Maker", accepted: list[RecordAcceptance], step: tuple[Any, ...
             return make.start(task, attempt)
         case ("events", _, attempt, count):
             return make.events(task, *[Topic.SKILL_STARTED] * count, attempt=attempt)
+        case ("pause", _, attempt, children):
+            return RecordPause(
+                task_id=task.record.task_id,
+                attempt=attempt,
+                at=make.now,
+                pause={"reason": "subagents"},
+                events=(make.event(Topic.TASK_PAUSED),),
+                children=tuple(accepted[n] for n in children if accepted[n] is not task),
+            )
+        case ("requeue", _, attempt):
+            return RecordRequeue(task_id=task.record.task_id, attempt=attempt, at=make.now, events=())
         case ("end", _, attempt, status, keep):
             session = make.session(task.record.session_id) if keep else None
             return make.result(task, status, attempt=attempt, execution_time_ms=1.0, session=session)
@@ -52,14 +69,18 @@ def test_numbers_have_no_gap_a_task_ends_once_and_totals_are_exact(
 ) -> None:
     store = emptied()
     accepted = [make.acceptance(session_id=f"s{n % 2}") for n in range(TASKS)]
+    accepted += [make.acceptance(parent_id="somebody's") for _ in range(CHILDREN)]
     told: list[TaskEvent] = []
+    delegated: list[str] = []
     for batch in batches:
         records = [record(make, accepted, step) for step in batch]
         outcomes = store.write(records)
         assert len(outcomes) == len(records)
         told += [event for outcome in outcomes for event in outcome.events]
+        delegated += [record.task_id for outcome in outcomes for record in outcome.accepted]
         check_outcomes(records, outcomes)
     stored = store.tasks(ListTasks(limit=100)).tasks
+    assert sorted(delegated) == [task.task_id for task in store.children("somebody's")]
     for task in stored:
         events = store.events(task.task_id)
         assert [event.seq for event in events.events] == list(range(1, len(events.events) + 1))
@@ -77,5 +98,9 @@ def test_numbers_have_no_gap_a_task_ends_once_and_totals_are_exact(
 def check_outcomes(records: list[Record], outcomes: list[WriteOutcome]) -> None:
     """Whatever was refused appended nothing."""
     for made, outcome in zip(records, outcomes, strict=True):
-        if outcome.value is False or isinstance(outcome.value, Exception):
-            assert outcome.events == (), made
+        if (
+            outcome.value is False
+            or isinstance(outcome.value, Exception)
+            or (isinstance(made, RecordPause) and outcome.value.status is not Status.PAUSED)
+        ):
+            assert (outcome.events, outcome.accepted) == ((), ()), made

@@ -11,11 +11,12 @@ from callboard.agent.cancel import CancelToken
 from callboard.agent.catalogue import Catalogue
 from callboard.agent.planner import OfflinePlanner, Plan, PlanRequest
 from callboard.agent.sandbox import Sandbox
-from callboard.agent.skill import Skill, SkillContext
+from callboard.agent.skill import SkillContext
 from callboard.errors import TaskError
 from callboard.messages import Turn
 from callboard.settings import Settings
 from callboard.values import storable
+from tests.agent.answers import one_by_one
 
 NOW = datetime(2026, 11, 23, 14, 3, tzinfo=UTC)
 """A Monday."""
@@ -34,12 +35,13 @@ class Desk:
 
     def answer(self, task: str, **changes: Any) -> Any:
         plan = self.plan(task, **changes)
+        assert plan.code is not None
         self.sandbox.check(plan.code)
-        return self.sandbox.run(plan.code, call_skill=self.call, token=CancelToken(), keep_state=False).value
+        return self.sandbox.run(plan.code, answer=one_by_one(self.call), token=CancelToken(), keep_state=False).value
 
-    def call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], _dump: object) -> Any:
+    def call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         context = SkillContext(task_id="t", session_id="s", effect_id="t:1")
-        skill: Skill[..., Any] = self.catalogue.get(name.replace("_", "-"))
+        skill = self.catalogue.get(name.replace("_", "-"))
         try:
             return storable(skill.call(args, kwargs, context))
         except ValueError as error:  # as the runner does
@@ -57,8 +59,9 @@ class Talk:
 
     def say(self, task: str) -> Any:
         plan = self.desk.plan(task, variables=self.variables, conversation=tuple(self.turns))
+        assert plan.code is not None
         self.desk.sandbox.check(plan.code, self.variables)
-        run = self.desk.sandbox.run(plan.code, call_skill=self.desk.call, token=CancelToken(), state=self.state)
+        run = self.desk.sandbox.run(plan.code, answer=one_by_one(self.desk.call), token=CancelToken(), state=self.state)
         self.state = run.state or self.state
         self.variables |= bound_names(plan.code)
         self.turns += [Turn(role="user", content=task), Turn(role="assistant", content=str(run.value))]
@@ -70,7 +73,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     catalogue = Catalogue.load()
     settings = Settings(data_dir=tmp_path_factory.mktemp("data"), workers=1)
     names = [skill.python_name for skill in catalogue.skills.values()]
-    sandbox = Sandbox(settings, stubs=catalogue.stubs(), skills=names)
+    sandbox = Sandbox(settings, stubs=catalogue.stubs(twins=True), skills=names)
     sandbox.start()
     yield Desk(catalogue, sandbox)
     sandbox.close()

@@ -60,6 +60,9 @@ def test_a_task_that_no_skill_fits_is_refused_and_says_how_to_connect_a_model(
         ("Summarize: One. Two. Three. Four.", "summarize"),
         ("How many words are in: a b", "text-statistics"),
         ("Analyze this code: ```python\n1\n```", "code-analysis"),
+        ("Security audit of this code: ```python\n1\n```", "security-scan"),
+        ("Find secrets in this text: x", "find-secrets"),
+        ("Describe this CSV:\na,b\n1,2\n3,4", "describe-table"),
         ("average of b:\na,b\n1,2\n3,4", "query-table"),
         ("Search the web for actors", "web-search"),
     ],
@@ -142,6 +145,9 @@ HEADS = [
     "12 times ",
     "count by a\na,b\n",
     '"',
+    "Describe this CSV: ",
+    "Security audit of this Python: ",
+    "Find secrets in this text: ",
 ]
 
 

@@ -11,6 +11,7 @@ from callboard.agent.cancel import CancelToken
 from callboard.agent.planner import Plan
 from callboard.agent.planner.base import literal
 from callboard.errors import TaskError
+from tests.agent.answers import one_by_one
 
 TEXT = (
     "The server keeps a log. The log has gap-free numbers. Every reader can replay the log from any number. "
@@ -255,7 +256,10 @@ def test_a_block_is_not_run_unless_it_is_asked_for(plan: Callable[..., Plan], ta
 def test_any_text_means_itself_in_a_plan(desk: Any, text: str, times: int) -> None:
     source = literal(text * times)
     desk.sandbox.check(source)
-    assert desk.sandbox.run(source, call_skill=desk.call, token=CancelToken(), keep_state=False).value == text * times
+    assert (
+        desk.sandbox.run(source, answer=one_by_one(desk.call), token=CancelToken(), keep_state=False).value
+        == text * times
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""The tasks that may start, in the order in which they do, and those that wait for a time; deadlines that are watched.
+
+Plain objects inside the master agent; only its thread touches them. Times are seconds of its clock's `monotonic`.
+"""
+
+import heapq
+import itertools
+from collections.abc import Collection, Iterator
+
+from callboard.messages import TaskRecord
+
+
+class ReadyTasks:
+    """Higher priority first; then the parts of a task before other tasks, since somebody waits for them; then arrival.
+
+    A task is put in with the number of its turn, and whoever takes it out compares: an entry of an earlier turn means
+    nothing any more.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, int, str, int]] = []
+        self._later: list[tuple[float, str, int]] = []
+        self._arrivals = itertools.count()
+
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
+    def add(self, record: TaskRecord, turn: int) -> None:
+        heapq.heappush(self._heap, (-record.priority, -record.depth, next(self._arrivals), record.task_id, turn))
+
+    def add_at(self, at_s: float, record: TaskRecord, turn: int) -> None:
+        """Keep a task until a time; `due` gives it back then."""
+        heapq.heappush(self._later, (at_s, record.task_id, turn))
+
+    def take(self) -> tuple[int, int, int, str, int]:
+        """Take the first one out, as an entry that `put_back` takes; its last two items are the task's id and turn."""
+        return heapq.heappop(self._heap)
+
+    def put_back(self, entry: tuple[int, int, int, str, int]) -> None:
+        heapq.heappush(self._heap, entry)
+
+    def due(self, now_s: float) -> Iterator[tuple[str, int]]:
+        """Take out the tasks whose time has come: ids and turns."""
+        while self._later and self._later[0][0] <= now_s:
+            _, task_id, turn = heapq.heappop(self._later)
+            yield task_id, turn
+
+    @property
+    def next_s(self) -> float | None:
+        """When the next task is due, None if no task waits for a time."""
+        return self._later[0][0] if self._later else None
+
+
+class Deadlines:
+    """When tasks have to be over. Most end long before, so entries of ended tasks are thrown out now and then."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, str]] = []
+
+    def add(self, deadline_s: float, task_id: str, live: Collection[str]) -> bool:
+        """Watch a deadline; True if it is now the first one."""
+        if len(self._heap) > 1000 + 2 * len(live):
+            self._heap = [entry for entry in self._heap if entry[1] in live]
+            heapq.heapify(self._heap)
+        heapq.heappush(self._heap, (deadline_s, task_id))
+        return self._heap[0][1] == task_id
+
+    def passed(self, now_s: float) -> Iterator[tuple[float, str]]:
+        """Take out the deadlines that have passed."""
+        while self._heap and self._heap[0][0] <= now_s:
+            yield heapq.heappop(self._heap)
+
+    @property
+    def next_s(self) -> float | None:
+        return self._heap[0][0] if self._heap else None

@@ -1,0 +1,127 @@
+"""The skill `delegate`: a part of a task handed to another agent, as a task of its own.
+
+The run that a call of it belongs to makes the call: the script is paused, with its interpreter in the store, until the
+agent's task has ended. Pure values and functions; any thread. Imported by the ledger, by the runner and by the wiring.
+"""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from callboard.agent.roster import AgentDefinition
+from callboard.agent.skill import Replay, SkillContext
+from callboard.budget import Budget, Usage
+
+DELEGATE = "delegate"
+MAX_TASK_CHARS = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delegated:
+    """A task to be given to another agent."""
+
+    task_id: str
+    agent: str
+    task: str
+    available_skills: tuple[str, ...]
+    budget: Budget | None
+    timeout_ms: int | None
+
+
+class Delegate:
+    """The skill's face: its name, stub and schema, and what its arguments must be. See `AnySkill`."""
+
+    name = python_name = DELEGATE
+    description = "Have another agent work out a part of the task, and return its answer."
+    replay: Replay = "keyed"
+    origin = "builtin"
+    kind = "agent"
+    permissions: tuple[str, ...] = ("agents",)
+    approval = False
+
+    def __init__(self, version: str, agents: tuple[str, ...] = ()) -> None:
+        self.version = version
+        self.agents = agents
+        """Their names; the wiring sets them, since agents are loaded after the skills that they may call."""
+        self._signature = inspect.signature(_shape)
+
+    @property
+    def stub(self) -> str:
+        listed = ", ".join(repr(name) for name in self.agents) or repr("")
+        return f'def delegate(agent: Literal[{listed}], task: str) -> Any:\n    """{self.description}"""\n    ...'
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        return {
+            "title": "Delegate",
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["agent", "task"],
+            "properties": {
+                "agent": {"type": "string", "enum": list(self.agents)},
+                "task": {"type": "string", "minLength": 1, "maxLength": MAX_TASK_CHARS},
+            },
+        }
+
+    def call(self, _args: tuple[Any, ...], _kwargs: Mapping[str, Any], _ctx: SkillContext) -> Any:
+        raise AssertionError("the run makes this call itself")
+
+    def check(self, arguments: Mapping[str, Any]) -> None:
+        self.bound((), arguments)
+
+    def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, str]:
+        """Return the agent's name and the task; raise `TypeError` or `ValueError` naming what does not fit."""
+        given = self._signature.bind(*args, **kwargs).arguments
+        agent, task = given["agent"], given["task"]
+        if agent not in self.agents:
+            raise ValueError(f"there is no agent {agent!r} to delegate to; there are {', '.join(self.agents)}")
+        if not isinstance(task, str) or not task.strip():
+            raise ValueError("the task to delegate must be a text that is not blank")
+        if len(task) > MAX_TASK_CHARS:
+            raise ValueError(f"the task to delegate has {len(task)} characters, the limit is {MAX_TASK_CHARS}")
+        return agent, task
+
+
+def _shape(agent: str, task: str) -> None:
+    """Have the signature that code calls `delegate` with."""
+
+
+def skills_for(agent: AgentDefinition, allowed: Mapping[str, Any], *, deepest: bool) -> tuple[str, ...]:
+    """Return the skills of a subagent: its own, of those that the task above it may call.
+
+    # SECURITY: delegating never gets at a skill that the task itself may not call.
+    """
+    own = tuple(allowed) if agent.skills is None else agent.skills
+    return tuple(name for name in own if name in allowed and not (deepest and name == DELEGATE))
+
+
+def spent_by(told: Mapping[str, Any]) -> Usage:
+    """Return what an agent's task has spent, with all that it delegated itself, as the metadata of its result says."""
+    below: Mapping[str, Any] = told.get("subagents", {})
+
+    def both(name: str) -> Any:
+        return (told.get(name) or 0) + (below.get(name) or 0)
+
+    return Usage(
+        model_calls=both("llmCalls"),
+        input_tokens=both("inputTokens"),
+        output_tokens=both("outputTokens"),
+        cost_usd=float(both("costUsd")),
+        skill_calls=both("skillCalls"),
+    )
+
+
+def count_agent(metadata: dict[str, Any], told: Mapping[str, Any]) -> None:
+    """Add what an agent has spent, by the metadata of its task, to what the result of the task above says of it."""
+    spent = spent_by(told)
+    below = metadata.setdefault("subagents", {"tasks": 0})
+    below["tasks"] += 1
+    for name, more in (
+        ("llmCalls", spent.model_calls),
+        ("inputTokens", spent.input_tokens),
+        ("outputTokens", spent.output_tokens),
+        ("skillCalls", spent.skill_calls),
+        ("costUsd", spent.cost_usd),
+    ):
+        below[name] = below.get(name, 0) + more

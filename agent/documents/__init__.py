@@ -1,0 +1,1 @@
+"""Text out of what strangers made: HTML, PDF, text in whatever encoding."""

@@ -1,0 +1,150 @@
+"""The text of a document: HTML and PDF through a process of their own, everything else as it stands.
+
+The process (`_reader.py`) has limits of memory and time and none of this server's environment; it is ended when the
+task is. In the thread of whoever asks. Imported by the skills that read.
+"""
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from callboard.agent.documents.charsets import NotText, decode
+
+MAX_CHARS = 1_000_000
+"""Most text that is taken out of one document."""
+
+READ_TIMEOUT_S = 20.0
+_MEMORY_BYTES = 1 << 30
+_SLICE_S = 0.1
+_READER = Path(__file__).with_name("_reader.py")
+_NAMES = {"html": "page", "pdf": "PDF"}
+_HTML = frozenset({"text/html", "application/xhtml+xml"})
+_TEXT = frozenset(
+    {
+        "application/json",
+        "application/xml",
+        "application/yaml",
+        "application/x-yaml",
+        "application/toml",
+        "application/csv",
+        "application/x-ndjson",
+        "application/jsonl",
+        "application/javascript",
+        "application/sql",
+        "application/rtf",
+    }
+)
+
+
+class CannotRead(ValueError):
+    """A document whose text cannot be had; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """The text of a document; `cut` says that there was more."""
+
+    text: str
+    title: str | None = None
+    cut: bool = False
+
+
+def is_textual(media_type: str) -> bool:
+    """Say whether what has this type is text as it stands."""
+    if media_type in _TEXT or media_type.startswith("text/"):
+        return True
+    return media_type.startswith("application/") and media_type.endswith(("+json", "+xml", "+yaml"))
+
+
+def is_readable(media_type: str) -> bool:
+    """Say whether `read` can make text of it."""
+    return media_type == "application/pdf" or is_textual(media_type)
+
+
+def read(
+    data: bytes,
+    media_type: str,
+    *,
+    charset: str | None = None,
+    base_url: str | None = None,
+    max_chars: int = MAX_CHARS,
+    timeout_s: float = READ_TIMEOUT_S,
+    stop: threading.Event | None = None,
+) -> Document:
+    """Return the text of a document; raise `CannotRead`.
+
+    Of HTML it is Markdown, without what stands around the page's subject; links are made whole with `base_url`.
+    """
+    if media_type == "application/pdf":
+        return _apart("pdf", data, base_url, max_chars, timeout_s, stop)
+    markup = media_type in _HTML
+    try:
+        text = decode(data, charset, markup=markup or media_type.endswith("xml"))
+    except NotText as error:
+        raise CannotRead(f"It says that it is {media_type}, and it is not text.") from error
+    if markup:
+        return _apart("html", text.encode("utf-8", "replace"), base_url, max_chars, timeout_s, stop)
+    return Document(text=text[:max_chars], cut=len(text) > max_chars)
+
+
+def _apart(
+    kind: str, data: bytes, base_url: str | None, max_chars: int, timeout_s: float, stop: threading.Event | None
+) -> Document:
+    """Have a process of its own read it."""
+    asked = {
+        "kind": kind,
+        "max_chars": max_chars,
+        "base_url": base_url,
+        "cpu_s": max(1, round(timeout_s)),
+        "memory_bytes": _MEMORY_BYTES + 20 * len(data),
+        "path": sys.path,
+    }
+    said = _answer(json.dumps(asked).encode() + b"\n" + data, time.monotonic() + timeout_s, stop)
+    if said is None:
+        raise CannotRead(f"The {_NAMES[kind]} cannot be read within {timeout_s:.3g} s and a gigabyte of memory.")
+    if "error" in said:
+        raise CannotRead(f"The {_NAMES[kind]} cannot be read: {said['error']}.")
+    return Document(text=said["text"], title=said["title"], cut=said["cut"])
+
+
+def _answer(asked: bytes, until_s: float, stop: threading.Event | None) -> Mapping[str, Any] | None:
+    """Return what the process says; None where it died, or did not end in time."""
+    command = [sys.executable, "-I", "-X", "utf8", str(_READER)]
+    # SECURITY: without this server's environment, which holds keys; the process is not trusted with what it reads
+    process = subprocess.Popen(  # noqa: S603  # our own program
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}
+    )
+    try:
+        given: bytes | None = asked
+        while time.monotonic() < until_s and not (stop is not None and stop.is_set()):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                out, _ = process.communicate(given, timeout=_SLICE_S)
+                return None if process.returncode else _parsed(out)
+            given = None  # it keeps what is not written yet
+        return None
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):  # what was not written yet
+                pipe.close()
+    process.wait()
+
+
+def _parsed(out: bytes) -> Mapping[str, Any] | None:
+    try:
+        said = json.loads(out)
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) else None

@@ -1,0 +1,73 @@
+"""What a run does for a skill that asks it to: put a question to the model, run a script in the sandbox.
+
+In the thread of the skill's call. Imported by the runner's skill calls.
+"""
+
+import time
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from callboard.agent.async_calls import with_twins
+from callboard.agent.job import Job, Tools
+from callboard.agent.models.base import Message
+from callboard.agent.planner.model import ModelPlanner
+from callboard.errors import TaskError
+
+if TYPE_CHECKING:
+    from callboard.agent.skill_calls import SkillCalls
+
+MAX_NESTED = 3
+"""How many scripts of skills may run inside each other: each holds a process of the sandbox while it waits."""
+
+_nested: ContextVar[int] = ContextVar("nested", default=0)  # calls that are made at once get a copy of it
+
+
+class Host:
+    """A `SkillHost` for one call of one skill."""
+
+    def __init__(self, calls: "SkillCalls", job: Job, tools: Tools, skill: str) -> None:
+        self._calls = calls
+        self._job = job
+        self._tools = tools
+        self._skill = skill
+
+    def ask_model(self, prompt: str, *, system: str = "") -> str | None:
+        planner = self._tools.planner
+        if not isinstance(planner, ModelPlanner):
+            return None
+        model = planner.model_of(self._tools.roster.get(self._job.record.agent))
+        said = [Message(role="system", text=system)] if system else []
+        said.append(Message(role="user", text=prompt))
+        answer = self._calls.models.ask(model, said, purpose=self._skill, key=[system, prompt], step=self._calls.step)
+        return answer.text
+
+    def run_script(self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None) -> Any:
+        depth = _nested.get()
+        if depth >= MAX_NESTED:
+            told = (
+                f"Scripts of skills run {depth} deep in each other already, which is the limit; call skills directly."
+            )
+            raise TaskError("script_error", told)
+        token = _nested.set(depth + 1)
+        try:
+            return self._run(source, arguments, allowed)
+        finally:
+            _nested.reset(token)
+
+    def _run(self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None) -> Any:
+        code = with_twins(f"argv = {list(arguments)!r}\n{source}")
+        sandbox, token = self._tools.sandbox, self._job.token
+        sandbox.check(code, (), token)
+        result = sandbox.run(
+            code,
+            answer=lambda asked, _dump: self._calls.nested(asked, allowed),
+            token=token,
+            keep_state=False,
+            time_s=max(0.001, self._job.deadline_s - time.monotonic()),
+        )
+        return result.printed if result.value is None and result.printed else result.value
+
+    def restrict(self, allowed: frozenset[str]) -> None:
+        before = self._calls.restricted
+        self._calls.restricted = allowed if before is None else before | allowed

@@ -1,0 +1,97 @@
+"""What a call is given, as the object that the server gets: bound to names, checked against the tool's own schema.
+
+SECURITY: the schema is a server's text. `jsonschema_rs` fetches nothing that it refers to (`offline`) and bounds the
+backtracking of its regular expressions; Python's own would hold the interpreter's lock for as long as they like.
+Imports the library where it is used, since only servers with MCP have it. Any thread. Imported by the tools.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from callboard.agent.mcp.schema_types import Schema
+from callboard.agent.mcp.stub import Parameter, signature
+from callboard.values import storable
+
+if TYPE_CHECKING:
+    import jsonschema_rs
+
+MAX_BYTES = 4_000_000
+_BACKTRACKS = 100_000
+_MAX_MESSAGE_CHARS = 500
+
+
+def validator_for(schema: Schema) -> "jsonschema_rs.Validator":
+    """Return what checks values against the schema; raise `ValueError` if it is none."""
+    import jsonschema_rs
+
+    options = jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACKS)
+    try:
+        return jsonschema_rs.validator_for(dict(schema), offline=True, pattern_options=options)
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+        raise ValueError(f"its schema cannot be used: {_first_line(error)}") from error
+
+
+def mismatch(validator: "jsonschema_rs.Validator", value: Any) -> tuple[list[str | int], str] | None:
+    """Return where and how a value does not fit, None if it does."""
+    import jsonschema_rs
+
+    try:
+        validator.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        return list(error.instance_path), _first_line(error)
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    text = str(getattr(error, "message", None) or error)
+    return text.split("\n")[0][:_MAX_MESSAGE_CHARS]
+
+
+class Arguments:
+    """Binds and checks the arguments of one tool; immutable."""
+
+    def __init__(self, python_name: str, schema: Schema, declared: tuple[Parameter, ...]) -> None:
+        self._python_name = python_name
+        self._signature = signature(declared)
+        self._wire_names = {p.name: p.wire_name for p in declared}
+        self._by_wire_name = {p.wire_name: p.name for p in declared if p.wire_name is not None}
+        self._validator = validator_for(schema)
+
+    def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the object to send; raise `TypeError` or `ValueError` naming the argument that does not fit.
+
+        A person who edits a call may use the server's own names: both are taken.
+        """
+        named = {
+            name if name in self._wire_names else self._by_wire_name.get(name, name): v for name, v in kwargs.items()
+        }
+        try:
+            given = self._signature.bind(*args, **named).arguments
+        except TypeError as error:
+            raise TypeError(f"{self._python_name}() {error}") from None
+        sent: dict[str, Any] = {}
+        for name, value in given.items():
+            wire_name = self._wire_names[name]
+            if wire_name is None:
+                sent = self._more(name, value) | sent
+            else:
+                sent[wire_name] = storable(value)
+        self._check(sent)
+        return sent
+
+    def _more(self, name: str, value: Any) -> dict[str, Any]:
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise ValueError(f"{self._python_name}() argument {name}: it must be a dict with strings as keys")
+        return {key: storable(inner) for key, inner in value.items()}
+
+    def _check(self, sent: dict[str, Any]) -> None:
+        found = mismatch(self._validator, sent)
+        if found is not None:
+            (path, what) = found
+            shown = ".".join(str(part) for part in (*(self._by_wire_name.get(str(p), p) for p in path[:1]), *path[1:]))
+            raise ValueError(f"{self._python_name}() argument{f' {shown}' if shown else 's'}: {what}")
+        if (size := len(json.dumps(sent))) > MAX_BYTES:
+            raise ValueError(
+                f"{self._python_name}() arguments have {size:,} bytes; {MAX_BYTES:,} is the limit, send less"
+            )

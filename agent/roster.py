@@ -1,0 +1,143 @@
+"""The agents that a task can be addressed to, or delegated to: who they are, what they may call and spend.
+
+Loaded once at start, then only read, so any thread may use it. `roster_files` reads the files that define them.
+Imported by the runner, by the wiring and by `http/`.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from types import MappingProxyType
+
+from callboard.agent.roster_files import AgentFile, BrokenFile, read_agent
+from callboard.budget import Budget
+from callboard.errors import ConfigurationError, UnknownAgent
+from callboard.messages import MASTER
+
+BUILT_IN = "builtin"
+_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentDefinition:
+    """One agent. `skills` None: all there are; `model` None: the server's own; `max_rounds` None: the setting's."""
+
+    name: str
+    description: str
+    system_prompt: str = ""
+    skills: tuple[str, ...] | None = None
+    model: str | None = None
+    budget: Budget | None = None
+    max_rounds: int | None = None
+    origin: str = BUILT_IN
+
+
+MASTER_AGENT = AgentDefinition(
+    name=MASTER, description="Works a task out: plans, writes Python that calls skills, delegates, answers."
+)
+
+
+class Roster:
+    """The agents by name; immutable.
+
+    `problems` says in sentences what could not be loaded and what to do about it, `notes` what an operator may want to
+    know all the same.
+    """
+
+    def __init__(
+        self, agents: Iterable[AgentDefinition] = (), problems: Iterable[str] = (), notes: Iterable[str] = ()
+    ) -> None:
+        self._agents: Mapping[str, AgentDefinition] = MappingProxyType(
+            {agent.name: agent for agent in (MASTER_AGENT, *agents)}
+        )
+        self.problems = tuple(problems)
+        self.notes = tuple(notes)
+
+    @classmethod
+    def load(cls, agents_dir: Path | None, skills: Collection[str]) -> "Roster":
+        """Read the agents that ship and those of the operator's folder; `skills` are the names in the catalogue.
+
+        Raises `ConfigurationError` if the folder is missing; a file that is broken is reported and left out.
+        """
+        loader = _Loader(skills)
+        loader.add(sorted((files(__package__) / "agents").iterdir(), key=lambda path: path.name))
+        if agents_dir is not None:
+            if not agents_dir.is_dir():
+                raise ConfigurationError(
+                    f"CALLBOARD_AGENTS_DIR names {agents_dir}, which is not a folder; make it or unset it."
+                )
+            loader.add(sorted(agents_dir.resolve().iterdir()), own=True)
+        return cls(loader.agents.values(), loader.problems, loader.notes)
+
+    def __iter__(self) -> Iterator[AgentDefinition]:
+        return iter(self._agents.values())
+
+    @property
+    def delegates(self) -> tuple[str, ...]:
+        """The agents that code can delegate to."""
+        return tuple(name for name in self._agents if name != MASTER)
+
+    def get(self, name: str | None) -> AgentDefinition:
+        """Return an agent, the master for None; raise `UnknownAgent` naming the known ones."""
+        agent = self._agents.get(name or MASTER)
+        if agent is None:
+            known = ", ".join(sorted(self._agents))
+            raise UnknownAgent(f"There is no agent {name!r}; the known ones are: {known}.")
+        return agent
+
+
+class _Loader:
+    """Collects agents; an operator's file takes the place of a built-in agent of its name, and of nothing else."""
+
+    def __init__(self, skills: Collection[str]) -> None:
+        self.agents: dict[str, AgentDefinition] = {}
+        self.problems: list[str] = []
+        self.notes: list[str] = []
+        self._skills = frozenset(skills)
+
+    def add(self, paths: Iterable[Traversable], *, own: bool = False) -> None:
+        """Add the agents of these files, leaving out files of other kinds; `own` are the operator's."""
+        for path in paths:
+            stem, dot, suffix = path.name.rpartition(".")
+            if dot + suffix in _SUFFIXES and stem and not stem.startswith((".", "_")):
+                try:
+                    self._add(read_agent(path, stem), str(path) if own else BUILT_IN, str(path))
+                except BrokenFile as error:
+                    self.problems.append(f"{path}{error.where}: {error.problem}")
+
+    def _add(self, found: AgentFile, origin: str, path: str) -> None:
+        if found.name == MASTER:
+            raise BrokenFile(f"the name {MASTER!r} is the server's own agent; give this one another name.")
+        taken = self.agents.get(found.name)
+        if taken is not None and taken.origin != BUILT_IN:
+            raise BrokenFile(f"the name {found.name!r} is taken by {taken.origin}; rename one of the two.")
+        if taken is not None:
+            self.notes.append(f"{path} takes the place of the built-in agent {found.name!r}.")
+        self.agents[found.name] = replace(
+            AgentDefinition(
+                name=found.name,
+                description=found.description,
+                system_prompt=found.system_prompt,
+                model=found.model,
+                budget=found.budget,
+                max_rounds=found.max_rounds,
+                origin=origin,
+            ),
+            skills=self._known(found, path),
+        )
+
+    def _known(self, found: AgentFile, path: str) -> tuple[str, ...] | None:
+        """Return the agent's skills that there are, and report the others."""
+        if found.skills is None:
+            return None
+        unknown = [name for name in found.skills if name not in self._skills]
+        if unknown:
+            names = ", ".join(map(repr, unknown))
+            self.problems.append(
+                f"{path}: the agent {found.name!r} does without {names}, which no skill here is called; "
+                "`callboard skills list` shows those there are."
+            )
+        # SECURITY: a list of which nothing is left stays a list, since None would allow every skill
+        return tuple(dict.fromkeys(name for name in found.skills if name in self._skills))

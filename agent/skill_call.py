@@ -1,0 +1,56 @@
+"""One skill call of a script while it is answered. Data of one run, in its threads; imported by the skill calls."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from callboard.agent.delegation import Delegated
+from callboard.agent.sandbox import Asked
+from callboard.agent.skill import AnySkill
+from callboard.records import CallRecord
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """A skill call in the middle of a script; `number` counts the script's calls, pure ones too; `row` is its ledger's.
+
+    `answer` is set as soon as it is known: a value, or the error to raise in the script.
+    """
+
+    asked: Asked
+    number: int
+    name: str
+    skill: AnySkill | None = None
+    known: CallRecord | None = None
+    row: CallRecord | None = None
+    child: Delegated | None = None
+    answered: bool = False
+    answer: Any = None
+
+    def settle(self, answer: Any) -> None:
+        self.answered, self.answer = True, answer
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a run had behind it when its script asked; a snapshot of the script goes on from here.
+
+    What the calls add that are made meanwhile, such as a question to the model inside a pure skill, is not part of it:
+    they are made again, find what they have finished in the ledger, and count it again.
+    """
+
+    made: int
+    passed: list[int]
+    counted: Mapping[str, Any]
+
+
+COUNTED = ("llmCalls", "inputTokens", "outputTokens", "totalTokens", "costUsd", "model", "subagents")
+"""What a task's metadata says of all its attempts; a snapshot carries it on."""
+
+
+def before_calls(metadata: Mapping[str, Any], passed: list[int]) -> Before:
+    """Return where a run stands, by what the task's metadata says now and the calls that its script has come to."""
+    counted = {name: value for name, value in metadata.items() if name in COUNTED}
+    if "subagents" in counted:  # it is added to in place
+        counted["subagents"] = dict(counted["subagents"])
+    return Before(made=metadata["skillCalls"], passed=passed, counted={**counted, "skillCalls": metadata["skillCalls"]})

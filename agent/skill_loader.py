@@ -1,0 +1,141 @@
+"""Finds the skills and collects those that can be offered; what cannot is said in sentences.
+
+Runs once, at start, in the thread of the wiring or of the command line. Imported by the catalogue and by the
+validation of skills.
+"""
+
+import ast
+import importlib
+import keyword
+import pkgutil
+from collections.abc import Iterable
+from dataclasses import replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from callboard import __version__
+from callboard.agent.skill import AnySkill, Skill
+from callboard.agent.skill_files import import_file, skills_of, told
+from callboard.agent.stubs import TWIN_PREFIX
+from callboard.errors import ConfigurationError
+
+ENTRY_POINTS = "callboard.skills"
+_BUILT_IN = "callboard.agent.skills"
+_STUB_NAMES = frozenset({"str", "int", "float", "bool", "bytes", "object", "list", "dict", "tuple", "set"})
+_RESERVED = "delegate"
+_BUILT_IN_ORIGIN = "builtin"
+_PLAIN = (str, int, float, bool, NoneType)
+
+
+class SkillLoader:
+    """Collects skills in their order of precedence; a name that is taken stays with the first."""
+
+    def __init__(self) -> None:
+        self.skills: dict[str, AnySkill] = {}
+        self.problems: list[str] = []
+
+    def add_built_in(self) -> None:
+        package = importlib.import_module(_BUILT_IN)
+        for info in pkgutil.iter_modules(package.__path__):
+            if not info.name.startswith("_"):
+                for skill in skills_of(importlib.import_module(f"{_BUILT_IN}.{info.name}")):
+                    self.skills[skill.name] = replace(skill, origin=_BUILT_IN_ORIGIN, version=__version__)
+
+    def add_entry_points(self) -> None:
+        for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
+            origin = f"entry point {entry.name}"
+            try:
+                loaded = entry.load()
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # a package's import may raise anything
+                self.problems.append(f"{origin} cannot be loaded ({told(error)}); update or uninstall its package.")
+                continue
+            version = entry.dist.version if entry.dist else ""
+            self.add_python([loaded] if isinstance(loaded, Skill) else skills_of(loaded), origin, version)
+
+    def add_folder(self, folder: Path) -> None:
+        """Add the Python files of a folder, then the Agent Skills in it; raise `ConfigurationError` if it is missing."""
+        if not folder.is_dir():
+            raise ConfigurationError(
+                f"CALLBOARD_SKILLS_DIR names {folder}, which is not a folder; make it or unset it."
+            )
+        for path in python_files(folder.resolve()):
+            try:
+                module = import_file(path)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # an operator's file may raise anything
+                self.problems.append(f"{path} cannot be loaded ({told(error)}); mend it and restart.")
+                continue
+            self.add_python(skills_of(module), str(path))
+        self._add_skill_folders(folder.resolve())
+
+    def _add_skill_folders(self, folder: Path) -> None:
+        # PERF: PyYAML takes 20 ms to import, which a server without such folders need not wait for
+        from callboard.agent.skill_folders.discovery import read_folder, skill_folders
+
+        for path in skill_folders(folder):
+            read = read_folder(path, folder)
+            if read.skill is None:
+                self.problems.append(f"{path / 'SKILL.md'} is left out: {read.why}; mend it and restart.")
+            else:
+                self.add(read.skill)
+
+    def add_python(self, found: Iterable[Skill[..., Any]], origin: str, version: str = "") -> None:
+        """Add the skills of a module or file; a version of its own goes before that of its package."""
+        skills = list(found)
+        if not skills:
+            self.problems.append(f"{origin} has no skill in it; decorate a function with @skill.")
+        for skill in skills:
+            self.add(replace(skill, origin=origin, version=skill.version or version))
+
+    def add(self, skill: AnySkill) -> None:
+        """Add a skill that knows its origin, or say why it is left out."""
+        problem = self.fault(skill)
+        if problem:
+            self.problems.append(f"{skill.origin}: the skill {skill.name!r} is left out, since {problem}.")
+        else:
+            self.skills[skill.name] = skill
+
+    def fault(self, skill: AnySkill) -> str | None:
+        """Say why a skill cannot be offered; its stub stands in one file with all others, so it must not break that."""
+        name = skill.python_name
+        if skill.name in self.skills:
+            return f"the name is taken by {self.skills[skill.name].origin}; rename it"
+        if not name.isidentifier():
+            return "code cannot call it by that name, which begins with a digit; rename it"
+        if keyword.iskeyword(name) or name in _STUB_NAMES:
+            return "the name means something else in Python; rename it"
+        if (name == _RESERVED and skill.origin != _BUILT_IN_ORIGIN) or name.startswith(TWIN_PREFIX):
+            return "the name is Callboard's own, like all that begin with async-; rename it"
+        try:
+            ast.parse(skill.stub)
+            if not _is_plain(skill):
+                _ = skill.schema
+        except Exception as error:  # noqa: BLE001  # resolving annotations runs the file's own names
+            return f"its types cannot be described ({told(error)}); use types that JSON has"
+        return None
+
+
+def python_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that may hold skills, in alphabetical order."""
+    return [path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_")]
+
+
+def _is_plain(skill: AnySkill) -> bool:
+    """Return whether the types of a Python skill are such that a JSON schema can be made of them whenever it is needed.
+
+    PERF: making it takes 0.7 ms, which counts at the start of a server with a hundred skills.
+    """
+    if not isinstance(skill, Skill):
+        return False
+    hints = get_type_hints(skill.function, include_extras=True)
+    return all(_is_plain_type(hint) for name, hint in hints.items() if name not in ("ctx", "return"))
+
+
+def _is_plain_type(hint: Any) -> bool:
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (list, Union, UnionType):
+        return all(_is_plain_type(one) for one in inner)
+    if origin is dict:
+        return inner[0] is str and _is_plain_type(inner[1])
+    return hint in _PLAIN or hint is Any or origin is Literal

@@ -1,0 +1,151 @@
+"""Real MCP servers, made with the official SDK, over both transports, and what starts ours against them."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callboard.agent.mcp import McpServers, load_config
+from callboard.agent.mcp.tool import McpTool
+from callboard.agent.skill import SkillContext
+from callboard.errors import Unavailable
+
+HERE = Path(__file__).parent
+TOOLS_SERVER = str(HERE / "tools_server.py")
+PATIENCE_S = 20.0
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait until something has become true; for what tells nobody when it happens."""
+    end_s = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < end_s, "it did not happen"
+        threading.Event().wait(0.01)
+
+
+def context(**changes: Any) -> SkillContext:
+    return SkillContext(**{"task_id": "t1", "session_id": "s1", "effect_id": "t1:4", **changes})
+
+
+def stdio(**fields: Any) -> dict[str, Any]:
+    """The entry of a server that is started as a child."""
+    return {"command": sys.executable, "args": [TOOLS_SERVER, "stdio"], **fields}
+
+
+class Running:
+    """Our side: the servers of a configuration, started, and their skills by name."""
+
+    def __init__(self, servers: McpServers) -> None:
+        self.servers = servers
+
+    def skill(self, name: str) -> McpTool:
+        return {skill.name: skill for skill in self.servers.skills}[name]
+
+    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        return self.skill(name).call(args, kwargs, context())
+
+    def why(self, name: str) -> str | None:
+        """What the probe says, None if the server is usable."""
+        try:
+            self.servers.probe(name)
+        except Unavailable as error:
+            return str(error)
+        return None
+
+
+Start = Callable[..., Running]
+
+
+def started(folder: Path, entries: dict[str, Any], environment: dict[str, str], **options: Any) -> McpServers:
+    path = folder / "mcp.json"
+    path.write_text(json.dumps({"mcpServers": entries}))
+    return McpServers(load_config(path, environment), **{"data_dir": folder / "data", "start_s": PATIENCE_S, **options})
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Return a function that starts the servers of these entries; all are closed after the test."""
+    running: list[McpServers] = []
+
+    def begin(entries: dict[str, Any], *, environment: dict[str, str] | None = None, **options: Any) -> Running:
+        servers = started(tmp_path, entries, environment or {}, **options)
+        running.append(servers)
+        servers.start()
+        return Running(servers)
+
+    yield begin
+    for servers in running:
+        assert servers.close()
+
+
+class HttpServer:
+    """The tools' server behind an address; can be killed and started again there."""
+
+    def __init__(self, *words: str) -> None:
+        self._words = words
+        self._port = "0"
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, TOOLS_SERVER, "http", self._port, *self._words]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert self._process.stdout is not None
+        self._port = self._process.stdout.readline().decode().strip()
+        assert self._port, "the server did not start"
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        return {"url": f"http://127.0.0.1:{self._port}/mcp"}
+
+
+@pytest.fixture
+def http_server() -> Iterator[Callable[..., HttpServer]]:
+    """Return a function that starts a server over HTTP; all are killed after the test."""
+    servers: list[HttpServer] = []
+
+    def begin(*words: str) -> HttpServer:
+        servers.append(HttpServer(*words))
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture(scope="module", params=["stdio", "stdio 2025-11-25", "http", "http 2025-11-25", "http json"])
+def tools(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The tools' server, in each way that it can be reached; the same one for all tests of a module."""
+    transport, _, more = request.param.partition(" ")
+    with contextlib.ExitStack() as undo:
+        entry = stdio()
+        if transport == "http":
+            web = HttpServer("json" if more == "json" else "")
+            undo.callback(web.kill)
+            entry = web.entry
+        versions = {"protocolVersion": more} if more.startswith("2025") else {}
+        servers = started(tmp_path_factory.mktemp("mcp"), {"tools": {**entry, **versions}}, {})
+        undo.callback(servers.close)
+        servers.start()
+        yield Running(servers)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()

@@ -1,0 +1,281 @@
+"""`callboard skills list`, `show`, `validate` and `add`: none of them needs a server."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from callboard import __version__
+from callboard.cli import main
+
+SHOUT = '''from callboard import skill
+
+
+@skill(replay="safe", approval=True, permissions=("network", "files"), version="2.1")
+def shout(text: str) -> str:
+    """Say it loudly."""
+    return text.upper()
+'''
+PDF = "---\nname: pdf\ndescription: Reads PDFs.\nmetadata:\n  version: '3'\nallowed-tools: Read Bash(git:*)\n---\n\nDo it.\n"
+BROKEN = "---\nname: Broken\ndescription: Use it: when?\n---\n"
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def skills_dir(tmp_path: Path) -> Path:
+    """A folder with one skill of each kind."""
+    folder = tmp_path / "skills"
+    (folder / "pdf").mkdir(parents=True)
+    (folder / "pdf" / "SKILL.md").write_text(PDF)
+    (folder / "shout.py").write_text(SHOUT)
+    return folder
+
+
+@pytest.fixture
+def run(skills_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that runs `callboard skills` with this folder."""
+    monkeypatch.setenv("CALLBOARD_SKILLS_DIR", str(skills_dir))
+    return lambda *words: CliRunner().invoke(main, ["skills", *map(str, words)])
+
+
+# --- list and show ---
+
+
+def test_the_list_says_where_each_is_from_and_what_may_happen_to_it(run: Run, skills_dir: Path) -> None:
+    done = run("list")
+    assert (done.exit_code, done.stderr) == (0, "")
+    lines = {line.split()[0]: line.split() for line in done.stdout.splitlines()}
+    assert lines["name"] == ["name", "kind", "replay", "approval", "version", "origin"]
+    assert lines["calculate"] == ["calculate", "python", "pure", "no", __version__, "builtin"]
+    assert lines["pdf"] == ["pdf", "folder", "pure", "no", "3", str(skills_dir / "pdf")]
+    assert lines["shout"] == ["shout", "python", "safe", "yes", "2.1", str(skills_dir / "shout.py")]
+
+
+def test_the_list_as_json_has_the_problems(run: Run, skills_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (skills_dir / "bad").mkdir()
+    (skills_dir / "bad" / "SKILL.md").write_text(BROKEN)
+    monkeypatch.setenv("CALLBOARD_APPROVE_SKILLS", "pd*")
+    done = run("list", "--json")
+    told = json.loads(done.stdout)
+    found = {row["name"]: row for row in told["skills"]}
+    assert (done.exit_code, found["pdf"]["approval"], found["weekday"]["approval"]) == (0, True, False)
+    assert found["shout"]["permissions"] == ["network", "files"]
+    assert found["pdf"]["permissions"] == ["read-file"]
+    [problem] = told["problems"]
+    assert problem.startswith(str(skills_dir / "bad" / "SKILL.md"))
+    assert problem in run("list").stderr.replace("\n", " ")
+
+
+def test_one_is_shown_with_its_declaration(run: Run) -> None:
+    done = run("show", "shout")
+    assert done.exit_code == 0
+    assert "permissions  network, files" in done.stdout.splitlines()
+    assert "approval     yes" in done.stdout.splitlines()
+    assert 'def shout(text: str) -> str:\n    """Say it loudly."""' in done.stdout
+    shown = json.loads(run("show", "shout", "--json").stdout)
+    assert (shown["schema"]["required"], shown["kind"], shown["stub"][:9]) == (["text"], "python", "def shout")
+
+
+def test_one_that_is_not_there(run: Run) -> None:
+    done = run("show", "fly")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "There is no skill 'fly'; there are add-to-date" in done.stderr
+
+
+def test_it_runs_as_a_program_and_tells_a_setting_that_cannot_work(tmp_path: Path) -> None:
+    environment = {**os.environ, "CALLBOARD_SKILLS_DIR": str(tmp_path / "nowhere")}
+    command = [sys.executable, "-m", "callboard", "skills", "list"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "CALLBOARD_SKILLS_DIR names" in done.stderr
+
+
+# --- validate ---
+
+
+def test_everything_in_a_folder_is_examined(run: Run, skills_dir: Path) -> None:
+    done = run("validate", skills_dir)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        f"ok {skills_dir / 'shout.py'} (shout)",
+        f"ok {skills_dir / 'pdf' / 'SKILL.md'} (pdf)",
+        "  note  SKILL.md:6 `allowed-tools`: Bash(git:*) grants nothing, since Callboard has no such tool",
+    ]
+
+
+def test_every_problem_is_told_with_its_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "SKILL.md").write_text("---\nname: Bad\nlicense: [x]\n---\n")
+    for path in (tmp_path / "bad", tmp_path / "bad" / "SKILL.md"):
+        done = run("validate", path, "--json")
+        told = json.loads(done.stdout)
+        [report] = told["reports"]
+        assert (done.exit_code, told["valid"], report["valid"], report["skills"]) == (1, False, False, [])
+        assert [(finding["level"], finding["line"]) for finding in report["findings"]] == [
+            ("error", 2),  # not a-z
+            ("error", 2),  # not its folder's
+            ("error", 1),  # no description
+            ("error", 3),  # the license is no text
+            ("note", None),  # no instructions
+        ]
+    assert "error SKILL.md:3 `license` is no text" in run("validate", tmp_path / "bad").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("x = 1\n", None, "it has no skill in it; decorate a function with @skill"),
+        ("x = 1\ndef broken(:\n", 2, "SyntaxError"),
+        ("x = 1\n\nraise ValueError('boom')\n", 3, "ValueError: boom"),
+        (SHOUT.replace("text: str", "text"), 4, "has no type"),
+        (SHOUT.replace("def shout", "def weekday"), 4, "the name is taken by builtin"),
+        (SHOUT.replace("text: str", "text: 'Missing'"), 4, "types cannot be described"),
+    ],
+)
+def test_a_python_file_with_a_problem(run: Run, tmp_path: Path, text: str, line: int | None, message: str) -> None:
+    (tmp_path / "some.py").write_text(text)
+    done = run("validate", tmp_path / "some.py", "--json")
+    [finding] = json.loads(done.stdout)["reports"][0]["findings"]
+    assert (done.exit_code, finding["line"]) == (1, line)
+    assert message in finding["message"]
+
+
+def test_two_of_one_name_in_a_folder(run: Run, skills_dir: Path) -> None:
+    (skills_dir / "again.py").write_text(SHOUT)
+    done = run("validate", skills_dir)
+    assert done.exit_code == 1
+    assert f"the name is taken by {skills_dir / 'again.py'}" in done.stdout
+
+
+def test_scripts_that_the_sandbox_cannot_run_are_notes(run: Run, skills_dir: Path) -> None:
+    scripts = skills_dir / "pdf" / "scripts"
+    scripts.mkdir()
+    (scripts / "a.sh").write_text("ls")
+    (scripts / "b.py").write_text("1 +\n")
+    (scripts / "c.py").write_text("1 + 1\n")
+    done = run("validate", skills_dir / "pdf")
+    assert done.exit_code == 0
+    assert "scripts/a.sh cannot be run: the sandbox runs Python only; it can be read" in done.stdout
+    assert "scripts/b.py cannot be run: SyntaxError" in done.stdout
+    assert "scripts/c.py" not in done.stdout
+
+
+def test_a_relative_path_is_one(run: Run, skills_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(skills_dir / "pdf")
+    assert run("validate", ".").exit_code == 0
+    assert run("validate", "SKILL.md").exit_code == 0
+
+
+def test_what_holds_no_skill_at_all(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("x")
+    for path, message in (("nowhere", "There is nothing at"), ("empty", "There is no skill in")):
+        done = run("validate", tmp_path / path)
+        assert (done.exit_code, message in done.stderr) == (1, True)
+    done = run("validate", tmp_path / "notes.txt")
+    assert (done.exit_code, "neither a Python file nor a SKILL.md" in done.stdout) == (1, True)
+
+
+# --- add ---
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    """A folder with skills to add."""
+    folder = tmp_path / "new"
+    for path, text in {
+        "forms/SKILL.md": PDF.replace("name: pdf", "name: forms"),
+        "forms/references/x.md": "x",
+        "forms/.git/config": "not copied",
+        "pdf/SKILL.md": PDF.replace("Reads", "Draws"),
+        "bad/SKILL.md": BROKEN,
+        "yell.py": SHOUT.replace("shout", "yell"),
+    }.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    return folder
+
+
+def test_a_folder_and_a_file_are_copied(run: Run, skills_dir: Path, new: Path) -> None:
+    done = run("add", new / "forms")
+    assert done.exit_code == 0
+    assert done.stdout == f"added forms as {skills_dir / 'forms'}; restart the server to load it\n"
+    copied = sorted(str(path.relative_to(skills_dir)) for path in (skills_dir / "forms").rglob("*") if path.is_file())
+    assert copied == ["forms/SKILL.md", "forms/references/x.md"]
+    told = json.loads(run("add", new / "yell.py", "--json").stdout)
+    assert told == {"added": str(skills_dir / "yell.py"), "skills": ["yell"]}
+    assert json.loads(run("show", "yell", "--json").stdout)["origin"] == str(skills_dir / "yell.py")
+    assert sorted(path.name for path in skills_dir.iterdir()) == ["forms", "pdf", "shout.py", "yell.py"]
+
+
+def test_a_broken_one_is_not_added(run: Run, skills_dir: Path, new: Path) -> None:
+    done = run("add", new / "bad")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "SKILL.md:3 its YAML cannot be read" in done.stderr
+    assert not (skills_dir / "bad").exists()
+
+
+def test_what_is_there_is_replaced_with_force_only(run: Run, skills_dir: Path, new: Path) -> None:
+    (skills_dir / "pdf" / "old.md").write_text("x")
+    done = run("add", new / "pdf")
+    assert done.exit_code == 1
+    assert f"{skills_dir / 'pdf'} is there already; give --force to replace it." in done.stderr
+    assert (skills_dir / "pdf" / "SKILL.md").read_text() == PDF
+    assert run("add", new / "pdf", "--force").exit_code == 0
+    assert "Draws" in (skills_dir / "pdf" / "SKILL.md").read_text()
+    assert not (skills_dir / "pdf" / "old.md").exists()
+    assert sorted(path.name for path in skills_dir.iterdir()) == ["pdf", "shout.py"]
+
+
+def test_a_name_that_another_file_has_is_refused(run: Run, skills_dir: Path, new: Path) -> None:
+    (new / "loud.py").write_text(SHOUT)
+    done = run("add", new / "loud.py", "--force")
+    assert done.exit_code == 1
+    assert f"the skill 'shout' is there already, in {skills_dir / 'shout.py'}" in done.stderr
+    assert not (skills_dir / "loud.py").exists()
+
+
+def test_a_link_out_of_the_folder_is_not_added(run: Run, skills_dir: Path, new: Path) -> None:
+    (new / "forms" / "out.md").symlink_to(new / "yell.py")
+    done = run("add", new / "forms")
+    assert (done.exit_code, "leads out of the skill's folder" in done.stderr) == (1, True)
+    assert not (skills_dir / "forms").exists()
+
+
+def test_what_is_no_file_is_not_added(run: Run, skills_dir: Path, new: Path) -> None:
+    os.mkfifo(new / "forms" / "pipe")
+    done = run("add", new / "forms")
+    assert (done.exit_code, "cannot be copied" in done.stderr) == (1, True)
+    assert sorted(path.name for path in skills_dir.iterdir()) == ["pdf", "shout.py"]
+
+
+def test_a_link_to_a_skill_is_added_under_its_own_name(run: Run, skills_dir: Path, new: Path) -> None:
+    (new / "forms").rename(new / "forms-2.0")
+    (new / "forms").symlink_to("forms-2.0")
+    assert run("add", new / "forms").exit_code == 0
+    assert (skills_dir / "forms" / "SKILL.md").is_file()
+    assert not (skills_dir / "forms").is_symlink()
+
+
+def test_what_cannot_be_added_at_all(run: Run, skills_dir: Path, new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (new / "bad" / "SKILL.md").unlink()
+    done = run("add", new)
+    assert (done.exit_code, "is a folder of skills; add them one by one" in done.stderr) == (1, True)
+    assert "is in CALLBOARD_SKILLS_DIR already" in run("add", skills_dir / "pdf", "--force").stderr
+    monkeypatch.delenv("CALLBOARD_SKILLS_DIR")
+    done = run("add", new / "forms")
+    assert (done.exit_code, "CALLBOARD_SKILLS_DIR is not set" in done.stderr) == (78, True)
+
+
+def test_the_folder_is_made_where_there_is_none(
+    run: Run, tmp_path: Path, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBOARD_SKILLS_DIR", str(tmp_path / "fresh" / "skills"))
+    assert run("add", new / "forms" / "SKILL.md").exit_code == 0
+    assert (tmp_path / "fresh" / "skills" / "forms" / "SKILL.md").is_file()
