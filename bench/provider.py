@@ -258,6 +258,12 @@ class Provider:
         """Take requests over TLS; call it before `start`."""
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
+    def wait_left(self, timeout_s: float = 15) -> None:
+        """Return once every client has closed its connections."""
+        with self._lock:
+            if not self._lock.wait_for(lambda: not self._connections, timeout_s):
+                raise TimeoutError(f"{len(self._connections)} connections are still open after {timeout_s:g} s")
+
     def start(self) -> None:
         self._thread.start()
 
@@ -291,6 +297,7 @@ class Provider:
         finally:
             with self._lock:
                 self._connections.discard(connection)
+                self._lock.notify_all()
 
     def _reset(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
