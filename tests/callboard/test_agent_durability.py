@@ -57,6 +57,13 @@ def send(name: str, *, ctx: SkillContext) -> str:
     return name
 
 
+@skill(replay="pure")
+def stand(name: str) -> str:
+    """Stop at a gate, off the record."""
+    gate(name)
+    return name
+
+
 @skill(replay="safe")
 def hold(name: str, *, ctx: SkillContext) -> str:
     """Wait at a gate, or until the task is cancelled."""
@@ -158,6 +165,21 @@ def test_a_later_round_knows_what_earlier_ones_have_bound_though_the_server_died
     assert (record.status, record.output) == (Status.COMPLETED, ["one", "three"])
     assert provider.requests[2].last == "The code printed:\nsecond\n\n\nGo on, or answer."
     assert ended(system, submit(system, "what is held?", session_id="s")).output == ["one"]
+
+
+def test_a_finished_model_call_without_a_snapshot_is_answered_from_the_ledger(
+    make_settings: Callable[..., Settings], start_system: START, gates: Gates, provider: Provider
+) -> None:
+    """Killed before the script has made any call that is on record: only the model's own row says what it answered."""
+    provider.say(Reply(text=block("from skills import stand\nstand('here')")), Reply(text="must not be asked"))
+    (gates.folder / "here.closed").touch()
+    process = Killed(make_settings(), gates, **model(provider))
+    task_id = process.submit("stand")
+    gates.wait_entered("here")
+    process.kill()
+    gates.open("here")
+    record = ended(start_system(skills_dir=gates.skills, **model(provider)), task_id)
+    assert (record.output, len(provider.requests), record.metadata["llmCalls"]) == ("here", 1, 1)
 
 
 def test_a_model_call_that_was_under_way_is_made_again(
