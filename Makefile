@@ -3,30 +3,39 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+UI_STAMP := $(VENV)/.installed-ui
 FOLDERS := actors agent http persistence
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow fuzz check types bench chaos soak docs clean
+.PHONY: help setup run test test-slow test-ui fuzz screenshots check types bench chaos soak docs clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make the virtual environment from the pinned versions
 
 $(STAMP): constraints.txt setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Callboard needs Python 3.11 or later; set PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo 'Installing into $(VENV); the first time takes about a minute.'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 run: $(STAMP) ## start the server on http://127.0.0.1:3000 (CALLBOARD_PORT=…)
 	@exec $(BIN)/callboard serve
 
-test: $(STAMP) ## run the tests (about nine minutes)
-	$(BIN)/python -m pytest -q -m "not slow and not fuzz" $(ARGS)
+test: $(STAMP) ## run the tests (about eleven minutes)
+	$(BIN)/python -m pytest -q -m "not slow and not fuzz and not ui" $(ARGS)
 
 test-slow: $(STAMP) ## run the tests that take longer
 	$(BIN)/python -m pytest -q -m slow $(ARGS)
+
+test-ui: $(UI_STAMP) ## drive the console in the system's Chromium (CHROMIUM=/path/to/it)
+	$(BIN)/python -m pytest -q -m ui tests/ui $(ARGS)
+
+$(UI_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,ui]'
+	@touch $@
 
 fuzz: $(STAMP) ## fuzz the server from its own OpenAPI document
 	$(BIN)/python -m pytest -q -m fuzz $(ARGS)
@@ -39,7 +48,7 @@ check: $(STAMP) types ## lint, formatting and types
 types: ## lay out the tree that the type checker reads, under build/types
 	@mkdir -p build/types/callboard
 	@find build/types/callboard -mindepth 1 -maxdepth 1 -type l -delete
-	@for f in callboard/*.py callboard/py.typed $(FOLDERS); do ln -s ../../../$$f build/types/callboard/$$(basename $$f); done
+	@for f in callboard/*.py callboard/py.typed callboard/cli callboard/client $(FOLDERS); do ln -s ../../../$$f build/types/callboard/$$(basename $$f); done
 
 bench: $(STAMP) ## measure speed and size against a bare server, side by side
 	$(BIN)/python -m bench $(ARGS)
@@ -49,6 +58,9 @@ chaos: $(STAMP) ## break the server in every way there is and count what is lost
 
 soak: $(STAMP) ## half an hour of mixed load: memory, descriptors and threads stay flat (ARGS='--minutes N')
 	$(BIN)/python -m chaos soak $(ARGS)
+
+screenshots: $(UI_STAMP) ## take docs/screenshots from a server that has something to show
+	$(BIN)/python -m tests.ui.screenshots
 
 docs: $(STAMP) ## write build/openapi.json from the code and run every example in the documents
 	@mkdir -p build

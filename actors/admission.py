@@ -1,20 +1,146 @@
-"""How a task comes to be: its first event, what makes it the same request as another, its second chance, its parts.
+"""How a task comes to be: whether it may come in, its first event, what makes it the same request as another.
 
-Pure functions in the threads of the gateway, the history reader and the workers; imported by `actors/` only.
+And its second chance, another try of it, its parts. Nothing here changes, so it is used in the threads of the gateway,
+the history reader and the workers; imported by `actors/` and the wiring only.
 """
 
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from callboard.actors.webhook_target import check_callback
+from callboard.agent.attachments import check_attachments, check_images, described
+from callboard.agent.catalogue import Catalogue
 from callboard.agent.delegation import Delegated
-from callboard.clock import new_id
-from callboard.messages import RedriveTask, SubmitTask, TaskRecord, Topic
+from callboard.agent.roster import AgentDefinition, Roster
+from callboard.clock import Clock, new_id
+from callboard.errors import TaskNotEnded, Unavailable
+from callboard.messages import AttachedFile, ExecuteTask, RedriveTask, SubmitTask, TaskRecord, Topic
+from callboard.questions import RetryTask
 from callboard.records import Idempotency, NewEvent, RecordAcceptance, RecordRedrive
+from callboard.settings import Settings
 from callboard.task_spec import TaskSpec
 
 _ASKED = set(TaskSpec.model_fields)
+
+
+class Admission:
+    """Decides whether a task may come in: known skills, known agent, usable files, a server that is not draining.
+
+    Immutable, so the gateway and the history reader share it.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        roster: Roster,
+        settings: Settings,
+        clock: Clock,
+        takes_images: Callable[[AgentDefinition], bool],
+        draining: Callable[[], bool],
+    ) -> None:
+        self._catalogue = catalogue
+        self._roster = roster
+        self._settings = settings
+        self._clock = clock
+        self._takes_images = takes_images
+        self._draining = draining
+
+    def require_open(self) -> None:
+        """Raise `Unavailable` while the server drains."""
+        if self._draining():
+            raise Unavailable("The server is shutting down and takes no new tasks; try again shortly.", retry_after_s=5)
+
+    def admit(self, task: SubmitTask) -> RecordAcceptance:
+        """Return the task as it will be stored; raise what the caller must change, or `Unavailable` while draining."""
+        self.require_open()
+        agent = self._check(task.available_skills, task.agent, task.callback_url)
+        files: tuple[AttachedFile, ...] = ()
+        if task.attachments:
+            files = check_attachments(task.attachments, self._settings, takes_images=self._takes_images(agent))
+        record = self._record(task, files)
+        return RecordAcceptance(
+            record=record,
+            files=files,
+            event=first_event(record),
+            wait_s=task.wait_s if isinstance(task, ExecuteTask) else None,
+            idempotency=idempotency_of(task),
+        )
+
+    def again(self, ended: TaskRecord, files: tuple[AttachedFile, ...], wish: RetryTask) -> RecordAcceptance:
+        """Return what an ended task was asked, as a task of its own; raise `TaskNotEnded`, or what `admit` would.
+
+        Nothing goes on: no ledger, no spending, no parent. `files` are those that came with the task.
+        """
+        self.require_open()
+        if not ended.status.ended:
+            raise TaskNotEnded(
+                f"The task {ended.task_id} is {ended.status} and has not ended; wait for its end, or cancel it first."
+            )
+        agent = self._check(ended.available_skills, ended.agent, ended.callback_url)
+        check_images(files, takes_images=self._takes_images(agent))
+        record = _asked_again(ended, wish, self._clock.now())
+        key = wish.idempotency_key
+        asked = None
+        if key is not None:
+            asked = Idempotency(caller=wish.caller or "", key=key, fingerprint=wish.fingerprint)
+        return RecordAcceptance(record=record, files=files, event=first_event(record), idempotency=asked)
+
+    def _check(self, skills: tuple[str, ...] | None, agent: str | None, callback_url: str | None) -> AgentDefinition:
+        """Return the agent that is addressed; raise where a name is not known or an address must not be called."""
+        if skills is not None:
+            self._catalogue.require(skills)
+        found = self._roster.get(agent)
+        if callback_url is not None and not self._settings.webhook_allow_private:
+            check_callback(callback_url)
+        return found
+
+    def _record(self, task: SubmitTask, files: tuple[AttachedFile, ...]) -> TaskRecord:
+        task_id = task.task_id or new_id()
+        return TaskRecord(
+            task_id=task_id,
+            # Invariant: a session that bears its task's id is new with that task; the master agent relies on it
+            session_id=task.session_id or task_id,
+            task=task.task,
+            created_at=self._clock.now(),
+            system_prompt=task.system_prompt,
+            available_skills=task.available_skills,
+            agent=task.agent,
+            labels=task.labels,
+            timeout_ms=task.timeout_ms,
+            priority=task.priority,
+            request_id=task.request_id,
+            caller=task.caller,
+            retry=task.retry,
+            callback_url=task.callback_url,
+            budget=task.budget,
+            attachments=described(files) if files else (),
+        )
+
+
+def _asked_again(ended: TaskRecord, wish: RetryTask, now: datetime) -> TaskRecord:
+    """Return a task of what another one was asked, in the session it was in."""
+    return TaskRecord(
+        task_id=new_id(),
+        session_id=ended.session_id,
+        task=ended.task,
+        created_at=now,
+        system_prompt=ended.system_prompt,
+        available_skills=ended.available_skills,
+        agent=ended.agent,
+        labels=ended.labels,
+        timeout_ms=ended.timeout_ms,
+        priority=ended.priority,
+        request_id=wish.request_id,
+        caller=wish.caller,
+        retry=ended.retry,
+        callback_url=ended.callback_url,
+        budget=ended.budget,
+        attachments=ended.attachments,
+    )
 
 
 def first_event(record: TaskRecord) -> NewEvent:

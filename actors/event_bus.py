@@ -1,7 +1,7 @@
 """The event bus: tells subscribers, and callers that wait for a task's events, what has just been committed.
 
 Subscribers are actors, each with the topics it wants; it is offered each commit once, and one whose inbox is full
-misses it and can read the log.
+misses it and can read the log. Streams have their place in `subscriptions.py`.
 A caller that waits (long-poll) is answered with the first events after the number it names.
 Nothing here slows a task: the result logger tells the bus and goes on.
 """
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from callboard.actors.mailbox import LATER, Address, Delivery, Mailbox
+from callboard.actors.subscriptions import Subscriptions
 from callboard.actors.supervision import SupervisedActor
 from callboard.messages import AwaitEvents, EventPage, Ping, Pong, TaskEvent, Topic
 from callboard.persistence.store import Store
@@ -24,17 +25,29 @@ logger = logging.getLogger("callboard.events")
 class EventBus(SupervisedActor):
     """Fans committed events out. Reads the store once for each caller that begins to wait."""
 
-    def __init__(self, mailbox: Mailbox, *, store: Store, subscribers: Mapping[Address, frozenset[Topic]]) -> None:
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        *,
+        store: Store,
+        subscribers: Mapping[Address, frozenset[Topic]],
+        subscriptions: Subscriptions,
+    ) -> None:
         super().__init__(mailbox)
         self._store = store
+        self._subscriptions = subscriptions
         self._subscribers = subscribers
         self._waiting: dict[str, list[tuple[float, int, Delivery]]] = defaultdict(list)
+
+    def setup(self) -> None:
+        self._subscriptions.lose()  # what the instance before died over was told to nobody
 
     def receive(self, message: Any) -> Any:
         try:
             return self._receive(message)
         finally:
-            self.mailbox.unhurried = not self._waiting  # PERF: while nobody waits, commits need not wake this thread
+            # PERF: while nobody waits, commits need not wake this thread
+            self.mailbox.unhurried = not self._waiting and self._subscriptions.empty
 
     def _receive(self, message: Any) -> Any:
         match message:
@@ -55,6 +68,8 @@ class EventBus(SupervisedActor):
             wanted = tuple(event for event in commit.events if event.topic in topics)
             if wanted and not subscriber.offer(EventsCommitted(events=wanted, ended=commit.ended)):
                 logger.warning("the %s is too slow and missed %d events", subscriber.name, len(wanted))
+        if not self._subscriptions.empty:
+            self._subscriptions.publish(commit.events)
         if not self._waiting:
             return
         by_task: dict[str, list[TaskEvent]] = defaultdict(list)

@@ -1,17 +1,18 @@
 """The history reader: answers questions about tasks, events, sessions, skills and deliveries from the store.
 
-A thread of its own, so that a slow page delays no admission. It never writes: what a redrive needs of the dead
-letter is read here and passed on to the result logger. Reached through the gateway.
+A thread of its own, so that a slow page delays no admission. It never writes: what a redrive or another try needs of the
+task is read here and passed on to the result logger. Reached through the gateway.
 """
 
 from typing import Any
 
-from callboard.actors.admission import redrive_of
+from callboard.actors.admission import Admission, redrive_of
 from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.supervision import SupervisedActor
 from callboard.clock import Clock
 from callboard.deliveries import GetDelivery, ListDeliveries
 from callboard.errors import DeadLetterNotFound, TaskNotFound
+from callboard.feeds import GetFamilyEvents, ListEvents
 from callboard.messages import (
     GetEvents,
     GetKeptAnswer,
@@ -25,16 +26,20 @@ from callboard.messages import (
 )
 from callboard.persistence.batch import conflict
 from callboard.persistence.store import Store
+from callboard.questions import GetAgentUsage, ListSessions, RetryTask
 from callboard.records import KeptAnswer
 
 
 class HistoryReader(SupervisedActor):
     """Reads the store for the gateway."""
 
-    def __init__(self, mailbox: Mailbox, *, store: Store, clock: Clock, result_logger: Address) -> None:
+    def __init__(
+        self, mailbox: Mailbox, *, store: Store, clock: Clock, admission: Admission, result_logger: Address
+    ) -> None:
         super().__init__(mailbox)
         self._store = store
         self._clock = clock
+        self._admission = admission
         self._result_logger = result_logger
 
     def receive(self, message: Any) -> Any:
@@ -45,14 +50,24 @@ class HistoryReader(SupervisedActor):
                 return self._store.tasks(message)
             case GetEvents(task_id=task_id, after=after, limit=limit):
                 return self._store.events(task_id, after, limit)
+            case GetFamilyEvents():
+                return self._store.family_events(message)
+            case ListEvents():
+                return self._store.feed(message)
             case GetSession(session_id=session_id):
                 return self._store.session(session_id)
             case GetSkillUsage():
                 return self._store.skill_usage()
+            case GetAgentUsage():
+                return self._store.agent_usage()
+            case ListSessions():
+                return self._store.sessions(message)
             case GetKeptAnswer():
                 return self._kept_answer(message)
             case RedriveTask():
                 return self._redrive(message)
+            case RetryTask():
+                return self._retry(message)
             case ListDeliveries():
                 return self._store.deliveries(message)
             case GetDelivery(delivery_id=delivery_id):
@@ -67,6 +82,11 @@ class HistoryReader(SupervisedActor):
         if kept is not None and kept.fingerprint != message.fingerprint:
             raise conflict(message.key)
         return kept
+
+    def _retry(self, message: RetryTask) -> Any:
+        ended = self._store.task(message.task_id)
+        files = self._store.files(ended.task_id) if ended.attachments else ()
+        return self._result_logger.forward(self.delivery, self._admission.again(ended, files, message))
 
     def _redrive(self, message: RedriveTask) -> Any:
         try:

@@ -19,9 +19,18 @@ from typing import Any
 
 from callboard.actors.mailbox import LATER, Address, Delivery, Mailbox
 from callboard.actors.supervision import SupervisedActor
+from callboard.agent.workspaces import Workspaces
 from callboard.clock import Clock
 from callboard.deliveries import DeliveriesDue
-from callboard.errors import ActorStopped, Overloaded, StorageFull, StoreInDoubt, StoreUnavailable, Unavailable
+from callboard.errors import (
+    ActorStopped,
+    Overloaded,
+    SessionNotFound,
+    StorageFull,
+    StoreInDoubt,
+    StoreUnavailable,
+    Unavailable,
+)
 from callboard.messages import AwaitTask, Ping, Pong, Status, TaskAccepted, TaskEvent, TaskRecord, Topic
 from callboard.persistence.store import Store, WriteOutcome
 from callboard.records import (
@@ -39,7 +48,7 @@ from callboard.records import (
     RecordStart,
 )
 from callboard.settings import Settings
-from callboard.signals import EventsCommitted, Flush, TaskEnded, TaskPaused, TaskQueued, Tick
+from callboard.signals import EventsCommitted, FilesSetAside, Flush, TaskEnded, TaskPaused, TaskQueued, Tick
 
 logger = logging.getLogger("callboard.history")
 
@@ -92,6 +101,8 @@ class ResultLogger(SupervisedActor):
         master_agent: Address,
         event_bus: Address,
         courier: Address,
+        janitor: Address,
+        workspaces: Workspaces,
     ) -> None:
         super().__init__(mailbox)
         self._store = store
@@ -102,6 +113,8 @@ class ResultLogger(SupervisedActor):
         self._master_agent = master_agent
         self._event_bus = event_bus
         self._courier = courier
+        self._janitor = janitor
+        self._workspaces = workspaces
         self._forget_at_s = self._prune_at_s = 0.0
         self._usage_forgotten: date | None = None
 
@@ -257,6 +270,8 @@ class ResultLogger(SupervisedActor):
                     ) in outcome.accepted:  # first, so that the task which waits for them has them to wait for
                         self._master_agent.notify(TaskQueued(record=delegated))
                     self._master_agent.notify(TaskPaused(record=value))
+                case RecordSessionDeleted(session_id=session_id), None | SessionNotFound():
+                    self._set_aside(session_id)
             self._reply(record, delivery, value)
         if webhooks:
             self._courier.notify(DeliveriesDue())
@@ -278,6 +293,18 @@ class ResultLogger(SupervisedActor):
             with contextlib.suppress(ActorStopped):
                 self._master_agent.pass_on(delivery, AwaitTask(task_id=kept.task_id, wait_s=acceptance.wait_s))
         return kept.accepted() or kept
+
+    def _set_aside(self, session_id: str) -> None:
+        """Take the files of a session that is no more out of the reach of a later one of that name.
+
+        Invariant: here, and at once. No task of the session was under way in the transaction, and the master agent
+        is not told of a later one before this has been done.
+        """
+        try:
+            if self._workspaces.set_aside(session_id):
+                self._janitor.notify(FilesSetAside())
+        except OSError as error:
+            logger.warning("the files of the deleted session %s stay where they are: %s", session_id, error)
 
     def _reply(self, record: Any, delivery: Delivery | None, value: Any) -> None:
         if isinstance(value, BaseException):

@@ -11,7 +11,7 @@ import logging
 import queue
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -104,7 +104,16 @@ class TaskPool:
     `submit`, `grow` and `running` are called by the master agent's thread, `close` by the wiring.
     """
 
-    def __init__(self, size: int, *, tools: Tools, owner: str, result_logger: Address, master_agent: Address) -> None:
+    def __init__(
+        self,
+        size: int,
+        *,
+        tools: Tools,
+        owner: str,
+        result_logger: Address,
+        master_agent: Address,
+        draining: Callable[[], bool],
+    ) -> None:
         self._tools = tools
         self._owner = owner
         self._result_logger = result_logger
@@ -115,6 +124,7 @@ class TaskPool:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._running: dict[str, Job] = {}
+        self._draining = draining
         for _ in range(size):
             self.grow()
 
@@ -239,6 +249,9 @@ class TaskPool:
         """Return what an attempt leads to: a pause, another attempt, or the task's end."""
         if outcome.pause is not None:
             return self._pause(job, outcome, outcome.pause)
+        if outcome.error is not None and outcome.error.code == "sandbox_crashed" and self._draining():
+            # whoever ends the server may have ended its processes too: no fault of the task's
+            return self._requeue(job, "drain", calls=outcome.reopened)
         if outcome.error is not None and (at := self._tried_again_at(job, outcome.error)) is not None:
             told = {"error": outcome.error.message, "errorCode": outcome.error.code}
             failures, calls = job.record.failures + 1, outcome.reopened

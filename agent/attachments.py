@@ -51,17 +51,23 @@ def check_attachments(
 ) -> tuple[AttachedFile, ...]:
     """Return the files; raise `AttachmentRefused` naming the first one that cannot be used."""
     seen: set[str] = set()
+    check_images(specs, takes_images=takes_images)
     for spec in specs:
-        if spec.media_type.startswith("image/") and not takes_images:
-            raise _refused(
-                spec,
-                f"is an image ({spec.media_type}), and the model that would work on the task takes none; leave it out, or "
-                "have the server use a model that does (CALLBOARD_LLM_MODEL, CALLBOARD_LLM_IMAGES).",
-            )
         if spec.name.lower() in seen:  # some file systems tell no case apart
             raise AttachmentRefused(f"There are two attachments {spec.name!r}; give each a name of its own.")
         seen.add(spec.name.lower())
     return tuple(check_attachment(spec, settings) for spec in specs)
+
+
+def check_images(files: Iterable[Attachment | AttachedFile], *, takes_images: bool) -> None:
+    """Raise `AttachmentRefused` for the first image where the model takes none."""
+    for file in files:
+        if file.media_type.startswith("image/") and not takes_images:
+            raise _refused(
+                file,
+                f"is an image ({file.media_type}), and the model that would work on the task takes none; leave it out, or "
+                "have the server use a model that does (CALLBOARD_LLM_MODEL, CALLBOARD_LLM_IMAGES).",
+            )
 
 
 def described(files: Sequence[AttachedFile]) -> tuple[Mapping[str, Json], ...]:
@@ -121,7 +127,7 @@ def _checked_url(spec: Attachment, url: str, settings: Settings) -> str:
     return url
 
 
-def _refused(spec: Attachment, why: str) -> AttachmentRefused:
+def _refused(spec: Attachment | AttachedFile, why: str) -> AttachmentRefused:
     return AttachmentRefused(f"The attachment {spec.name!r} {why}", details={"attachment": spec.name})
 
 

@@ -19,10 +19,11 @@ class Catalogue:
     """The skills by their wire names, in alphabetical order; immutable.
 
     `approve` are patterns of the names of skills whose calls need a person's approval, beside those that say so
-    themselves. `problems` says in sentences what could not be loaded and what to do about it.
+    themselves. `problems` says in sentences what could not be loaded and what to do about it; `unmatched` are the patterns
+    that fit no skill.
     """
 
-    __slots__ = ("_approved", "_skills", "problems")
+    __slots__ = ("_approved", "_skills", "problems", "unmatched")
 
     def __init__(
         self, skills: Iterable[AnySkill] = (), problems: Iterable[str] = (), approve: Iterable[str] = ()
@@ -32,7 +33,7 @@ class Catalogue:
         self._approved = frozenset(skill.name for skill in self._skills.values() if skill.approval).union(
             *matched.values()
         )
-        unused = [pattern for pattern, names in matched.items() if not names]
+        self.unmatched = unused = tuple(pattern for pattern, names in matched.items() if not names)
         self.problems = (*problems, *(_unused(pattern) for pattern in unused))
 
     @classmethod
@@ -66,7 +67,7 @@ class Catalogue:
     def get(self, name: str) -> AnySkill:
         """Return a skill; raise `SkillNotFound` naming the known ones."""
         if name not in self._skills:
-            raise SkillNotFound(f"There is no skill {name[:64]!r}; there are {', '.join(self.names)}.")
+            raise SkillNotFound(f"There is no skill {name[:64]!r}; {self._choice([name])}.")
         return self._skills[name]
 
     def require(self, names: Iterable[str]) -> Mapping[str, AnySkill]:
@@ -76,11 +77,17 @@ class Catalogue:
         if unknown:
             listed = ", ".join(repr(name[:64]) for name in unknown[:10]) + (", …" if len(unknown) > 10 else "")
             raise UnknownSkill(
-                f"Not known as {'a skill' if len(unknown) == 1 else 'skills'}: {listed}; "
-                f"there are {', '.join(self.names)}.",
+                f"Not known as {'a skill' if len(unknown) == 1 else 'skills'}: {listed}; {self._choice(unknown)}.",
                 details={"unknown": unknown, "known": list(self.names)},
             )
         return {name: self._skills[name] for name in wanted}
+
+    def _choice(self, unknown: Iterable[str]) -> str:
+        """Return which skills there are, first those that were meant, if code's name stands for one: `web_search`."""
+        meant = dict.fromkeys(name.replace("_", "-").lower() for name in unknown)
+        known = [name for name in meant if name in self._skills]
+        listed = f"are {', '.join(self.names)}"
+        return f"did you mean {', '.join(known)}? There {listed}" if known else f"there {listed}"
 
     def needs_approval(self, name: str) -> bool:
         """Return whether a person must approve each call of the skill; no skill of that name needs none."""

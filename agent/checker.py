@@ -30,6 +30,7 @@ from pydantic_monty import (
 )
 
 from callboard.agent.cancel import CancelToken
+from callboard.agent.signals_held import signals_held
 from callboard.errors import TaskError
 
 CHECK_TIME_S = 2.0
@@ -64,7 +65,8 @@ class Checker:
         self._made = 0
 
     def start(self) -> None:
-        self._pool.__enter__()
+        with signals_held():
+            self._pool.__enter__()
 
     def close(self) -> None:
         """End every process."""
@@ -130,7 +132,8 @@ class Checker:
             type_check_format="concise",
             external_modules=self._modules,
         )
-        session.__enter__()
+        with signals_held():  # this thread starts a process
+            session.__enter__()
         return session
 
     def _give_back(self, session: MontySession, used: int, *, healthy: bool) -> None:

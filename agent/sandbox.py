@@ -34,6 +34,7 @@ from pydantic_monty import (
 
 from callboard.agent.cancel import Cancelled, CancelToken
 from callboard.agent.checker import Checker, CheckerCancelled, skip_failing_imports
+from callboard.agent.signals_held import signals_held
 from callboard.errors import Overloaded, TaskError
 from callboard.settings import Settings
 from callboard.values import mend_text, storable
@@ -128,7 +129,8 @@ class Sandbox:
 
     def start(self) -> None:
         skip_failing_imports()
-        self._pool.__enter__()
+        with signals_held():  # the pool's own threads as well
+            self._pool.__enter__()
         self._checker.start()
 
     def close(self) -> None:
@@ -154,7 +156,8 @@ class Sandbox:
     def _session(self, **options: Any) -> Iterator[MontySession]:
         checkout = self._pool.checkout(**options)
         try:
-            session = checkout.__enter__()
+            with signals_held():  # where no process is idle, this thread starts one
+                session = checkout.__enter__()
         except TimeoutError as error:
             raise Overloaded("Every process of the sandbox is busy; the task is put off.", retry_after_s=1) from error
         with contextlib.ExitStack() as stack:
@@ -344,6 +347,12 @@ class _Run:
             return TaskError("script_error", text)
         for words, code in _LIMITS.items():
             if words in text:
+                if code == "time_limit":
+                    limit_s = self._settings.sandbox_time_s
+                    return TaskError(
+                        code,
+                        f"The code ran longer than the limit of {limit_s:g} s; do less, or raise CALLBOARD_SANDBOX_TIME_S.",
+                    )
                 return TaskError(code, f"The code was stopped at its limit: {text}")
         hint = f" {SANDBOX_HINT}" if "not supported" in text or "not yet support" in text else ""
         return TaskError(

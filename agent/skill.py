@@ -105,12 +105,12 @@ class SkillContext:
         """The session's own folder, made when first asked for."""
         if self.workspace_root is None:
             raise TaskError("skill_not_configured", "This skill needs a workspace folder and the system has none.")
-        folder = self.workspace_root / _folder_of(self.session_id)
+        folder = self.workspace_root / folder_of(self.session_id)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
 
-def _folder_of(session_id: str) -> str:
+def folder_of(session_id: str) -> str:
     """Return a folder's name that no other session has: letters, digits, _ and - stand, the rest is `.` and hexadecimal.
 
     A longer one than file systems take is `=` and a digest.

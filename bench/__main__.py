@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import agent, footprint, history, machine, micro, profiling, report, throughput
+from bench import agent, first_paint, footprint, history, machine, micro, profiling, report, throughput
 from bench.figures import BenchError, Figure, Run
 from bench.load import CLIENTS, chosen
 
@@ -21,6 +21,7 @@ SUITES = {
     "footprint": footprint.measure,
     "agent": agent.measure,
     "history": history.measure,
+    "console": first_paint.measure,
 }
 
 

@@ -8,6 +8,7 @@ from callboard.actors.event_bus import EventBus
 from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.result_logger import Buffer, ResultLogger
 from callboard.actors.supervision import SupervisedActor, Supervisor
+from callboard.agent.workspaces import Workspaces
 from callboard.clock import Clock, new_id
 from callboard.messages import SessionRecord, Status, TaskRecord, Topic, Turn
 from callboard.persistence.store import SqlStore
@@ -30,7 +31,7 @@ class ResultLogging:
         self._clock = Clock()
         self._store = SqlStore.open(settings)
         self._supervisor = Supervisor()
-        names = ("event bus", "master agent", "courier", "result logger")
+        names = ("event bus", "master agent", "courier", "janitor", "result logger")
         self._at = at = {name: Address(Mailbox(name, settings.inbox_limit)) for name in names}
         start = self._supervisor.start
         start(at["event bus"], lambda mailbox: EventBus(mailbox, store=self._store, subscribers={}))
@@ -48,6 +49,8 @@ class ResultLogging:
                 master_agent=at["master agent"],
                 event_bus=at["event bus"],
                 courier=at["courier"],
+                janitor=at["janitor"],
+                workspaces=Workspaces(settings.data_dir / "workspaces"),
             ),
         )
 

@@ -86,7 +86,7 @@ _HOW = """\
     make bench                          # everything, about four minutes; the table only
     make bench ARGS=--quick             # short rounds and 100,000 tasks, about a minute
     make bench ARGS=--record            # everything, and write this file and results.json
-    make bench ARGS='--only throughput' # or micro, footprint, agent, history
+    make bench ARGS='--only throughput' # or micro, footprint, agent, streams, console, history
     python -m bench profile accept      # where the time goes, if py-spy is installed (or: profile run)
 
 - **Ceiling**: a bare Falcon app on waitress (16 threads, `poll`) that parses the same POST and answers a small JSON.
@@ -109,5 +109,8 @@ _HOW = """\
   files and without, in turns; imports of the interpreter and of Callboard not counted.
 - **1,000 paused tasks**: scripts with a call that needs approval, posted to `callboard serve`; memory and threads at rest
   before and after, then some are approved and must come to the right result.
+- **Time to the first event**: a new connection, `POST /agent/execute` with `Accept: text/event-stream`, one after the other.
+- **500 open streams**: read by one process beside the server; each follows one of 8 tasks whose logs grow by one event a
+  second. Memory against the same server before they opened; a stream with a gap or a repeat fails the run.
 - **Histories** are made by SQL, tasks without events; a session has 20 tasks, every tenth task failed. Short and long
   are asked in turns, deep pages and sessions at random places."""

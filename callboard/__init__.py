@@ -1,7 +1,7 @@
 """Callboard: a self-hosted, durable agent task server made of actors.
 
 The public names. `skill` and `SkillContext` for those who write skills; `AgentSystem`, `SubmitTask` and `Settings`
-for those who run tasks from Python; `CallboardError` for both. Loaded when first used, so that a skill's file or
+for those who run tasks from Python; `Client` for those who ask a server; `CallboardError` for all. Loaded when first used, so that a skill's file or
 `callboard --version` does not load the server.
 """
 
@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from callboard.agent.skill import RetryableError, Skill, SkillContext, skill
     from callboard.budget import Budget
+    from callboard.client import Client
     from callboard.deliveries import GetDelivery, ListDeliveries, Redeliver
     from callboard.errors import CallboardError, TaskError
     from callboard.messages import (
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         TaskRecord,
         Topic,
     )
+    from callboard.questions import GetStatistics, ListSessions, RetryTask
     from callboard.settings import Settings
     from callboard.system import AgentSystem
     from callboard.task_spec import Attachment
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "callboard.agent.skill": ("RetryableError", "Skill", "SkillContext", "skill"),
     "callboard.budget": ("Budget",),
+    "callboard.client": ("Client",),
     "callboard.deliveries": ("GetDelivery", "ListDeliveries", "Redeliver"),
     "callboard.errors": ("CallboardError", "TaskError"),
     "callboard.messages": (
@@ -66,6 +69,7 @@ _HOMES = {
         "TaskRecord",
         "Topic",
     ),
+    "callboard.questions": ("GetStatistics", "ListSessions", "RetryTask"),
     "callboard.settings": ("Settings",),
     "callboard.system": ("AgentSystem",),
     "callboard.task_spec": ("Attachment",),
@@ -80,17 +84,21 @@ __all__ = [
     "Budget",
     "CallboardError",
     "CancelTask",
+    "Client",
     "DecideTask",
     "Decision",
     "DeleteSession",
     "GetDelivery",
     "GetEvents",
     "GetSession",
+    "GetStatistics",
     "GetTask",
     "ListDeliveries",
+    "ListSessions",
     "ListTasks",
     "Redeliver",
     "RedriveTask",
+    "RetryTask",
     "RetryableError",
     "Settings",
     "Skill",

@@ -5,6 +5,7 @@ In the thread that starts the system. Imported by the wiring, and by the command
 
 import logging
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from callboard.agent.models.loading import LoadedModel, load_model
 from callboard.agent.planner import OfflinePlanner, Planner
 from callboard.agent.planner.model import ModelPlanner
 from callboard.agent.roster import AgentDefinition, Roster
+from callboard.errors import ConfigurationError
 from callboard.settings import Settings, environment
 
 if TYPE_CHECKING:
@@ -42,6 +44,21 @@ class Abilities:
             logger.warning("%s", problem)
         for note in self.roster.notes:
             logger.info("%s", note)
+        self._check_approvals()
+
+    def _check_approvals(self) -> None:
+        """Raise `ConfigurationError` if a skill that needs approval is not known by that name: its calls would need none.
+
+        A pattern may stand for nothing yet, and the tools of an MCP server that is down are not known.
+        """
+        servers = () if self._mcp is None else self._mcp.names
+        for name in self.catalogue.unmatched:
+            if set(name) & set("*?[") or name.startswith(tuple(f"{server}-" for server in servers)):
+                continue
+            self.close()
+            near = get_close_matches(name.lower().replace("_", "-"), self.catalogue.names, n=1)
+            hint = f"did you mean {near[0]}?" if near else "`callboard skills` lists those there are."
+            raise ConfigurationError(f"CALLBOARD_APPROVE_SKILLS names {name!r}, and no skill is called that; {hint}")
 
     def takes_images(self, agent: AgentDefinition) -> bool:
         """Return whether the model that an agent is worked with takes pictures; any thread."""

@@ -64,7 +64,7 @@ def _least(one: Any, other: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What was spent; `failures` counts the skill calls among them that failed."""
+    """What was spent, or done: `failures` counts the skill calls, or the tasks, among them that failed."""
 
     model_calls: int = 0
     input_tokens: int = 0
@@ -73,6 +73,7 @@ class Usage:
     skill_calls: int = 0
     failures: int = 0
     wall_ms: float = 0.0
+    tasks: int = 0
 
     @property
     def tokens(self) -> int:
@@ -88,12 +89,13 @@ class Usage:
             skill_calls=self.skill_calls + other.skill_calls,
             failures=self.failures + other.failures,
             wall_ms=self.wall_ms + other.wall_ms,
+            tasks=self.tasks + other.tasks,
         )
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Account:
-    """Whose spending is counted: `scope` is `task`, `session`, `caller` (with the day, UTC) or `skill`."""
+    """Whose spending is counted: `scope` is `task`, `session`, `caller` (with the day, UTC), `skill` or `agent`."""
 
     scope: str
     name: str

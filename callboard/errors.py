@@ -123,6 +123,12 @@ class TaskNotPaused(CallboardError):
     code = "task_not_paused"
 
 
+class TaskNotEnded(CallboardError):
+    """The task is still under way."""
+
+    code = "task_not_ended"
+
+
 class IdempotencyConflict(CallboardError):
     """The caller has used the idempotency key for another request."""
 

@@ -116,6 +116,12 @@ class ListTasks:
     parent_id: str | None = None
     """Only those that this task has delegated."""
 
+    agent: str | None = None
+    """Only those of this agent; `master` has those that name none."""
+
+    q: str | None = None
+    """Only those whose text or id holds these characters, in upper or lower case."""
+
     limit: int = 10
     cursor: str | None = None
     dead: bool = False
@@ -367,13 +373,17 @@ class TaskPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskEvent:
-    """One entry of a task's log; `seq` counts 1, 2, 3, … without a gap within the task."""
+    """One entry of a task's log; `seq` counts 1, 2, 3, … without a gap within the task.
+
+    `position` goes up over all events of the history, in the order of their commits; it may have gaps.
+    """
 
     task_id: str
     seq: int
     topic: Topic
     at: datetime
     data: Mapping[str, Json]
+    position: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

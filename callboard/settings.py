@@ -8,6 +8,7 @@ import base64
 import os
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -23,6 +24,7 @@ from callboard.errors import ConfigurationError
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 SKILL_PREFIX = "CALLBOARD_SKILL_"
 _LEAST_KEY_CHARS = 16
+_ALIKE = 0.8
 
 
 def _setting(default: Any, description: str, *names: str, **limits: Any) -> Any:
@@ -88,14 +90,25 @@ class Settings(BaseSettings):
         ge=0,
         le=1000,
     )
+    max_streams: int = _setting(
+        500, "Event streams that may be open at once, each with a thread; beyond it new ones get 503.", ge=0, le=1000
+    )
     max_wait_s: int = _setting(60, "Longest time one request is held, in seconds.", ge=0, le=600)
     max_body_bytes: int = _setting(2_000_000, "Largest request body, in bytes.", ge=1024, le=100_000_000)
     trusted_proxies: CommaSeparated = _setting(
         (), "Addresses or networks of proxies whose X-Forwarded-For is believed, comma-separated."
     )
+    console: Literal["auto", "on", "off"] = _setting(
+        "auto", "Whether /console is served; `auto` serves it in development and not in production."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least severe line that is logged.")
     log_format: Literal["auto", "json", "console"] = _setting(
         "auto", "`auto` is `console` on a terminal and `json` elsewhere."
+    )
+
+    # Who asks.
+    url: str = _setting(
+        "", "Address of the server that the command line asks; empty: http://CALLBOARD_HOST:CALLBOARD_PORT."
     )
 
     # Where things are kept.
@@ -324,6 +337,12 @@ def _variable(location: tuple[int | str, ...]) -> str:
 def environment() -> Mapping[str, str]:
     """Return the environment, for files that name variables by `${NAME}`."""
     return dict(os.environ)
+
+
+def meant_variable(name: str) -> str | None:
+    """Return the setting that a misspelt CALLBOARD_ variable is most like, if it is like one."""
+    known = [f"CALLBOARD_{field.upper()}" for field in Settings.model_fields if field != "skill_settings"]
+    return next(iter(get_close_matches(name.upper(), known, n=1, cutoff=_ALIKE)), None)
 
 
 def unknown_variables() -> list[str]:

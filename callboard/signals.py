@@ -41,6 +41,11 @@ class TaskEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilesSetAside:
+    """A deleted session's files are out of its reach and can be deleted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskPaused:
     """A pause has been committed."""
 

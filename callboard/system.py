@@ -3,13 +3,16 @@
     caller → Gateway → RateLimiter
                      → ResultLogger → store → MasterAgent → TaskPool (planner, sandbox, skills)
                      → HistoryReader → store                   ↓ events, results
+                     → Statistics
                      → EventBus ← commits ← ResultLogger ← ────┘
     Courier → DeliverySenders (webhooks) → ResultLogger
+    ResultLogger → Janitor (the files of deleted sessions)
              HealthMonitor probes them; the Supervisor restarts them.
 
 `AgentSystem` is what HTTP, the command line and Python programs use. Its methods may be called from any thread.
 """
 
+import contextlib
 import logging
 import os
 import secrets
@@ -23,16 +26,21 @@ from typing import Any
 from limits.storage import MemoryStorage
 
 from callboard.abilities import Abilities
+from callboard.actors.admission import Admission
 from callboard.actors.courier import SENDERS, Courier, Rounds
 from callboard.actors.delivery_sender import DeliverySender
 from callboard.actors.event_bus import EventBus
+from callboard.actors.following import FeedFollower, TaskFollower
 from callboard.actors.gateway import Gateway
 from callboard.actors.health_monitor import HealthBoard, HealthMonitor
 from callboard.actors.history_reader import HistoryReader
+from callboard.actors.janitor import Janitor
 from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.master_agent import MasterAgent
 from callboard.actors.rate_limiter import RateLimiter
 from callboard.actors.result_logger import Buffer, ResultLogger
+from callboard.actors.statistics import TOPICS, Statistics
+from callboard.actors.subscriptions import Subscriptions
 from callboard.actors.supervision import Supervisor
 from callboard.actors.task_pool import TaskPool
 from callboard.actors.webhook_signing import WebhookSigner, load_webhook_secret
@@ -41,14 +49,17 @@ from callboard.agent.job import Tools
 from callboard.agent.sandbox import Asked, Sandbox
 from callboard.agent.signing import Signer, load_key
 from callboard.agent.spending import Accounts
+from callboard.agent.workspaces import Workspaces
 from callboard.clock import Clock, new_id
 from callboard.errors import ReplyTimeout, SessionNotFound, StoreUnavailable, Unavailable
+from callboard.feeds import ListEvents
 from callboard.messages import (
     ENDS,
     AwaitEvents,
     AwaitTask,
     ExecuteTask,
     HealthReport,
+    Ping,
     SessionRecord,
     TaskEvent,
     TaskRecord,
@@ -95,6 +106,7 @@ class AgentSystem:
             self._sandbox.start()
             undo.pop_all()
         self.catalogue, self.roster = self._abilities.catalogue, self._abilities.roster
+        self._workspace_root = settings.data_dir / "workspaces"
         self._board = HealthBoard(clock, settings.health_interval_s)
         self._supervisor = Supervisor(on_give_up=self._board.give_up)
         self._tools = Tools(
@@ -109,11 +121,12 @@ class AgentSystem:
             signer=signer,
             settings=settings,
             clock=clock,
-            workspace_root=settings.data_dir / "workspaces",
+            workspace_root=self._workspace_root,
             load_session=self._load_session,
             load_ledger=self._store.ledger,
         )
         self._buffer = Buffer()
+        self._subscriptions = Subscriptions(lambda: self._addresses["event bus"].tell(Ping()))
         self._start_actors()
 
     @classmethod
@@ -132,6 +145,8 @@ class AgentSystem:
             "event bus",
             "health monitor",
             "courier",
+            "statistics",
+            "janitor",
             *_SENDERS,
         )
         at = self._addresses = {name: Address(Mailbox(name, settings.inbox_limit)) for name in names}
@@ -142,13 +157,29 @@ class AgentSystem:
             owner=self.owner,
             result_logger=at["result logger"],
             master_agent=at["master agent"],
+            draining=lambda: self.draining,
+        )
+        admission = Admission(
+            catalogue=self.catalogue,
+            roster=self.roster,
+            settings=settings,
+            clock=clock,
+            takes_images=self._abilities.takes_images,
+            draining=lambda: self.draining,
         )
         storage, buffer, rounds = MemoryStorage(), self._buffer, Rounds()
+        workspaces = Workspaces(self._workspace_root)
         start = self._supervisor.start
         start(
             at["event bus"],
-            lambda mailbox: EventBus(mailbox, store=store, subscribers={at["health monitor"]: ENDS}),
+            lambda mailbox: EventBus(
+                mailbox,
+                store=store,
+                subscribers={at["health monitor"]: ENDS, at["statistics"]: TOPICS},
+                subscriptions=self._subscriptions,
+            ),
         )
+        start(at["statistics"], lambda mailbox: Statistics(mailbox, store=store, clock=clock))
         start(
             at["result logger"],
             lambda mailbox: ResultLogger(
@@ -161,11 +192,16 @@ class AgentSystem:
                 master_agent=at["master agent"],
                 event_bus=at["event bus"],
                 courier=at["courier"],
+                janitor=at["janitor"],
+                workspaces=workspaces,
             ),
         )
+        start(at["janitor"], lambda mailbox: Janitor(mailbox, workspaces=workspaces))
         start(
             at["history reader"],
-            lambda mailbox: HistoryReader(mailbox, store=store, clock=clock, result_logger=at["result logger"]),
+            lambda mailbox: HistoryReader(
+                mailbox, store=store, clock=clock, admission=admission, result_logger=at["result logger"]
+            ),
         )
         start(
             at["master agent"],
@@ -195,8 +231,7 @@ class AgentSystem:
             at["gateway"],
             lambda mailbox: Gateway(
                 mailbox,
-                catalogue=self.catalogue,
-                roster=self.roster,
+                admission=admission,
                 clock=clock,
                 rate_limiter=at["rate limiter"],
                 master_agent=at["master agent"],
@@ -204,9 +239,7 @@ class AgentSystem:
                 history_reader=at["history reader"],
                 event_bus=at["event bus"],
                 courier=at["courier"],
-                settings=settings,
-                takes_images=self._abilities.takes_images,
-                draining=lambda: self.draining,
+                statistics=at["statistics"],
             ),
         )
         for name in _SENDERS:
@@ -276,6 +309,17 @@ class AgentSystem:
             if page.ended:
                 return
 
+    def follow(self, task_id: str, *, after: int = 0, position: int | None = None) -> TaskFollower:
+        """Return what follows a task's events and those of the tasks below it; to be opened, and closed in the end."""
+        timeout_s = self.settings.ask_timeout_s
+        return TaskFollower(
+            self.gateway, self._subscriptions, timeout_s, task_id=task_id, after=after, position=position
+        )
+
+    def feed(self, query: ListEvents) -> FeedFollower:
+        """Return what follows all tasks' events; to be opened, and closed in the end."""
+        return FeedFollower(self.gateway, self._subscriptions, self.settings.ask_timeout_s, query=query)
+
     def refusal(self) -> Unavailable | None:
         """Return why a new task would be refused now, at once; None if it would not.
 
@@ -313,9 +357,15 @@ class AgentSystem:
         return min(2.0, self.settings.drain_s / 3)
 
     def hand_back(self) -> None:
-        """Stop the running tasks where the next start can go on with them; held requests are answered."""
+        """Stop the running tasks where the next start can go on with them; held requests are answered, streams end.
+
+        What has ended is committed before the streams are told, so that they show the end.
+        """
         self.closing = True
         self._pool.hand_back()
+        with contextlib.suppress(Unavailable):
+            self._addresses["result logger"].ask(Ping(), timeout_s=1.0)
+        self._subscriptions.close()
 
     def stop(self, timeout_s: float | None = None) -> bool:
         """End everything in order within about `timeout_s` seconds (default: the settings' `drain_s`).
@@ -332,6 +382,7 @@ class AgentSystem:
             self._stopped = True
         deadline_s = self.clock.monotonic() + (self.settings.drain_s if timeout_s is None else timeout_s)
         self.drain()
+        self._subscriptions.close()
 
         def left_s() -> float:
             return max(0.2, deadline_s - self.clock.monotonic())
@@ -341,7 +392,7 @@ class AgentSystem:
         in_time.append(self._stop_actor("master agent", left_s()))
         in_time.append(self._pool.close(left_s(), hand_back_after_s=left_s() - self.hand_back_s))
         self._stop_senders(min(left_s(), _SENDERS_STOP_S))
-        last = ("courier", "result logger", "event bus", "history reader")
+        last = ("courier", "result logger", "event bus", "statistics", "janitor", "history reader")
         in_time += [self._stop_actor(name, left_s()) for name in last]
         self._supervisor.close()
         self._sandbox.close()

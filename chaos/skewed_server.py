@@ -38,13 +38,13 @@ def main() -> None:
     time.time = lambda: _time() + offset_s()
     time.time_ns = lambda: _time_ns() + int(offset_s() * 1e9)
     import callboard.agent.skill
-    import callboard.cli
+    import callboard.cli.main
     import callboard.system
     from callboard.clock import Clock
 
     callboard.agent.skill.datetime = SkewedDatetime
     callboard.system.Clock = lambda: Clock(now=now)
-    callboard.cli.main(["serve"])
+    callboard.cli.main.main(["serve"])
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ _LINKS = {
     "health": "/health",
     "openapi": "/openapi.json",
     "docs": "/docs",
+    "console": "/console",
 }
 
 

@@ -1,4 +1,4 @@
-"""One structured line for each request that was answered.
+"""One structured line for each request that was answered; of a stream when it ends.
 
 PERF: a JSON line is encoded and written directly, 7 µs; through structlog and logging it would be several times that.
 In the request's waitress thread. Imported by http/app.py and http/channel.py.
@@ -15,6 +15,7 @@ from typing import Any
 import falcon
 
 from callboard.http.request import Request
+from callboard.http.streams import EventStream
 from callboard.logs import get_logger, writes_json
 from callboard.settings import Settings
 
@@ -60,11 +61,18 @@ class AccessLog:
             "method": req.method[:20],
             "path": req.path[:500],
             "status": resp.status_code,
-            "duration_ms": round((time.monotonic() - req.started_s) * 1000, 3),
+            "duration_ms": _elapsed_ms(req),
             "client": req.client[:64],
             "user_agent": req.env.get("HTTP_USER_AGENT", "")[:200],
             "request_id": req.request_id,
         }
         if req.task_id is not None:
             fields["task_id"] = req.task_id
-        self._write(fields)
+        if isinstance(resp.stream, EventStream) and req.method != "HEAD":
+            resp.stream.at_end(lambda: self._write(fields | {"duration_ms": _elapsed_ms(req)}))
+        else:
+            self._write(fields)
+
+
+def _elapsed_ms(req: Request) -> float:
+    return round((time.monotonic() - req.started_s) * 1000, 3)

@@ -11,17 +11,21 @@ from callboard.http.about import DocsPage, Index, OpenApi
 from callboard.http.access_log import AccessLog, request_line
 from callboard.http.catalogue import Agents, Skills
 from callboard.http.client_address import ClientAddress
+from callboard.http.console import Console
 from callboard.http.cors import cors
 from callboard.http.dead_letters import DeadLetters
 from callboard.http.deliveries import Deliveries
 from callboard.http.door import Door
 from callboard.http.error_handlers import ErrorHandlers
 from callboard.http.execute import Execute
+from callboard.http.feed import Feed
 from callboard.http.health import Health
 from callboard.http.negotiation import Negotiation
 from callboard.http.request import Request
 from callboard.http.results import Results
 from callboard.http.sessions import Sessions
+from callboard.http.statistics import Statistics
+from callboard.http.streams import Streams
 from callboard.http.tasks import Tasks
 from callboard.http.waiting import Waiting
 
@@ -46,19 +50,22 @@ def build_app(system: "AgentSystem") -> "falcon.App[Request, falcon.Response]":
     app: falcon.App[Request, falcon.Response] = falcon.App(request_type=Request, middleware=middleware)
     ErrorHandlers(production=settings.production).register(app)
 
-    waiting = Waiting(system)
-    tasks, skills, health = Tasks(system, waiting), Skills(system), Health(system)
-    dead_letters = DeadLetters(system)
+    waiting, streams = Waiting(system), Streams(system)
+    tasks, skills, health = Tasks(system, waiting, streams), Skills(system), Health(system)
+    dead_letters, sessions = DeadLetters(system), Sessions(system)
     app.add_route("/", Index())
-    app.add_route("/agent/execute", Execute(system, waiting))
+    app.add_route("/agent/execute", Execute(system, waiting, streams))
+    app.add_route("/agent/events", Feed(system, waiting, streams))
     app.add_route("/agent/results", Results(system))
     app.add_route("/agent/tasks/{task_id}", tasks)
     app.add_route("/agent/tasks/{task_id}/events", tasks, suffix="events")
     app.add_route("/agent/tasks/{task_id}/cancel", tasks, suffix="cancel")
     app.add_route("/agent/tasks/{task_id}/decide", tasks, suffix="decide")
+    app.add_route("/agent/tasks/{task_id}/retry", tasks, suffix="retry")
     app.add_route("/agent/dead-letters", dead_letters)
     app.add_route("/agent/dead-letters/{task_id}/redrive", dead_letters, suffix="redrive")
-    app.add_route("/agent/sessions/{session_id}", Sessions(system))
+    app.add_route("/agent/sessions", sessions, suffix="all")
+    app.add_route("/agent/sessions/{session_id}", sessions)
     deliveries = Deliveries(system)
     app.add_route("/agent/deliveries", deliveries)
     app.add_route("/agent/deliveries/{delivery_id}", deliveries, suffix="one")
@@ -66,9 +73,13 @@ def build_app(system: "AgentSystem") -> "falcon.App[Request, falcon.Response]":
     app.add_route("/agent/skills", skills)
     app.add_route("/agent/skills/{name}", skills, suffix="one")
     app.add_route("/agent/agents", Agents(system))
+    app.add_route("/agent/statistics", Statistics(system))
     app.add_route("/health", health)
     app.add_route("/health/live", health, suffix="live")
     app.add_route("/health/ready", health, suffix="ready")
     app.add_route("/openapi.json", OpenApi())
     app.add_route("/docs", DocsPage())
+    console = Console(settings)
+    app.add_route("/console", console)
+    app.add_route("/console/{name:path}", console, suffix="file")
     return app

@@ -11,6 +11,7 @@ from callboard.http.codec import respond
 from callboard.http.query import query_of
 from callboard.http.request import Request
 from callboard.messages import GetSkillUsage
+from callboard.questions import GetAgentUsage
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
@@ -53,10 +54,17 @@ class Agents:
 
     def __init__(self, system: "AgentSystem") -> None:
         self._roster = system.roster
+        self._gateway = system.gateway
+        self._timeout_s = system.settings.ask_timeout_s
+        self._max_rounds = system.settings.max_rounds
 
     def on_get(self, req: Request, resp: falcon.Response) -> None:
         query_of(req)
-        agents = [views.agent(agent) for agent in self._roster]
+        usage: dict[str, Usage] = self._gateway.ask(GetAgentUsage(), timeout_s=self._timeout_s)
+        agents = [
+            views.agent(agent, max_rounds=self._max_rounds, usage=usage.get(agent.name, Usage()))
+            for agent in self._roster
+        ]
         respond(resp, {"success": True, "count": len(agents), "agents": agents}, req.reply_type)
 
     on_head = on_get

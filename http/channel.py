@@ -2,7 +2,8 @@
 
 waitress refuses malformed HTTP, floods of headers and bodies over the limit before any application sees them, as
 plain text. Its channel names its parser and its two kinds of tasks as class attributes; the subclasses here are put
-there. They override `parse_header`, `execute`, `build_response_header`, `handle_close`, `readable` and `received`;
+there. They override `parse_header`, `execute`, `build_response_header`, `get_environment`, `handle_close`, `readable`
+and `received`;
 tests/http/test_waitress_hooks.py holds waitress to that, and setup.cfg pins waitress<4.
 Parsing is done by the thread that runs the server's loop, answering by a waitress thread. Imported by
 http/server.py only.
@@ -10,6 +11,7 @@ http/server.py only.
 
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
@@ -18,6 +20,7 @@ from waitress.task import ErrorTask, WSGITask  # type: ignore[import-untyped]
 
 from callboard.http.access_log import LogLine
 from callboard.http.codec import JSON, encode, shown, too_large
+from callboard.http.connection import ENVIRON_KEY, Connection
 from callboard.http.errors import SERVER_STATUSES, body_of
 from callboard.http.request import request_id_from
 from callboard.http.security_headers import security_headers
@@ -26,6 +29,7 @@ from callboard.settings import Settings
 MAX_HEADER_BYTES = 32 * 1024
 LINGER_S = 5.0
 _OWN_POLICY = b"\r\nContent-Security-Policy: "
+_OWN_CACHING = b"\r\nCache-Control: "
 
 
 class StrictParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
@@ -54,10 +58,15 @@ class HeaderBlock:
         self._all = _lines(headers)
         del headers["Content-Security-Policy"]
         self._without_policy = _lines(headers)
+        del headers["Cache-Control"]
+        self._without_policy_and_caching = _lines(headers)
 
     def put_into(self, head: bytes) -> bytes:
-        """Return the head of an answer with the block; a policy of the page's own stays as it is."""
-        block = self._without_policy if _OWN_POLICY in head else self._all
+        """Return the head of an answer with the block; a policy of the page's own stays as it is, and its caching."""
+        if _OWN_POLICY not in head:
+            block = self._all
+        else:
+            block = self._without_policy_and_caching if _OWN_CACHING in head else self._without_policy
         return head[:-2] + block + b"\r\n"
 
 
@@ -71,12 +80,21 @@ class LingeringChannel(HTTPChannel):  # type: ignore[misc]
     Closing a socket with unread bytes resets the connection, and the reset can overtake the answer. So after a
     refusal only our side is closed, and what still comes is thrown away: until the client has closed its side, for
     `LINGER_S` seconds at most (a client that falls silent is closed by waitress's channel timeout).
+
+    What comes behind the request of a stream is thrown away too: a stream ends with its connection, and waitress, which
+    reads no more behind a second request, would not notice that the client has gone.
     """
 
     refused = False
     lingers_until: float | None = None
+    told_when_closed: Callable[[], None] | None = None
 
     def handle_close(self) -> None:
+        self._close()
+        if self.told_when_closed is not None and not self.connected:
+            self.told_when_closed()
+
+    def _close(self) -> None:
         if self.refused and self.connected and self.lingers_until is None:
             try:
                 self.socket.shutdown(socket.SHUT_WR)
@@ -89,9 +107,15 @@ class LingeringChannel(HTTPChannel):  # type: ignore[misc]
         super().handle_close()
 
     def readable(self) -> bool:
-        return self.lingers_until is not None or bool(super().readable())
+        return self.lingers_until is not None or self._sends_stream or bool(super().readable())
+
+    @property
+    def _sends_stream(self) -> bool:
+        return self.told_when_closed is not None and not (self.will_close or self.close_when_flushed)
 
     def received(self, data: bytes) -> bool:
+        if self._sends_stream:
+            return False
         if self.lingers_until is None:
             return bool(super().received(data))
         self.will_close = time.monotonic() > self.lingers_until
@@ -113,6 +137,11 @@ def channel_class(settings: Settings, log_line: LogLine) -> type[HTTPChannel]:
 
         def build_response_header(self) -> bytes:
             return header_block.put_into(super().build_response_header())
+
+        def get_environment(self) -> dict[str, Any]:
+            environ: dict[str, Any] = super().get_environment()
+            environ[ENVIRON_KEY] = Connection(self.channel)
+            return environ
 
     class Refusal(ErrorTask):  # type: ignore[misc]
         """An answer of waitress's own, in the shape every error has."""

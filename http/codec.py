@@ -85,6 +85,20 @@ def _negotiate(accept: str, body_is_msgpack: bool) -> str:
         return ""
 
 
+def prefers(req: FalconRequest, media_type: str) -> bool:
+    """Say whether the client would have this type rather than JSON or msgpack."""
+    accept = req.env.get("HTTP_ACCEPT", "*/*")
+    return "text/" in accept and _negotiate_with(accept[:500], media_type)
+
+
+@lru_cache(maxsize=256)
+def _negotiate_with(accept: str, media_type: str) -> bool:
+    try:
+        return best_match((*_JSON_FIRST, media_type), accept) == media_type
+    except ValueError:
+        return False
+
+
 def read_body(req: FalconRequest, limit_bytes: int) -> Any:
     """Return the decoded body; raise what names the fault.
 

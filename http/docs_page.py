@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from callboard.http.sse import EVENT_STREAM
+
 Document = Mapping[str, Any]
 
 STYLE = """
@@ -77,7 +79,7 @@ def _operation(document: Document, path: str, method: str, operation: Document) 
     rows = []
     for status, response in operation["responses"].items():
         found = document["components"]["responses"][status] if "$ref" in response else response
-        rows.append((f"<code>{escape(status)}</code>", escape(found["description"]), _type(_json_schema(found))))
+        rows.append((f"<code>{escape(status)}</code>", escape(found["description"]), _bodies(found)))
     parts.append(_table(("Status", "Meaning", "Body"), rows))
     return "".join(parts) + "</section>"
 
@@ -113,6 +115,19 @@ def _schema(name: str, schema: Document) -> str:
 def _json_schema(holder: Document) -> Document:
     schema: Document = holder["content"]["application/json"]["schema"]
     return schema
+
+
+def _bodies(response: Document) -> str:
+    """Return what an answer can hold: nothing, a value, and a stream for those who ask for one."""
+    content = response.get("content", {})
+    if not content:
+        return ""
+    streams = [
+        f"<p><code>{escape(kind)}</code>: {_inline(found['schema']['description'])}</p>"
+        for kind, found in content.items()
+        if kind == EVENT_STREAM
+    ]
+    return _type(_json_schema(response)) + "".join(streams)
 
 
 def _type(schema: Document) -> str:

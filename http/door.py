@@ -18,8 +18,8 @@ from callboard.http.request import Request
 from callboard.messages import RateDecision, TakeToken
 from callboard.settings import Settings
 
-PUBLIC = frozenset({"/", "/health", "/health/live", "/health/ready", "/openapi.json", "/docs"})
-"""The paths that need no key and are not limited.
+PUBLIC = frozenset({"/", "/health", "/health/live", "/health/ready", "/openapi.json", "/docs", "/console"})
+"""The paths that need no key and are not limited; the static files below /console/ neither.
 
 # SECURITY: every path that is not here is keyed and limited, whether or not a route answers it.
 """
@@ -52,7 +52,7 @@ class Door:
         self._policy = f'"default";q={settings.rate_limit_max_requests};w={window_s}'
 
     def process_request(self, req: Request, resp: falcon.Response) -> None:
-        if req.path in PUBLIC or req.method == "OPTIONS":
+        if req.path in PUBLIC or req.method == "OPTIONS" or req.path.startswith("/console/"):
             return
         refusal = self._identify(req) if self._keys.asked else None
         if not req.caller:

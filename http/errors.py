@@ -15,6 +15,7 @@ from callboard.errors import (
     NotFound,
     SessionBusy,
     StorageFull,
+    TaskNotEnded,
     TaskNotPaused,
     Unavailable,
 )
@@ -60,6 +61,12 @@ class UnsupportedMediaType(HttpRefusal):
     code = "unsupported_media_type"
 
 
+class ConsoleOff(HttpRefusal):
+    """The console was asked for, and the setting does not have it served."""
+
+    code = "route_not_found"
+
+
 class RateLimited(HttpRefusal):
     """The caller has used up its requests for now."""
 
@@ -70,15 +77,24 @@ class RateLimited(HttpRefusal):
         self.retry_after_s = retry_after_s
 
 
+class TooManyStreams(Unavailable):
+    """As many streams are open as the server holds."""
+
+    code = "too_many_streams"
+    retry_after_s = 2
+
+
 STATUSES: Mapping[type[CallboardError], tuple[int, str]] = {
     InvalidRequest: (400, "Invalid request"),
     MalformedBody: (400, "Malformed body"),
     ApiKeyRequired: (401, "API key required"),
     ApiKeyInvalid: (403, "Invalid API key"),
     NotFound: (404, "Not found"),
+    ConsoleOff: (404, "Not found"),
     NotAcceptable: (406, "Not acceptable"),
     SessionBusy: (409, "Session busy"),
     TaskNotPaused: (409, "Task not paused"),
+    TaskNotEnded: (409, "Task not ended"),
     BodyTooLarge: (413, "Body too large"),
     UnsupportedMediaType: (415, "Unsupported media type"),
     IdempotencyConflict: (422, "Idempotency conflict"),

@@ -15,6 +15,8 @@ from callboard.http.codec import decode_body, read_body, read_bytes, respond
 from callboard.http.idempotency import FINAL, check_key, fingerprint_of, mark_replayed, refusal_of, replay_refusal
 from callboard.http.query import query_of
 from callboard.http.request import Request
+from callboard.http.streams import Place, Streams
+from callboard.http.task_stream import stream_accepted
 from callboard.http.validation import task_from
 from callboard.http.waiting import Waiting, preferred_wait_s
 from callboard.messages import (
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
 class Execute:
     """Accepts tasks."""
 
-    def __init__(self, system: "AgentSystem", waiting: Waiting) -> None:
+    def __init__(self, system: "AgentSystem", waiting: Waiting, streams: Streams) -> None:
+        self._system = system
+        self._streams = streams
         self._gateway = system.gateway
         self._refusal = system.refusal
         self._waiting = waiting
@@ -44,25 +48,37 @@ class Execute:
         self._max_body_bytes = system.settings.max_body_bytes
 
     def on_post(self, req: Request, resp: falcon.Response) -> None:
+        if req.wants_stream:
+            with self._streams.take(req) as place:  # before the task is accepted
+                self._execute(req, resp, place)
+        else:
+            self._execute(req, resp, None)
+
+    def _execute(self, req: Request, resp: falcon.Response, place: Place | None) -> None:
         query_of(req)
         key = req.env.get("HTTP_IDEMPOTENCY_KEY")
         if key is not None:
-            self._execute_once(req, resp, check_key(key))
+            self._execute_once(req, resp, check_key(key), place)
             return
         if (refusal := self._refusal()) is not None:
             raise refusal
         body = read_body(req, self._max_body_bytes)
         task = task_from(body, request_id=req.request_id, caller=req.caller)
-        wait_s = preferred_wait_s(req.env.get("HTTP_PREFER"))
+        wait_s = None if place else preferred_wait_s(req.env.get("HTTP_PREFER"))
         record = self._held(req, task, wait_s) if wait_s else None
         if record is None:
             accepted: TaskAccepted = self._gateway.ask(task, timeout_s=self._timeout_s)
-            self._answer_accepted(req, resp, accepted)
+            self._answer_accepted(req, resp, accepted, place)
         else:
             self._answer_waited(req, resp, record, wait_s)
 
-    def _answer_accepted(self, req: Request, resp: falcon.Response, accepted: TaskAccepted) -> None:
+    def _answer_accepted(
+        self, req: Request, resp: falcon.Response, accepted: TaskAccepted, place: Place | None
+    ) -> None:
         req.task_id = accepted.task_id
+        if place is not None:
+            stream_accepted(self._system, req, resp, place, accepted.task_id)
+            return
         respond(resp, views.accepted(accepted), req.reply_type)
 
     def _answer_waited(self, req: Request, resp: falcon.Response, record: TaskRecord, wait_s: float | None) -> None:
@@ -100,7 +116,7 @@ class Execute:
 
     # --- with an Idempotency-Key ---
 
-    def _execute_once(self, req: Request, resp: falcon.Response, key: str) -> None:
+    def _execute_once(self, req: Request, resp: falcon.Response, key: str, place: Place | None) -> None:
         """Answer as the first request of this caller with this key was answered, or be the first.
 
         Asked first, so that a repeat is answered by a server that takes no new tasks just now, too. What decides is
@@ -125,7 +141,7 @@ class Execute:
             answer = accepted
         if answer.replayed:
             mark_replayed(resp)
-        self._answer_kept_task(req, resp, answer)
+        self._answer_kept_task(req, resp, answer, place)
 
     def _keep(self, asked: GetKeptAnswer, error: CallboardError) -> KeptAnswer:
         """Keep an error as the answer to the key and raise it; return the answer that somebody else kept before."""
@@ -136,9 +152,11 @@ class Execute:
             raise error
         return kept
 
-    def _answer_kept_task(self, req: Request, resp: falcon.Response, accepted: TaskAccepted) -> None:
+    def _answer_kept_task(
+        self, req: Request, resp: falcon.Response, accepted: TaskAccepted, place: Place | None
+    ) -> None:
         """Answer with the task's result if the client waits and it ends in time, else that it was accepted."""
-        wait_s = preferred_wait_s(req.env.get("HTTP_PREFER"))
+        wait_s = None if place else preferred_wait_s(req.env.get("HTTP_PREFER"))
         record: TaskRecord | None = None
         if wait_s:
             # the task is committed, so an error now is none of the request's; it may even have been pruned
@@ -150,6 +168,6 @@ class Execute:
                     lambda found: found.status.ended,
                 )
         if record is None:
-            self._answer_accepted(req, resp, accepted)
+            self._answer_accepted(req, resp, accepted, place)
         else:
             self._answer_waited(req, resp, record, wait_s)

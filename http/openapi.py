@@ -13,6 +13,7 @@ from callboard.http.decision import DecisionSpec
 from callboard.http.errors import SERVER_STATUSES, STATUSES
 from callboard.http.operations import OPERATIONS, Operation
 from callboard.http.schemas import Problem
+from callboard.http.sse import EVENT_STREAM
 from callboard.task_spec import TaskSpec
 
 _REF = "#/components/schemas/{model}"
@@ -104,6 +105,8 @@ def _schemas() -> dict[str, JsonSchemaValue]:
 def _operation(operation: Operation) -> dict[str, Any]:
     statuses = {*_EVERYWHERE, *operation.refusals, *(() if operation.public else _KEYED)}
     responses: dict[str, Any] = {"200": _reply(operation)}
+    if operation.nothing_left:
+        responses["204"] = {"description": operation.nothing_left}
     if operation.busy_reply:
         responses["503"] = {**_reply(operation), "description": "Not now; the body says why."}
     responses |= {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
@@ -128,7 +131,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
 def _reply(operation: Operation) -> dict[str, Any]:
     if operation.reply is None:
         return {"description": operation.summary, "content": {JSON: {"schema": {"type": "object"}}}}
-    reply = {"description": operation.summary, "content": _content(operation.reply.__name__)}
+    content = _content(operation.reply.__name__)
+    if operation.stream:
+        content[EVENT_STREAM] = {"schema": {"type": "string", "description": operation.stream}}
+    reply: dict[str, Any] = {"description": operation.summary, "content": content}
     if not operation.public:
         reply["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in _LIMIT_HEADERS}
     return reply

@@ -5,21 +5,13 @@ http/openapi.py only.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import BaseModel
 
-from callboard.deliveries import DeliveryState
-from callboard.http import schemas
+from callboard.http import parameters, schemas
 from callboard.http.decision import DecisionSpec
-from callboard.http.query import TASK_ID_PATTERN
-from callboard.http.results import DEFAULT_LIMIT, MAX_LIMIT
-from callboard.http.tasks import MAX_EVENTS
-from callboard.messages import IDEMPOTENCY_KEY_PATTERN, Status
-from callboard.task_spec import SESSION_ID_PATTERN, TaskSpec
-from callboard.values import INT64_MAX
-
-Parameter = dict[str, Any]
+from callboard.http.parameters import Parameter
+from callboard.task_spec import TaskSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,79 +31,11 @@ class Operation:
     public: bool = False
     busy_reply: bool = False
     """Whether 503 has the shape of `reply` and not of an error."""
+    stream: str = ""
+    """What `Accept: text/event-stream` is answered with; empty: nothing."""
+    nothing_left: str = ""
+    """What 204 means; empty: there is none."""
 
-
-def _parameter(place: str, name: str, description: str, schema: dict[str, Any]) -> Parameter:
-    return {"name": name, "in": place, "required": place == "path", "description": description, "schema": schema}
-
-
-_TASK = _parameter("path", "taskId", "The task's id.", {"type": "string"})
-_SESSION = _parameter("path", "sessionId", "The session's id.", {"type": "string"})
-_SKILL = _parameter("path", "name", "The skill's name, such as `summarize`.", {"type": "string"})
-_DELIVERY = _parameter("path", "deliveryId", "The delivery's id.", {"type": "string"})
-_PREFER = _parameter(
-    "header",
-    "Prefer",
-    "`wait=SECONDS` (RFC 7240) holds the answer until the task has ended, at most that long; `Preference-Applied` in "
-    "the answer says that it was, and for how long it would have been.",
-    {"type": "string", "examples": ["wait=20"]},
-)
-_IDEMPOTENCY_KEY = _parameter(
-    "header",
-    "Idempotency-Key",
-    "1 to 255 printable ASCII characters, best a fresh UUID, remembered for a day or longer: the same request with the "
-    "same key is answered as the first time, with `Idempotent-Replayed: true`; another body with it is 422.",
-    {"type": "string", "pattern": IDEMPOTENCY_KEY_PATTERN, "maxLength": 255},
-)
-_PAGE = (
-    _parameter(
-        "query",
-        "limit",
-        "How many at most.",
-        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-    ),
-    _parameter("query", "cursor", "The `nextCursor` of the page before.", {"type": "string"}),
-)
-_LIST = (
-    _parameter("query", "taskId", "One task; stands alone.", {"type": "string"}),
-    _parameter("query", "sessionId", "Only this session's.", {"type": "string", "pattern": SESSION_ID_PATTERN}),
-    _parameter("query", "status", "Only those that stand so.", {"type": "string", "enum": [str(s) for s in Status]}),
-    _parameter(
-        "query",
-        "parentId",
-        "Only those that this task has delegated itself.",
-        {"type": "string", "pattern": TASK_ID_PATTERN},
-    ),
-    *_PAGE,
-)
-_DELIVERIES = (
-    _parameter("query", "taskId", "Only this task's.", {"type": "string"}),
-    _parameter(
-        "query", "state", "Only those that stand so.", {"type": "string", "enum": [str(s) for s in DeliveryState]}
-    ),
-    *_PAGE,
-)
-_EVENTS = (
-    _TASK,
-    _parameter(
-        "query",
-        "after",
-        "Only events with a higher number.",
-        {"type": "integer", "minimum": 0, "maximum": INT64_MAX, "default": 0},
-    ),
-    _parameter(
-        "query",
-        "limit",
-        "How many at most.",
-        {"type": "integer", "minimum": 1, "maximum": MAX_EVENTS, "default": MAX_EVENTS},
-    ),
-    _parameter(
-        "query",
-        "wait",
-        "Seconds to hold the answer while there is nothing to tell and the task goes on.",
-        {"type": "number", "minimum": 0, "default": 0},
-    ),
-)
 
 OPERATIONS = (
     Operation(
@@ -124,7 +48,8 @@ OPERATIONS = (
             "Answers once the task is committed: it will end, even if the server is killed in the next instant. "
             "With `Prefer: wait=N` the answer is the result instead, if the task ends in time."
         ),
-        parameters=(_PREFER, _IDEMPOTENCY_KEY),
+        stream="The events of the new task, from the first one to the end, as `GET /agent/tasks/{taskId}/events` has them.",
+        parameters=(parameters.PREFER, parameters.IDEMPOTENCY_KEY),
         body=TaskSpec,
         reply=schemas.ExecuteReply,
         refusals=(400, 413, 415, 422, 507),
@@ -136,7 +61,7 @@ OPERATIONS = (
         tag="Tasks",
         summary="One result, or the history",
         description="With `taskId` one result; without it a page of the history, newest first.",
-        parameters=_LIST,
+        parameters=parameters.LIST,
         reply=schemas.ResultsReply,
         refusals=(400, 404),
     ),
@@ -146,7 +71,7 @@ OPERATIONS = (
         name="getTask",
         tag="Tasks",
         summary="All that is known of a task",
-        parameters=(_TASK,),
+        parameters=(parameters.TASK,),
         reply=schemas.TaskReport,
         refusals=(400, 404),
     ),
@@ -157,9 +82,29 @@ OPERATIONS = (
         tag="Tasks",
         summary="A task's log",
         description="Numbers have no gap, so asking with the `nextAfter` of the last answer misses and repeats nothing.",
-        parameters=_EVENTS,
+        parameters=parameters.EVENTS,
         reply=schemas.EventPage,
+        stream=(
+            "The same, live: the task's own events (`id` is `seq`) and those of the tasks that it has delegated, each as "
+            "`data` in JSON on one line; at the end of the task `event: end` with its result."
+        ),
+        nothing_left="A stream was asked for behind the end of a task that has ended: there is nothing more to come.",
         refusals=(400, 404),
+    ),
+    Operation(
+        method="get",
+        path="/agent/events",
+        name="listAllEvents",
+        tag="Tasks",
+        summary="What happens to all tasks",
+        description=(
+            "Events of every task in the order of their commits. A page looks at a bounded number of events, so it may "
+            "be empty and its `nextAfter` higher all the same: ask on from there."
+        ),
+        parameters=parameters.FEED,
+        reply=schemas.FeedPage,
+        stream="The same, live, without an end; `id` is the position.",
+        refusals=(400,),
     ),
     Operation(
         method="post",
@@ -168,7 +113,7 @@ OPERATIONS = (
         tag="Tasks",
         summary="Cancel a task",
         description="Cancelling again, or a task that has ended, answers what is true of it.",
-        parameters=(_TASK,),
+        parameters=(parameters.TASK,),
         reply=schemas.CancelReply,
         refusals=(400, 404, 413, 415, 507),
     ),
@@ -182,10 +127,24 @@ OPERATIONS = (
             "The server died during a call that must not be repeated unasked, or the call needs a person's approval; "
             "`pause` of the task says which, and what can be decided."
         ),
-        parameters=(_TASK,),
+        parameters=(parameters.TASK,),
         body=DecisionSpec,
         reply=schemas.DecideReply,
         refusals=(400, 404, 409, 413, 415, 507),
+    ),
+    Operation(
+        method="post",
+        path="/agent/tasks/{taskId}/retry",
+        name="retryTask",
+        tag="Tasks",
+        summary="Do an ended task again",
+        description=(
+            "A new task with the same text, session, agent, skills, files, labels and limits begins from the "
+            "beginning, with a budget of its own. It is checked as if it were submitted now."
+        ),
+        parameters=(parameters.TASK, parameters.IDEMPOTENCY_KEY),
+        reply=schemas.TaskAccepted,
+        refusals=(400, 404, 409, 413, 415, 422, 507),
     ),
     Operation(
         method="get",
@@ -193,7 +152,7 @@ OPERATIONS = (
         name="listDeadLetters",
         tag="Dead letters",
         summary="Tasks under which the server died again and again",
-        parameters=_PAGE,
+        parameters=parameters.PAGE,
         reply=schemas.DeadLetterPage,
         refusals=(400,),
     ),
@@ -207,9 +166,19 @@ OPERATIONS = (
             "A new task goes on with what the dead one has left: calls that were done are not made again. Redriving "
             "again answers the task of the first time."
         ),
-        parameters=(_TASK,),
+        parameters=(parameters.TASK,),
         reply=schemas.TaskAccepted,
         refusals=(400, 404, 413, 415, 507),
+    ),
+    Operation(
+        method="get",
+        path="/agent/sessions",
+        name="listSessions",
+        tag="Sessions",
+        summary="The sessions, last used first",
+        parameters=parameters.PAGE,
+        reply=schemas.SessionList,
+        refusals=(400,),
     ),
     Operation(
         method="get",
@@ -217,7 +186,7 @@ OPERATIONS = (
         name="getSession",
         tag="Sessions",
         summary="What a session remembers",
-        parameters=(_SESSION,),
+        parameters=(parameters.SESSION,),
         reply=schemas.SessionReply,
         refusals=(400, 404),
     ),
@@ -227,8 +196,8 @@ OPERATIONS = (
         name="deleteSession",
         tag="Sessions",
         summary="Forget a session",
-        description="Its conversation and variables are deleted; its tasks stay in the history.",
-        parameters=(_SESSION,),
+        description="Its conversation, variables and files are deleted; its tasks stay in the history.",
+        parameters=(parameters.SESSION,),
         reply=schemas.SessionDeleted,
         refusals=(400, 404, 409, 507),
     ),
@@ -239,7 +208,7 @@ OPERATIONS = (
         tag="Webhooks",
         summary="What webhooks have told and are to tell",
         description="Newest first.",
-        parameters=_DELIVERIES,
+        parameters=parameters.DELIVERIES,
         reply=schemas.DeliveryList,
         refusals=(400, 404),
     ),
@@ -249,7 +218,7 @@ OPERATIONS = (
         name="getDelivery",
         tag="Webhooks",
         summary="One delivery",
-        parameters=(_DELIVERY,),
+        parameters=(parameters.DELIVERY,),
         reply=schemas.DeliveryReply,
         refusals=(400, 404),
     ),
@@ -260,7 +229,7 @@ OPERATIONS = (
         tag="Webhooks",
         summary="Send a delivery again",
         description="Now, and for another day, whatever has become of it; also one that was delivered.",
-        parameters=(_DELIVERY,),
+        parameters=(parameters.DELIVERY,),
         reply=schemas.DeliveryReply,
         refusals=(400, 404, 413, 415, 507),
     ),
@@ -279,7 +248,7 @@ OPERATIONS = (
         name="getSkill",
         tag="Catalogue",
         summary="One skill",
-        parameters=(_SKILL,),
+        parameters=(parameters.SKILL,),
         reply=schemas.SkillReply,
         refusals=(400, 404),
     ),
@@ -290,6 +259,15 @@ OPERATIONS = (
         tag="Catalogue",
         summary="The agents that tasks can be addressed to",
         reply=schemas.AgentList,
+        refusals=(400,),
+    ),
+    Operation(
+        method="get",
+        path="/agent/statistics",
+        name="getStatistics",
+        tag="Health",
+        summary="The last hour by minutes",
+        reply=schemas.StatisticsReply,
         refusals=(400,),
     ),
     Operation(
@@ -342,4 +320,4 @@ OPERATIONS = (
         public=True,
     ),
 )
-"""What is on the wire, but for /docs, which is for people."""
+"""What is on the wire, but for /docs and /console, which are for people."""

@@ -97,6 +97,14 @@ def parent_in(query: Mapping[str, str]) -> str | None:
     return text
 
 
+def task_in(query: Mapping[str, str]) -> str | None:
+    """Return the task to filter by, if one is given."""
+    text = query.get("taskId")
+    if text is not None and not _TASK_ID.fullmatch(text):
+        raise InvalidRequest(f"The query parameter taskId is {shown(text)}; it must match {TASK_ID_PATTERN}.")
+    return text
+
+
 def task_id_from(text: str) -> str:
     """Return a task's id from a path or a query; raise `TaskNotFound` for one that no task can have."""
     if not _TASK_ID.fullmatch(text):

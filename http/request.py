@@ -27,10 +27,11 @@ class Request(falcon.Request):
     """A request with what the middleware found out about it.
 
     `client` is its address as text, `caller` the identity that is limited (empty until the door has seen it),
-    `task_id` the task it is about, for the log line, `reply_type` the media type of the answer.
+    `task_id` the task it is about, for the log line, `reply_type` the media type of the answer, `wants_stream` whether
+    the answer is a stream of events instead.
     """
 
-    __slots__ = ("caller", "client", "reply_type", "request_id", "started_s", "task_id")
+    __slots__ = ("caller", "client", "reply_type", "request_id", "started_s", "task_id", "wants_stream")
 
     request_id: str
     started_s: float
@@ -38,6 +39,7 @@ class Request(falcon.Request):
     caller: str
     task_id: str | None
     reply_type: str
+    wants_stream: bool
 
     def __init__(self, env: dict[str, Any], options: falcon.RequestOptions | None = None) -> None:
         super().__init__(env, options)
@@ -48,3 +50,4 @@ class Request(falcon.Request):
         self.caller = ""
         self.task_id = None
         self.reply_type = falcon.MEDIA_JSON
+        self.wants_stream = False

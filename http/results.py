@@ -15,7 +15,7 @@ from callboard.messages import GetTask, ListTasks, TaskPage, TaskRecord
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
 
-_OF_LISTS = ("sessionId", "status", "parentId", "limit", "cursor")
+_OF_LISTS = ("sessionId", "status", "agent", "parentId", "q", "limit", "cursor")
 DEFAULT_LIMIT, MAX_LIMIT = 10, 100
 
 
@@ -45,10 +45,12 @@ class Results:
         wish = ListTasks(
             session_id=session_in(query),
             status=status_in(query),
+            agent=query.get("agent"),
             parent_id=parent_in(query),
+            q=query.get("q"),
             limit=whole_number(query, "limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
             cursor=query.get("cursor"),
         )
         page: TaskPage = self._gateway.ask(wish, timeout_s=self._timeout_s)
-        results = [views.result(record) for record in page.tasks]
+        results = [views.listed(record) for record in page.tasks]
         return {"success": True, "count": len(results), "results": results, "nextCursor": page.next_cursor}

@@ -107,12 +107,20 @@ class ResultReply(_Answer):
     result: TaskResult
 
 
+class ListedTask(TaskResult):
+    """A task in a list: its result, and what tells it from its neighbours."""
+
+    created_at: Timestamp
+    agent: str | None = Field(description="The agent that it was addressed to; null: master.")
+    parent_id: str | None = Field(description="The task that delegated it.")
+
+
 class ResultPage(_Answer):
     """Some results, newest first."""
 
     success: Literal[True]
     count: int
-    results: list[TaskResult]
+    results: list[ListedTask]
     next_cursor: str | None = Field(description="The `cursor` of the next page; null on the last.")
 
 
@@ -154,6 +162,21 @@ class EventPage(_Answer):
     next_after: int = Field(description="The `after` of the next page.")
 
 
+class FeedEntry(Event):
+    """One event of the feed."""
+
+    session_id: str = Field(description="The session of its task.")
+    position: int = Field(description="Goes up over all events, in the order of their commits; it may have gaps.")
+
+
+class FeedPage(_Answer):
+    """Some events of all tasks, in the order of their commits."""
+
+    success: Literal[True]
+    events: list[FeedEntry]
+    next_after: int = Field(description="The `after` of the next page; it may go up although no event fits.")
+
+
 class CancelReply(_Answer):
     """What is true of the task now."""
 
@@ -186,6 +209,25 @@ class Session(_Answer):
     tasks: int
     created_at: Timestamp
     updated_at: Timestamp
+
+
+class SessionSummary(_Answer):
+    """A session in a list."""
+
+    session_id: str
+    tasks: int
+    created_at: Timestamp
+    updated_at: Timestamp = Field(description="When it was last used.")
+    preview: str | None = Field(description="How the last question that was answered begins; null: none was yet.")
+
+
+class SessionList(_Answer):
+    """Some sessions, last used first."""
+
+    success: Literal[True]
+    count: int
+    sessions: list[SessionSummary]
+    next_cursor: str | None = Field(description="The `cursor` of the next page; null on the last.")
 
 
 class SessionReply(_Answer):
@@ -267,12 +309,38 @@ class Agent(_Answer):
     model: str | None = Field(description="The model it asks; null: the server's own.")
     budget: Budget | None = Field(description="What it may spend on one task, within the task's own budget.")
     origin: str = Field(description="`builtin`, or the file it was found in.")
+    max_rounds: int = Field(description="How many times a model is asked at most in one task.")
+    tasks: int = Field(description="How many tasks of it have ended, over the whole history.")
+    failures: int = Field(description="How many of these failed.")
 
 
 class AgentList(_Answer):
     success: Literal[True]
     count: int
     agents: list[Agent]
+
+
+class StatisticsPoint(_Answer):
+    """One minute. Percentiles are of the execution times of the tasks that ended in it, at most 5 % off."""
+
+    at: Timestamp = Field(description="When the minute began.")
+    accepted: int
+    completed: int
+    failed: int
+    cancelled: int
+    p50_ms: float | None = Field(description="null: no task that was worked on ended.")
+    p95_ms: float | None
+    p99_ms: float | None
+    queued: int | None = Field(description="Tasks that waited, when that was last looked at; null: it was not.")
+    running: int | None = Field(description="Tasks that were worked on, when that was last looked at.")
+
+
+class StatisticsReply(_Answer):
+    """The last hour, oldest minute first; the last one is under way."""
+
+    success: Literal[True]
+    step_s: int = Field(description="Seconds from one point to the next.")
+    points: list[StatisticsPoint]
 
 
 class HealthMetrics(_Answer):

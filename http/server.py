@@ -68,6 +68,7 @@ class Server:
             ident=None,
             # SECURITY: forwarding headers are read by http/client_address.py, from trusted proxies only
             clear_untrusted_proxy_headers=False,
+            log_socket_errors=False,  # a client whose network fails is nothing to tell an operator, with a traceback
         )
         self._waitress.channel_class = channel_class(settings, request_line(settings))
         self.host, self.port = self._socket.getsockname()[:2]

@@ -1,4 +1,4 @@
-"""/agent/sessions/{id}: what a session remembers, and forgetting it."""
+"""/agent/sessions: the sessions by their last use; what one remembers, and forgetting it."""
 
 from typing import TYPE_CHECKING
 
@@ -6,20 +6,31 @@ import falcon
 
 from callboard.http import views
 from callboard.http.codec import respond
-from callboard.http.query import query_of, session_id_from
+from callboard.http.query import query_of, session_id_from, whole_number
 from callboard.http.request import Request
+from callboard.http.results import DEFAULT_LIMIT, MAX_LIMIT
 from callboard.messages import DeleteSession, GetSession, SessionRecord
+from callboard.questions import ListSessions, SessionPage
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
 
 
 class Sessions:
-    """Reads and deletes one session."""
+    """Lists sessions (`all`); reads and deletes one (no suffix)."""
 
     def __init__(self, system: "AgentSystem") -> None:
         self._gateway = system.gateway
         self._timeout_s = system.settings.ask_timeout_s
+
+    def on_get_all(self, req: Request, resp: falcon.Response) -> None:
+        query = query_of(req, "limit", "cursor")
+        limit = whole_number(query, "limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
+        wish = ListSessions(limit=limit, cursor=query.get("cursor"))
+        page: SessionPage = self._gateway.ask(wish, timeout_s=self._timeout_s)
+        respond(resp, views.sessions(page), req.reply_type)
+
+    on_head_all = on_get_all
 
     def on_get(self, req: Request, resp: falcon.Response, session_id: str) -> None:
         query_of(req)

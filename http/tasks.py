@@ -1,4 +1,4 @@
-"""/agent/tasks/{id} with its log, its cancel and the decision that a paused task waits for."""
+"""/agent/tasks/{id} with its log, its cancel, another try, and the decision that a paused task waits for."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,11 +7,26 @@ import falcon
 from callboard.http import views
 from callboard.http.codec import read_body, respond
 from callboard.http.decision import decision_from
+from callboard.http.idempotency import check_key, mark_replayed
 from callboard.http.query import query_of, seconds, task_id_from, whole_number
 from callboard.http.request import Request
+from callboard.http.sse import CONTENT_TYPE
+from callboard.http.streams import Streams
+from callboard.http.task_stream import StreamPlace, stream_place, stream_task
 from callboard.http.validation import expect_no_wish
 from callboard.http.waiting import Waiting
-from callboard.messages import AwaitEvents, CancelTask, EventPage, GetEvents, GetTask, TaskRecord
+from callboard.messages import (
+    AwaitEvents,
+    CancelTask,
+    EventPage,
+    GetEvents,
+    GetKeptAnswer,
+    GetTask,
+    TaskAccepted,
+    TaskRecord,
+)
+from callboard.questions import RetryTask
+from callboard.records import KeptAnswer
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
@@ -20,9 +35,11 @@ MAX_EVENTS = 1000
 
 
 class Tasks:
-    """Answers for one task: as it stands (no suffix), `events`, `cancel`, `decide`."""
+    """Answers for one task: as it stands (no suffix), `events`, `cancel`, `decide`, `retry`."""
 
-    def __init__(self, system: "AgentSystem", waiting: Waiting) -> None:
+    def __init__(self, system: "AgentSystem", waiting: Waiting, streams: Streams) -> None:
+        self._system = system
+        self._streams = streams
         self._gateway = system.gateway
         self._waiting = waiting
         self._timeout_s = system.settings.ask_timeout_s
@@ -37,6 +54,9 @@ class Tasks:
     on_head = on_get
 
     def on_get_events(self, req: Request, resp: falcon.Response, task_id: str) -> None:
+        if req.wants_stream:
+            self._stream(req, resp, task_id)
+            return
         query = query_of(req, "after", "limit", "wait")
         req.task_id = task_id_from(task_id)
         which: dict[str, Any] = {
@@ -54,7 +74,20 @@ class Tasks:
             page = self._gateway.ask(GetEvents(**which), timeout_s=self._timeout_s)
         respond(resp, views.events(page, which["after"]), req.reply_type)
 
-    on_head_events = on_get_events
+    def on_head_events(self, req: Request, resp: falcon.Response, task_id: str) -> None:
+        if not req.wants_stream:
+            self.on_get_events(req, resp, task_id)
+            return
+        _stream_place(req)
+        req.task_id = task_id_from(task_id)
+        self._gateway.ask(GetTask(task_id=req.task_id), timeout_s=self._timeout_s)
+        resp.content_type = CONTENT_TYPE
+
+    def _stream(self, req: Request, resp: falcon.Response, task_id: str) -> None:
+        wanted = _stream_place(req)
+        req.task_id = task_id_from(task_id)
+        with self._streams.take(req) as place:
+            stream_task(self._system, req, resp, place, req.task_id, wanted)
 
     def on_post_cancel(self, req: Request, resp: falcon.Response, task_id: str) -> None:
         query_of(req)
@@ -64,6 +97,30 @@ class Tasks:
         record: TaskRecord = self._gateway.ask(wish, timeout_s=self._timeout_s)
         respond(resp, views.cancelled(record), req.reply_type)
 
+    def on_post_retry(self, req: Request, resp: falcon.Response, task_id: str) -> None:
+        query_of(req)
+        key = req.env.get("HTTP_IDEMPOTENCY_KEY")
+        expect_no_wish(req, self._max_body_bytes)
+        wish = RetryTask(
+            task_id=task_id_from(task_id),
+            caller=req.caller,
+            request_id=req.request_id,
+            idempotency_key=None if key is None else check_key(key),
+        )
+        accepted = self._retried(wish) or self._gateway.ask(wish, timeout_s=self._timeout_s)
+        if accepted.replayed:
+            mark_replayed(resp)
+        req.task_id = accepted.task_id
+        respond(resp, views.accepted(accepted), req.reply_type)
+
+    def _retried(self, wish: RetryTask) -> TaskAccepted | None:
+        """Return what a request with the same key was answered with, also while no new tasks are taken."""
+        if wish.idempotency_key is None:
+            return None
+        asked = GetKeptAnswer(caller=wish.caller or "", key=wish.idempotency_key, fingerprint=wish.fingerprint)
+        kept: KeptAnswer | None = self._gateway.ask(asked, timeout_s=self._timeout_s)
+        return None if kept is None else kept.accepted()
+
     def on_post_decide(self, req: Request, resp: falcon.Response, task_id: str) -> None:
         query_of(req)
         body = read_body(req, self._max_body_bytes)
@@ -71,3 +128,12 @@ class Tasks:
         wish = decision_from(body, req, req.task_id)
         record: TaskRecord = self._gateway.ask(wish, timeout_s=self._timeout_s)
         respond(resp, views.decided(record, wish.decision), req.reply_type)
+
+
+def _stream_place(req: Request) -> StreamPlace:
+    """Return where a stream is resumed: what a browser sends when it connects again counts before the address."""
+    query = query_of(req, "after")
+    last = req.env.get("HTTP_LAST_EVENT_ID")
+    return (
+        stream_place(last, "Last-Event-ID") if last else stream_place(query.get("after"), "The query parameter after")
+    )

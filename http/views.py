@@ -8,6 +8,7 @@ from callboard.agent.roster import AgentDefinition
 from callboard.agent.skill import AnySkill
 from callboard.budget import Budget, Usage
 from callboard.deliveries import DeliveryPage, WebhookDelivery
+from callboard.feeds import FeedEntry, FeedPage
 from callboard.messages import (
     Decision,
     EventPage,
@@ -18,6 +19,7 @@ from callboard.messages import (
     TaskEvent,
     TaskRecord,
 )
+from callboard.questions import SessionPage, StatisticsReport
 from callboard.views import View as View
 from callboard.views import iso
 from callboard.views import result as result
@@ -68,6 +70,12 @@ def _budget(budget: Budget) -> View:
     return budget.model_dump(by_alias=True, exclude_none=True)
 
 
+def listed(record: TaskRecord) -> View:
+    """Return a task as the history lists it: its result, and what tells it from its neighbours."""
+    created_at = iso(record.created_at)
+    return {**result(record), "createdAt": created_at, "agent": record.agent, "parentId": record.parent_id}
+
+
 def dead_letter(record: TaskRecord) -> View:
     """Return a dead letter as a result, with the task that goes on with it."""
     return {**result(record), "redrivenAs": record.redriven_as}
@@ -115,6 +123,19 @@ def events(page: EventPage, after: int) -> View:
     }
 
 
+def feed_entry(entry: FeedEntry) -> View:
+    return {**event(entry.event), "sessionId": entry.session_id, "position": entry.event.position}
+
+
+def feed(page: FeedPage) -> View:
+    """Return a page of all tasks' events; `nextAfter` is what to ask with for the next one, also behind an empty one."""
+    return {
+        "success": True,
+        "events": [feed_entry(entry) for entry in page.entries],
+        "nextAfter": page.next_after,
+    }
+
+
 def session(record: SessionRecord) -> View:
     return {
         "sessionId": record.session_id,
@@ -124,6 +145,41 @@ def session(record: SessionRecord) -> View:
         "createdAt": iso(record.created_at),
         "updatedAt": iso(record.updated_at),
     }
+
+
+def sessions(page: SessionPage) -> View:
+    """Return a page of sessions, each with how its last question begins."""
+    found = [
+        {
+            "sessionId": one.session_id,
+            "tasks": one.tasks,
+            "createdAt": iso(one.created_at),
+            "updatedAt": iso(one.updated_at),
+            "preview": one.preview,
+        }
+        for one in page.sessions
+    ]
+    return {"success": True, "count": len(found), "sessions": found, "nextCursor": page.next_cursor}
+
+
+def statistics(report: StatisticsReport) -> View:
+    """Return the last hour by minutes, oldest first."""
+    points = [
+        {
+            "at": iso(point.at),
+            "accepted": point.accepted,
+            "completed": point.completed,
+            "failed": point.failed,
+            "cancelled": point.cancelled,
+            "p50Ms": point.p50_ms,
+            "p95Ms": point.p95_ms,
+            "p99Ms": point.p99_ms,
+            "queued": point.queued,
+            "running": point.running,
+        }
+        for point in report.points
+    ]
+    return {"success": True, "stepS": report.step_s, "points": points}
 
 
 def delivery(record: WebhookDelivery) -> View:
@@ -168,8 +224,8 @@ def skill(found: AnySkill, *, approval: bool, usage: Usage) -> View:
     }
 
 
-def agent(found: AgentDefinition) -> View:
-    """Return an agent; `skills` null: all there are, `model` null: the server's own."""
+def agent(found: AgentDefinition, *, max_rounds: int, usage: Usage) -> View:
+    """Return an agent; `skills` null: all there are, `model` null: the server's own; `max_rounds` is the server's own."""
     return {
         "name": found.name,
         "description": found.description,
@@ -177,6 +233,9 @@ def agent(found: AgentDefinition) -> View:
         "model": found.model,
         "budget": None if found.budget is None else _budget(found.budget),
         "origin": found.origin,
+        "maxRounds": found.max_rounds or max_rounds,
+        "tasks": usage.tasks,
+        "failures": usage.failures,
     }
 
 

@@ -49,8 +49,21 @@ class Waiting:
     ) -> Any | None:
         """Ask with `message(seconds)` until the reply is `done` or the time is up; return the last reply.
 
-        None if there was no free place: the caller then answers at once. Asked in slices, so that the place of a
-        client that has vanished, and of every client when the server drains, is free again soon.
+        None if there was no free place: the caller then answers at once.
+        """
+
+        def ask(slice_s: float) -> Any:
+            return self._system.gateway.ask(message(slice_s), timeout_s=slice_s + self._margin_s)
+
+        return self.hold_by(req, wait_s, ask, done)
+
+    def hold_by(
+        self, req: Request, wait_s: float, step: Callable[[float], Any], done: Callable[[Any], bool]
+    ) -> Any | None:
+        """Call `step(seconds)` until its reply is `done` or the time is up, like `hold`.
+
+        In slices, so that the place of a client that has vanished, and of every client when the server drains, is free
+        again soon.
         """
         if self._places is None or not self._places.acquire(blocking=False):
             return None
@@ -58,7 +71,7 @@ class Waiting:
             deadline = time.monotonic() + self.capped(wait_s)
             while True:
                 slice_s = min(SLICE_S, max(0.0, deadline - time.monotonic()))
-                reply = self._system.gateway.ask(message(slice_s), timeout_s=slice_s + self._margin_s)
+                reply = step(slice_s)
                 if done(reply) or time.monotonic() >= deadline or self._pointless(req):
                     return reply
         finally:

@@ -14,7 +14,9 @@ from sqlalchemy import Connection, Engine, Row, Select, and_, func, or_, select
 from callboard.budget import Account, Usage
 from callboard.deliveries import DeliveryPage, ListDeliveries, WebhookDelivery
 from callboard.errors import DeliveryNotFound, InvalidRequest, SessionNotFound, StoreUnavailable, TaskNotFound
+from callboard.feeds import FamilyPage, FeedPage, GetFamilyEvents, ListEvents
 from callboard.messages import AttachedFile, EventPage, ListTasks, SessionRecord, Status, TaskPage, TaskRecord, Totals
+from callboard.persistence.activity import accepted_between, backlog, ended_between
 from callboard.persistence.codec import (
     STATUSES,
     UNENDED,
@@ -22,6 +24,7 @@ from callboard.persistence.codec import (
     decode_cursor,
     delivery_from_row,
     encode_cursor,
+    encode_session_cursor,
     event_from_row,
     file_from_row,
     session_from_row,
@@ -29,9 +32,10 @@ from callboard.persistence.codec import (
     usage_from_row,
 )
 from callboard.persistence.faults import reported
+from callboard.persistence.feeds import family_page, feed_page
+from callboard.persistence.searching import bound, is_search, search, session_page
 from callboard.persistence.statements import kept_answer, unended_of
 from callboard.persistence.tables import (
-    DEAD,
     calls,
     deliveries,
     events,
@@ -42,6 +46,7 @@ from callboard.persistence.tables import (
     totals,
     usage,
 )
+from callboard.questions import Backlog, ListSessions, SessionPage, SessionSummary
 from callboard.records import KeptAnswer, TaskLedger
 from callboard.values import check_text
 
@@ -71,10 +76,13 @@ class Reader:
         """Return a page of tasks, newest first; raise `InvalidRequest` for a limit or cursor that cannot be."""
         if not 1 <= query.limit <= MOST_TASKS:
             raise InvalidRequest(f"limit is {query.limit}; it can be 1 to {MOST_TASKS}.")
-        rows = self._all(page(query))
+        with self._connection() as connection:
+            last = connection.execute(bound(query)).scalar() if is_search(query) else None
+            rows = connection.execute(search(query, last)).all()
         found = tuple(task_from_row(row) for row in rows[: query.limit])
-        more = len(rows) > query.limit
-        return TaskPage(tasks=found, next_cursor=encode_cursor(found[-1].task_id) if more else None)
+        if len(rows) > query.limit:
+            last = found[-1].task_id
+        return TaskPage(tasks=found, next_cursor=None if last is None else encode_cursor(last))
 
     def events(self, task_id: str, after: int = 0, limit: int = 1000) -> EventPage:
         """Return a task's events numbered above `after`, oldest first; raise `TaskNotFound`."""
@@ -97,6 +105,16 @@ class Reader:
         found = tuple(event_from_row(row) for row in rows[:limit])
         return EventPage(events=found, ended=STATUSES[status].ended and len(rows) <= limit)
 
+    def family_events(self, query: GetFamilyEvents) -> FamilyPage:
+        """Return a page of the log of a task and of those below it; raise `TaskNotFound`."""
+        with self._connection() as connection:
+            return family_page(connection, query)
+
+    def feed(self, query: ListEvents) -> FeedPage:
+        """Return a page of all tasks' events."""
+        with self._connection() as connection:
+            return feed_page(connection, query)
+
     def session(self, session_id: str) -> SessionRecord:
         """Return a session; an empty one while its first task is under way; raise `SessionNotFound`."""
         kept = select(sessions).where(sessions.c.id == check_text(session_id, "sessionId"))
@@ -109,6 +127,19 @@ class Reader:
         if rows := self._all(kept):
             return session_from_row(rows[0])
         raise SessionNotFound(f"There is no session {session_id}.")
+
+    def sessions(self, query: ListSessions) -> SessionPage:
+        """Return a page of sessions, last used first; raise `InvalidRequest` as `tasks` does."""
+        if not 1 <= query.limit <= MOST_TASKS:
+            raise InvalidRequest(f"limit is {query.limit}; it can be 1 to {MOST_TASKS}.")
+        rows = self._values(session_page(query, self._engine.dialect.name))
+        found = tuple(
+            SessionSummary(session_id=row[0], created_at=row[1], updated_at=row[2], tasks=row[3], preview=row[4])
+            for row in rows[: query.limit]
+        )
+        more = len(rows) > query.limit
+        last = encode_session_cursor(found[-1].updated_at, found[-1].session_id) if more else None
+        return SessionPage(sessions=found, next_cursor=last)
 
     def unfinished(self) -> list[TaskRecord]:
         """Return the tasks that have not ended, oldest first."""
@@ -152,7 +183,14 @@ class Reader:
 
     def skill_usage(self) -> dict[str, Usage]:
         """Return how often each skill was called and has failed, by its name."""
-        rows = self._all(select(usage).where(usage.c.scope == "skill"))
+        return self._usage_by_name("skill")
+
+    def agent_usage(self) -> dict[str, Usage]:
+        """Return how many tasks each agent has ended and how many of them failed, by its name."""
+        return self._usage_by_name("agent")
+
+    def _usage_by_name(self, scope: str) -> dict[str, Usage]:
+        rows = self._all(select(usage).where(usage.c.scope == scope))
         return {account.name: spent for account, spent in map(usage_from_row, rows)}
 
     def kept_answer(self, caller: str, key: str) -> KeptAnswer | None:
@@ -209,6 +247,19 @@ class Reader:
             live=row.live,
         )
 
+    def accepted_between(self, since: datetime, until: datetime) -> list[datetime]:
+        """Return when tasks were accepted, the newest first and no more than `MOST_READ`."""
+        return [row[0] for row in self._all(accepted_between(since, until))]
+
+    def ended_between(self, since: datetime, until: datetime) -> list[tuple[datetime, Status, float | None]]:
+        """Return when and how tasks ended and how many milliseconds they took, the last first and no more than `MOST_READ`."""
+        return [(at, STATUSES[status], took_ms) for at, status, took_ms in self._values(ended_between(since, until))]
+
+    def backlog(self) -> Backlog:
+        """Return how many tasks wait and how many are worked on."""
+        counts: dict[str, int] = {row[0]: row[1] for row in self._values(backlog())}
+        return Backlog(pending=counts.get(Status.PENDING.value, 0), running=counts.get(Status.RUNNING.value, 0))
+
     def ping(self) -> None:
         """Ask the database anything; raise `StoreUnavailable` if it does not answer."""
         self._all(select(totals.c.id))
@@ -217,28 +268,16 @@ class Reader:
         with self._connection() as connection:
             return list(connection.execute(statement).all())
 
+    def _values(self, statement: Select[Any]) -> list[Sequence[Any]]:
+        """Return rows of which only some columns were selected."""
+        return [*self._all(statement)]
+
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
         if self._closed:
             raise StoreUnavailable("The store is closed.")
         with reported(), self._engine.connect() as connection:
             yield connection
-
-
-def page(query: ListTasks) -> Select[Any]:
-    """Select a page's tasks and one more; each way to filter has an index that ends in the id."""
-    statement = select(tasks).order_by(tasks.c.id.desc()).limit(query.limit + 1)
-    if query.session_id is not None:
-        statement = statement.where(tasks.c.session_id == check_text(query.session_id, "sessionId"))
-    if query.parent_id is not None:
-        statement = statement.where(tasks.c.parent_id == check_text(query.parent_id, "parentId"))
-    if query.dead:
-        statement = statement.where(DEAD)
-    if query.status is not None:
-        statement = statement.where(tasks.c.status == query.status.value)
-    if query.cursor is not None:
-        statement = statement.where(tasks.c.id < decode_cursor(query.cursor))
-    return statement
 
 
 def below(root_id: str) -> Select[Any]:

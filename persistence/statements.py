@@ -192,6 +192,7 @@ class Statements:
             plain, select(deliveries.c.id).where(deliveries.c.id == bindparam("delivery_id", type_=Id))
         )
         self.add_totals = Named(plain, _add_totals())
+        self.highest = Named(plain, highest_position())
         self.session_is_busy = Named(plain, unended_of(bindparam("session_id", type_=Id)))
         self.delete_session = Named(plain, delete(sessions).where(sessions.c.id == bindparam("session_id", type_=Id)))
 
@@ -306,6 +307,11 @@ def _delete_old_answers() -> ClauseElement:
 def _add_totals() -> ClauseElement:
     counted = [c for c in totals.c if c.name != "id"]
     return update(totals).values({c: c + bindparam(f"more_{c.name}", type_=c.type) for c in counted})
+
+
+def highest_position() -> Select[Any]:
+    """Select the highest position that the totals know of, and the highest one that is stored (NULL: none)."""
+    return select(totals.c.position, select(func.max(events.c.position)).scalar_subquery())
 
 
 def _delete_of(table: Table, ids: Params) -> ClauseElement:

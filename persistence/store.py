@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from callboard.budget import Account, Usage
 from callboard.clock import Clock
 from callboard.deliveries import DeliveryPage, ListDeliveries, WebhookDelivery
-from callboard.messages import AttachedFile, EventPage, ListTasks, SessionRecord, TaskPage, TaskRecord, Totals
+from callboard.feeds import FamilyPage, FeedPage, GetFamilyEvents, ListEvents
+from callboard.messages import AttachedFile, EventPage, ListTasks, SessionRecord, Status, TaskPage, TaskRecord, Totals
 from callboard.persistence.batch import WriteOutcome
 from callboard.persistence.database_file import DatabaseFile, sqlite_path
 from callboard.persistence.engine import LOCK_WAIT_MS, open_readers, open_writer, parse_url
@@ -24,6 +25,7 @@ from callboard.persistence.reads import Reader
 from callboard.persistence.retention import Pruner
 from callboard.persistence.transaction import Transaction
 from callboard.persistence.writes import Writer
+from callboard.questions import Backlog, ListSessions, SessionPage
 from callboard.records import KeptAnswer, Record, TaskLedger
 from callboard.settings import Settings
 
@@ -69,8 +71,17 @@ class Store(Protocol):
     def events(self, task_id: str, after: int = 0, limit: int = 1000) -> EventPage:
         """Return a task's events numbered above `after`, oldest first; raise `TaskNotFound`."""
 
+    def family_events(self, query: GetFamilyEvents) -> FamilyPage:
+        """Return a page of the log of a task and of those below it; raise `TaskNotFound`."""
+
+    def feed(self, query: ListEvents) -> FeedPage:
+        """Return a page of all tasks' events; a bounded number of events is looked at."""
+
     def session(self, session_id: str) -> SessionRecord:
         """Return a session; an empty one while its first task is under way; raise `SessionNotFound`."""
+
+    def sessions(self, query: ListSessions) -> SessionPage:
+        """Return a page of sessions, last used first; raise `InvalidRequest` as `tasks` does."""
 
     def unfinished(self) -> list[TaskRecord]:
         """Return the tasks that have not ended, oldest first."""
@@ -96,6 +107,9 @@ class Store(Protocol):
     def skill_usage(self) -> dict[str, Usage]:
         """Return how often each skill was called and has failed, by its name."""
 
+    def agent_usage(self) -> dict[str, Usage]:
+        """Return how many tasks each agent has ended and how many of them failed, by its name."""
+
     def kept_answer(self, caller: str, key: str) -> KeptAnswer | None:
         """Return what a caller's idempotency key was first answered with, if it is remembered."""
 
@@ -115,6 +129,15 @@ class Store(Protocol):
 
     def totals(self) -> Totals:
         """Return the counts over the whole history, deleted tasks included."""
+
+    def accepted_between(self, since: datetime, until: datetime) -> list[datetime]:
+        """Return when tasks were accepted, the newest first; of very many only those."""
+
+    def ended_between(self, since: datetime, until: datetime) -> list[tuple[datetime, Status, float | None]]:
+        """Return when and how tasks ended and how many milliseconds they took, the last first; of very many only those."""
+
+    def backlog(self) -> Backlog:
+        """Return how many tasks wait and how many are worked on."""
 
     def check(self, *, trial: bool = False) -> None:
         """Raise what a write would raise now; with `trial` commit one, that changes nothing. The writer's thread only."""

@@ -39,6 +39,11 @@ def time_number(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+def time_of(number: int) -> datetime:
+    """Return the time that `time_number` was given."""
+    return _EPOCH + timedelta(microseconds=number)
+
+
 def dump_json(value: Any) -> str:
     """Return compact JSON; raise `ValueError` for what JSON does not have. The engines' serializer.
 
@@ -154,10 +159,11 @@ Index("ix_tasks_session_status", tasks.c.session_id, tasks.c.status, tasks.c.id)
 # migration; saying so here would load that dialect at every start, 19 ms and 2 MB.
 Index("ix_tasks_ended", tasks.c.ended_at, sqlite_where=tasks.c.ended_at.is_not(None))
 
-# Partial like the one above: dead letters are few, and so are tasks that another one has delegated.
+# Partial like the one above: dead letters are few, and so are tasks that another one has delegated, or that name their agent.
 Index("ix_tasks_dead", tasks.c.id, sqlite_where=DEAD)
 Index("ix_tasks_parent", tasks.c.parent_id, tasks.c.id, sqlite_where=tasks.c.parent_id.is_not(None))
 Index("ix_tasks_root", tasks.c.root_id, sqlite_where=tasks.c.root_id.is_not(None))
+Index("ix_tasks_agent", tasks.c.agent, tasks.c.id, sqlite_where=tasks.c.agent.is_not(None))
 
 events = Table(
     "events",
@@ -167,9 +173,12 @@ events = Table(
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("topic", Text, nullable=False),
     Column("at", UtcTime, nullable=False),
+    # Invariant: over all events, position goes up in the order of the commits. It may have gaps.
+    Column("position", BigInteger, nullable=False, server_default="0"),
     Column("data", Json, nullable=False),
     sqlite_with_rowid=False,
 )
+Index("ix_events_position", events.c.position)
 
 # The ledger: a row for each call of a model or of a skill that is not pure, written before it and again after it.
 calls = Table(
@@ -218,6 +227,7 @@ usage = Table(
     Column("skill_calls", BigInteger, nullable=False),
     Column("failures", BigInteger, nullable=False),
     Column("wall_ms", Float(53), nullable=False),
+    Column("tasks", BigInteger, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 
@@ -274,9 +284,11 @@ sessions = Table(
     Column("conversation", Json, nullable=False),
     Column("interpreter", LargeBinary),
 )
+Index("ix_sessions_updated", sessions.c.updated_at, sessions.c.id)
 
 # One row, id 1, brought up to date in the transaction of what it counts. `stored` counts the ended tasks
-# that retention has not deleted; the rest counts deleted ones too.
+# that retention has not deleted; the rest counts deleted ones too. `position` is the highest one of an event by the
+# last time a task began or ended: with the highest one of the events that are stored it is the highest ever given.
 totals = Table(
     "totals",
     metadata,
@@ -287,5 +299,6 @@ totals = Table(
     Column("cancelled", BigInteger, nullable=False),
     Column("live", BigInteger, nullable=False),
     Column("stored", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False, server_default="0"),
     Column("execution_ms", Float(53), nullable=False),
 )

@@ -187,14 +187,16 @@ class Writer:
                 raise TypeError(f"{type(record).__name__} is not a record that the store writes.")
 
     def _carry_out_batch(self, cursor: DBAPICursor, records: list[Record], done: list[Batch]) -> list[WriteOutcome]:
+        counted, stored = self._highest(cursor)
         batch = Batch(
             self._rows,
             self._states(cursor, records),
             lambda task_id: self._whole(cursor, task_id),
             self._kept_answers(cursor, records),
+            max(counted, stored),
         )
         outcomes = [_decide(batch, record) for record in records]
-        self._store(cursor, batch)
+        self._store(cursor, batch, counted)
         done.append(batch)
         return outcomes
 
@@ -247,10 +249,20 @@ class Writer:
             return None
         return KeptAnswer(fingerprint=row[0], task_id=row[1], answer=self._as_json(row[2]))
 
+    def _highest(self, cursor: DBAPICursor) -> tuple[int, int]:
+        """Return the highest position that the totals know of, and that of the events which are stored.
+
+        # Invariant: the higher one is the highest ever given. Retention deletes events of ended tasks only, and the
+        # totals were brought up to date in the transaction of the end.
+        """
+        self._sql.highest.execute(cursor)
+        row = cursor.fetchone()
+        return (row[0], row[1] or 0) if row else (0, 0)
+
     def _whole(self, cursor: DBAPICursor, task_id: str) -> TaskRecord:
         return self._decode(self._sql.full_tasks.fetch(cursor, [task_id])[0])
 
-    def _store(self, cursor: DBAPICursor, batch: Batch) -> None:
+    def _store(self, cursor: DBAPICursor, batch: Batch, counted: int) -> None:
         sql, rows = self._sql, self._rows
         if batch.accepted:
             sql.insert_tasks.execute(cursor, batch.new_rows())
@@ -274,11 +286,11 @@ class Writer:
             sql.found_sessions.execute(cursor, [rows.session(s) for _, s in sorted(batch.bare_sessions.items())])
         if batch.sessions:
             sql.keep_sessions.execute(cursor, [rows.session(s) for _, s in sorted(batch.sessions.items())])
-        if batch.charges:  # in one order everywhere, like the locks of tasks: a caller's account is shared
-            sql.add_usage.execute(cursor, [rows.spent(*spent) for spent in sorted(batch.charges.items())])
+        if accounts := batch.accounts():  # in one order everywhere, like the locks of tasks: accounts are shared
+            sql.add_usage.execute(cursor, [rows.spent(*spent) for spent in accounts])
         if batch.accepted or batch.ended:
             # Last, because on PostgreSQL every writer waits for this one row until the commit.
-            sql.add_totals.execute(cursor, **batch.counted())
+            sql.add_totals.execute(cursor, more_position=batch.position - counted, **batch.counted())
 
     def _delete_session(self, cursor: DBAPICursor, session_id: str) -> WriteOutcome:
         self._sql.session_is_busy.execute(cursor, session_id=session_id)

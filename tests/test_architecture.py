@@ -16,9 +16,10 @@ ALLOWED = {
     "actors": {"core", "agent", "persistence"},
     "system": {"core", "agent", "persistence", "actors"},
     "http": {"core", "agent", "system"},
-    "cli": {"core", "agent", "persistence", "http", "system"},
+    "client": {"core"},
+    "cli": {"core", "agent", "persistence", "http", "system", "client"},
 }
-"""Which folder may import which. `core` is callboard/ without the wiring and the command line."""
+"""Which folder may import which. `core` is callboard/ without the wiring, the client and the command line."""
 
 # What http/ may take from agent/: the types of what it shows.
 NARROW = {("http", "agent"): {"callboard.agent.skill", "callboard.agent.catalogue", "callboard.agent.roster"}}
@@ -28,13 +29,19 @@ def _layer(module: str) -> str:
     parts = module.split(".")
     if len(parts) > 1 and parts[1] in ("actors", "agent", "http", "persistence"):
         return parts[1]
-    if len(parts) > 1 and parts[1] in ("system", "abilities", "cli", "cli_data", "cli_skills", "__main__"):
-        return "system" if parts[1] in ("system", "abilities") else "cli"
+    if len(parts) > 1 and parts[1] == "client":
+        return "client"
+    if len(parts) > 1 and parts[1] in ("system", "abilities"):
+        return "system"
+    if len(parts) > 1 and parts[1] in ("cli", "__main__"):
+        return "cli"
     return "core"
 
 
 def _files() -> list[tuple[str, Path]]:
     found = [(f"callboard.{path.stem}", path) for path in sorted((ROOT / "callboard").glob("*.py"))]
+    for path in sorted((ROOT / "callboard").glob("*/*.py")):
+        found.append((f"callboard.{path.parent.name}.{path.stem}", path))
     for folder in ("actors", "agent", "http", "persistence"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             if "migrations" not in path.parts:
@@ -91,8 +98,11 @@ HOMES = {
     "pykka": {"actors"},
     "pydantic_monty": {"agent"},
     "limits": {"actors", "system"},
+    "click": {"cli"},
+    "rich": {"cli"},
     "openai": {"agent"},
     "anthropic": {"agent"},
+    "httpx_sse": {"client"},
     "httpx2": {"agent"},
     "httpcore2": {"agent"},
     "tenacity": {"agent"},

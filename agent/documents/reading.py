@@ -119,7 +119,12 @@ def _answer(asked: bytes, until_s: float, stop: threading.Event | None) -> Mappi
     command = [sys.executable, "-I", "-X", "utf8", str(_READER)]
     # SECURITY: without this server's environment, which holds keys; the process is not trusted with what it reads
     process = subprocess.Popen(  # noqa: S603  # our own program
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={},
+        process_group=0,  # Ctrl-C is for the server, which lets the reading end
     )
     try:
         given: bytes | None = asked

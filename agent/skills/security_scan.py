@@ -55,6 +55,7 @@ def _scan(code: str, ctx: SkillContext) -> dict[str, Any]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            process_group=0,  # Ctrl-C is for the server, which lets the scan end
         ) as process:
             out = _output(process, ctx)
     return _read(out)

@@ -8,6 +8,7 @@ import pytest
 from callboard import AgentSystem, AwaitEvents, CancelTask, SubmitTask, Topic
 from callboard.actors.event_bus import EventBus
 from callboard.actors.mailbox import Address, Mailbox
+from callboard.actors.subscriptions import Subscriptions
 from callboard.actors.supervision import Supervisor
 from callboard.clock import Clock
 from callboard.errors import TaskNotFound
@@ -73,7 +74,12 @@ def test_a_subscriber_that_is_full_misses_events_and_the_bus_goes_on(start_syste
     store = start_system()._store
     slow, quick = Address(Mailbox("slow", 1)), Address(Mailbox("quick", 100))
     bus, supervisor = Address(Mailbox("bus", 1000)), Supervisor()
-    supervisor.start(bus, lambda mailbox: EventBus(mailbox, store=store, subscribers={slow: ENDS, quick: ENDS}))
+    supervisor.start(
+        bus,
+        lambda mailbox: EventBus(
+            mailbox, store=store, subscribers={slow: ENDS, quick: ENDS}, subscriptions=Subscriptions()
+        ),
+    )
     event = TaskEvent(task_id="t", seq=1, topic=Topic.TASK_COMPLETED, at=Clock().now(), data={})
     step = TaskEvent(task_id="t", seq=2, topic=Topic.STEP_STARTED, at=Clock().now(), data={})
     for _ in range(5):

@@ -10,6 +10,7 @@ from callboard import Settings, Status, TaskRecord, Topic
 from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.result_logger import Buffer, ResultLogger
 from callboard.actors.supervision import Supervisor
+from callboard.agent.workspaces import Workspaces
 from callboard.clock import Clock
 from callboard.persistence.store import SqlStore
 from callboard.records import NewEvent, RecordAcceptance, RecordPause, RecordResult, RecordStart
@@ -39,6 +40,8 @@ class Wired:
                 master_agent=self.master_agent,
                 event_bus=self.event_bus,
                 courier=Address(Mailbox("courier", 100)),
+                janitor=Address(Mailbox("janitor", 100)),
+                workspaces=Workspaces(settings.data_dir / "workspaces"),
             ),
         )
 

@@ -247,6 +247,16 @@ def test_a_pattern_that_no_skill_matches_is_a_problem() -> None:
     assert problem.startswith("CALLBOARD_APPROVE_SKILLS names 'Weekday', and no skill is called that")
 
 
+def test_a_name_as_code_writes_it_is_answered_with_the_skills_own() -> None:
+    catalogue = Catalogue.load()
+    with pytest.raises(
+        UnknownSkill, match=r"'Web_Search', 'fly', 'read_file'; did you mean web-search, read-file\? There"
+    ):
+        catalogue.require(["Web_Search", "fly", "read_file", "calculate"])
+    with pytest.raises(SkillNotFound, match=r"no skill 'web_search'; did you mean web-search\? There are add-to-date"):
+        catalogue.get("web_search")
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
     catalogue = Catalogue.load()
     with pytest.raises(UnknownSkill, match="'fly', 'swim'; there are add-to-date, calculate") as caught:

@@ -1,6 +1,7 @@
 """The sandbox really contains what it runs, and really checks types; real interpreter processes throughout."""
 
 import gc
+import re
 import threading
 import weakref
 from collections.abc import Iterator
@@ -120,6 +121,10 @@ def test_code_that_misbehaves_is_stopped_with_a_code_that_says_why(
     with pytest.raises(TaskError) as caught:
         run(sandbox, code)
     assert caught.value.code == error_code
+    if error_code == "time_limit":
+        assert re.fullmatch(
+            r"The code ran longer than the limit of [\d.]+ s; .*CALLBOARD_SANDBOX_TIME_S\.", caught.value.message
+        )
     assert run(sandbox, "1 + 1").value == 2, "the sandbox must go on"
 
 

@@ -236,6 +236,37 @@ def test_a_session_is_forgotten_only_when_no_task_of_it_is_under_way(start_syste
     assert "Alice" not in str(system.execute("What is my name?", session_id="s").output)
 
 
+WRITE = """```python
+from skills import list_files, write_file
+write_file("notes.txt", "kept")
+[file["name"] for file in list_files()]
+```"""
+
+
+def test_the_files_of_a_session_go_with_it(start_system: START, make_settings: Callable[..., Settings]) -> None:
+    system, root = start_system(), make_settings().data_dir / "workspaces"
+    for session in ("one", "two"):
+        assert system.execute(WRITE, session_id=session).output == ["notes.txt"]
+    system.gateway.ask(DeleteSession(session_id="one"), timeout_s=5)
+    assert not (root / "one").exists(), "gone before the answer, so that a new session of that name begins empty"
+    assert (root / "two" / "notes.txt").read_text() == "kept"
+    system.stop()
+    assert list((root / "~deleted").iterdir()) == []
+
+
+def test_the_files_of_a_session_in_use_stay(
+    start_system: START, gates: Gates, make_settings: Callable[..., Settings]
+) -> None:
+    system, root = start_system(skills_dir=gates.skills), make_settings().data_dir / "workspaces"
+    system.execute(WRITE, session_id="s")
+    task_id = submit(system, at_gate("busy"), session_id="s")
+    with pytest.raises(SessionBusy):
+        system.gateway.ask(DeleteSession(session_id="s"), timeout_s=5)
+    assert (root / "s" / "notes.txt").exists()
+    gates.open("busy")
+    ended(system, task_id)
+
+
 def test_a_state_that_somebody_changed_is_not_loaded(
     start_system: START, make_settings: Callable[..., Settings]
 ) -> None:

@@ -170,7 +170,7 @@ def test_an_agents_answer_that_did_not_reach_its_parent_is_seen(scene: Scene) ->
 
 def test_an_approval_that_was_asked_for_twice_is_seen(scene: Scene) -> None:
     scene.sql(
-        "INSERT INTO events SELECT task_id, seq + 1000, topic, at, data FROM events "
+        "INSERT INTO events (task_id, seq, topic, at, data) SELECT task_id, seq + 1000, topic, at, data FROM events "
         "WHERE task_id = ? AND topic = 'agent.task.paused'",
         scene.ids["a"],
     )

@@ -76,7 +76,10 @@ def test_a_task_that_did_not_end_is_seen(scene: Scene) -> None:
 
 
 def test_a_second_terminal_event_is_seen(scene: Scene) -> None:
-    scene.sql("INSERT INTO events SELECT task_id, seq + 1, topic, at, data FROM events ORDER BY seq DESC LIMIT 1")
+    scene.sql(
+        "INSERT INTO events (task_id, seq, topic, at, data) "
+        "SELECT task_id, seq + 1, topic, at, data FROM events ORDER BY seq DESC LIMIT 1"
+    )
     assert scene.missed() == ["tasks with two terminal events, or events after one"]
 
 

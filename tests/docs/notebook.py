@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from tests.docs.serving import DEFAULT_ADDRESS, Served
 
 EXACT = frozenset({"success", "status", "output", "error", "errorCode", "code", "topic", "message", "ended", "replay"})
 """Keys whose values must be as documented; of all others only the type is compared."""
+
+EVENT_SOURCE = "--experimental-eventsource"
+"""What gives node the EventSource that browsers have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Notebook:
     def _run(self, block: Block) -> Ran:
         served = self._servers[block.notes.get("server", "default")]
         environment = dict(served.environment)
+        environment["CALLBOARD_PORT"] = served.url.rpartition(":")[2]  # so that commands find the server by themselves
         if "AgentSystem.start()" in block.code:  # the served folder is held by its server, as the documents say
             environment["CALLBOARD_DATA_DIR"] = str(self._folder / "program")
         done = subprocess.run(
@@ -66,7 +71,8 @@ class Notebook:
         if block.language == "python":
             return [sys.executable, "-W", "error", "-c", code]
         if block.language == "javascript":
-            return ["node", "--input-type=module", "-e", code]
+            flags = [EVENT_SOURCE] if "EventSource" in code else []
+            return ["node", *flags, "--input-type=module", "-e", code]
         variables = self._folder / f"{block.path.stem}.variables"
         variables.touch()
         return ["bash", "-euo", "pipefail", "-c", f"set -a; . {variables}; {code}\nexport -p > {variables}"]
@@ -130,4 +136,15 @@ def missing_program(block: Block) -> str | None:
     """Return the program that a block needs and that is not installed, if any."""
     names = re.findall(r"\b(curl|sqlite3)\b", block.code) if block.language == "bash" else []
     names += ["node"] if block.language == "javascript" else []
-    return next((name for name in names if shutil.which(name) is None), None)
+    absent = next((name for name in names if shutil.which(name) is None), None)
+    if absent is None and "EventSource" in block.code and not node_has_event_source():
+        return f"node with {EVENT_SOURCE}"
+    return absent
+
+
+@cache
+def node_has_event_source() -> bool:
+    """Return whether the node that is installed, if any, has an EventSource behind its flag."""
+    if shutil.which("node") is None:
+        return False
+    return subprocess.run(["node", EVENT_SOURCE, "-e", "EventSource"], capture_output=True, check=False).returncode == 0

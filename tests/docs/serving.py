@@ -22,6 +22,7 @@ VARIANTS = {
     "with agents": {"CALLBOARD_AGENTS_DIR": "agents"},
     "with a key": {"API_KEY": "your-secret-key"},
     "with webhooks": {"CALLBOARD_WEBHOOK_ALLOW_PRIVATE": "true"},
+    "with approval": {"CALLBOARD_APPROVE_SKILLS": "write-file"},
     "with MCP": {"CALLBOARD_MCP_CONFIG": "mcp.json"},
     "with a low limit": {"RATE_LIMIT_MAX_REQUESTS": "2"},
 }
@@ -37,14 +38,14 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 class Served:
     """One server process; `lines` are its log lines so far, decoded."""
 
-    def __init__(self, folder: Path, data: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, data: Path, *, port: int | str = 0, **settings: str) -> None:
         self.folder = folder
         self.data = data
         self.environment = environment(folder, CALLBOARD_DATA_DIR=str(data))
         self.lines: list[dict[str, Any]] = []
         self.url = ""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "callboard", "serve", "--port", "0"],
+            [sys.executable, "-m", "callboard", "serve", "--port", str(port)],
             cwd=folder,
             env={**self.environment, **COMMON, **settings},
             stderr=subprocess.PIPE,
@@ -72,6 +73,11 @@ class Served:
     def _note(self, line: str) -> None:
         with contextlib.suppress(ValueError):  # what Python itself writes, such as a warning
             self.lines.append(json.loads(line))
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is over."""
+        return self._process.poll() is not None
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=30)

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from callboard import AgentSystem
+from callboard import AgentSystem, Settings
 from callboard.http.server import Server
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -34,14 +34,29 @@ def load() -> Callable[[str], ModuleType]:
 
 
 @pytest.fixture
-def url(start_system: Callable[..., AgentSystem]) -> Iterator[str]:
+def start_url(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Return a function that starts a server, with a key if it is given one, and returns its address."""
+    running: list[tuple[AgentSystem, Server, threading.Thread]] = []
+
+    def start(*keys: str) -> str:
+        system = AgentSystem.start(make_settings(data_dir=tmp_path / f"data {len(running)}", api_key=keys))
+        server = Server(system)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        running.append((system, server, thread))
+        return server.url
+
+    yield start
+    for system, server, thread in running:
+        server.close()
+        thread.join(20)
+        system.stop()
+
+
+@pytest.fixture
+def url(start_url: Callable[..., str]) -> str:
     """The address of a running server that asks for a key."""
-    server = Server(start_system(api_key=("the-key",)))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    yield server.url
-    server.close()
-    thread.join(20)
+    return start_url("the-key")
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from callboard import AgentSystem
 from callboard.actors.mailbox import Address
 from callboard.actors.supervision import Supervisor
 from callboard.errors import ActorCrashed
+from tests.callboard.unreliable import Unreliable, answer, end, event, no_content, result, streams
+from tests.docs.notebook import EVENT_SOURCE, node_has_event_source
 from tests.examples.conftest import EXAMPLES
 
 Load = Callable[[str], ModuleType]
@@ -277,3 +279,52 @@ def test_the_javascript_client_reads_events_and_raises_errors(url: str, run_prog
         "agent.task.execute",
         ["agent.task.cancelled", "invalid_request"],
     )
+
+
+def test_the_stream_is_read_by_event_source_and_by_fetch_to_the_same_end(
+    start_url: Callable[..., str], run_program: Run
+) -> None:
+    if not node_has_event_source():
+        pytest.skip(f"node is not installed, or has no {EVENT_SOURCE}")
+    program = ("node", EVENT_SOURCE, str(EXAMPLES / "stream.mjs"))
+    expected = """1 agent.task.execute
+2 agent.step.started
+3 agent.skill.started
+4 agent.skill.completed
+5 agent.step.completed
+6 agent.task.completed
+84
+"""
+    assert run_program(*program, "What is 12 times 7?", CALLBOARD_URL=start_url()) == expected
+    known = {"CALLBOARD_URL": start_url("the-key"), "CALLBOARD_KEY": "the-key"}
+    assert run_program(*program, "What is 12 times 7?", **known) == expected
+    assert run_program(*program, "Write a poem about the sea", **known).splitlines()[-1].startswith("no_skill_fits: ")
+
+
+BROKEN = f"""
+    import {{ follow, watch }} from {json.dumps(str(EXAMPLES / "stream.mjs"))};
+    const {{ CALLBOARD_URL: url, HOW: how }} = process.env;
+    const awake = setInterval(() => {{}}, 1000);
+    const print = (event) => console.log(event.seq);
+    const result = await (how === "fetch" ? follow(url, "t", print, "the-key") : watch(url, "t", print));
+    clearInterval(awake);
+    console.log(result.output);
+"""
+
+
+@pytest.mark.parametrize("how", ["fetch", "EventSource"])
+@pytest.mark.parametrize("told", [False, True], ids=["broken off", "ended and all told"])
+def test_the_stream_goes_on_behind_the_last_event_when_it_breaks(how: str, told: bool, run_program: Run) -> None:
+    if not node_has_event_source():
+        pytest.skip(f"node is not installed, or has no {EVENT_SOURCE}")
+    broken = streams(b"retry: 10\n\n", event(1, "é"), event(2), event(3, "é")[:-40], ending="cut")
+    rest = [no_content, answer(200, {"success": True, "result": result()})] if told else [streams(event(3), end())]
+    server = Unreliable(broken, *rest)
+    try:
+        lines = run_program(
+            "node", EVENT_SOURCE, "--input-type=module", "-e", BROKEN, CALLBOARD_URL=server.url, HOW=how
+        )
+    finally:
+        server.down()
+    assert lines.split() == (["1", "2", "84"] if told else ["1", "2", "3", "84"])
+    assert server.asked[1].headers["last-event-id"] == "2"

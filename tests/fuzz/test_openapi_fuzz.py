@@ -74,7 +74,10 @@ UNSAYABLE = {
     # taskId stands alone, and a cursor is one of ours: OpenAPI has no words for either.
     "GET /agent/results": ["positive_data_acceptance"],
     "GET /agent/dead-letters": ["positive_data_acceptance"],
+    "GET /agent/sessions": ["positive_data_acceptance"],
     "GET /agent/deliveries": ["positive_data_acceptance"],
+    # only topics that there are
+    "GET /agent/events": ["positive_data_acceptance"],
     # `result` goes with one decision only, and is any JSON that every database holds.
     "POST /agent/tasks/{taskId}/decide": ["positive_data_acceptance"],
 }

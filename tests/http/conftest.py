@@ -122,6 +122,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory, skills_dir: Path) -> Iterat
     settings = Settings(data_dir=folder, port=0, rate_limit_max_requests=0, workers=4, skills_dir=skills_dir)
     with AgentSystem.start(settings) as system:
         running = run(system)
+        # those that streams will want: they stay, and a thread that a test leaves behind is taken for a leak
+        dispatcher = running.server._waitress.task_dispatcher
+        dispatcher.set_thread_count(len(dispatcher.threads) + 16)
         yield running
         running.stop()
 

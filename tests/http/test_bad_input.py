@@ -175,11 +175,17 @@ def test_a_body_without_a_content_type_is_refused(shared: Running, assert_proble
     assert "no Content-Type" in body["message"]
 
 
-@pytest.mark.parametrize("accept", ["text/html", "text/event-stream", "image/*", "nonsense", "application/json;q=0"])
+@pytest.mark.parametrize("accept", ["text/html", "image/*", "nonsense", "application/json;q=0"])
 def test_a_client_that_accepts_nothing_we_send_is_refused_before_anything_is_done(
     shared: Running, assert_problem: Any, accept: str
 ) -> None:
     answer = shared.client.post("/agent/execute", json={"task": "hello"}, headers={"Accept": accept})
+    assert_problem(answer, 406, "not_acceptable")
+
+
+@pytest.mark.parametrize("path", ["/agent/results", "/agent/agents", "/health"])
+def test_where_there_is_no_stream_none_can_be_asked_for(shared: Running, assert_problem: Any, path: str) -> None:
+    answer = shared.client.get(path, headers={"Accept": "text/event-stream"})
     assert_problem(answer, 406, "not_acceptable")
 
 

@@ -64,6 +64,21 @@ def test_the_loop_can_be_turned_once_and_the_server_knows_its_channels() -> None
     assert "timeout" in inspect.signature(ThreadedTaskDispatcher.shutdown).parameters
 
 
+def test_a_stream_can_see_what_is_unsent_and_be_woken_by_what_is_sent() -> None:
+    for name in ("total_outbufs_len", "outbuf_lock", "connected", "will_close", "server", "adj"):
+        assert name in inspect.getsource(HTTPChannel)
+    assert "self.outbuf_lock.notify()" in inspect.getsource(HTTPChannel._flush_some_if_lockable)
+    assert "self.environ" in inspect.getsource(WSGITask.get_environment)
+    assert "app_iter.close()" in inspect.getsource(WSGITask.execute)
+    assert isinstance(Adjustments().threads, int)
+    dispatcher = ThreadedTaskDispatcher()
+    dispatcher.set_thread_count(2)
+    assert len(dispatcher.threads) == 2
+    dispatcher.set_thread_count(3)
+    assert len(dispatcher.threads) == 3
+    assert dispatcher.shutdown(timeout=5)
+
+
 def test_a_channel_is_closed_read_and_asked_through_what_the_lingering_one_overrides() -> None:
     assert "self.handle_close()" in inspect.getsource(HTTPChannel.handle_write)
     assert "self.received(data)" in inspect.getsource(HTTPChannel.handle_read)

@@ -8,10 +8,14 @@ import pytest
 from sqlalchemy import Connection, Engine, Select, select
 
 from callboard.budget import Account
-from callboard.messages import ListTasks, Status
+from callboard.feeds import ListEvents
+from callboard.messages import ListTasks, Status, Topic
 from callboard.persistence.codec import encode_cursor
-from callboard.persistence.reads import below, due, of_accounts, page
+from callboard.persistence.feeds import family_events, family_of, feed_events, looked_at, position_of
+from callboard.persistence.reads import below, due, of_accounts
 from callboard.persistence.retention import oldest_ended
+from callboard.persistence.searching import page
+from callboard.persistence.statements import highest_position
 from callboard.persistence.tables import tasks
 
 if TYPE_CHECKING:
@@ -84,3 +88,45 @@ def test_what_is_due_is_found_in_the_order_of_an_index(connection: Connection, l
     receivers, ids = (["http://slow:80"], ["delivery"]) if left_out else ([], [])
     found = plan(connection, due(datetime(2026, 1, 1, tzinfo=UTC), 1, without=receivers, under_way=ids))
     assert found == "SEARCH deliveries USING INDEX ix_deliveries_next (next_at<?)"
+
+
+FEEDS: dict[str, dict[str, Any]] = {
+    "all": {},
+    "topics": {"topics": frozenset({Topic.TASK_COMPLETED, Topic.TASK_FAILED})},
+    "session": {"session_id": "s"},
+    "agent": {"agent": "master"},
+    "several": {"session_id": "s", "agent": "a", "topics": frozenset({Topic.TASK_FAILED})},
+}
+
+
+@pytest.mark.parametrize("name", FEEDS)
+def test_the_feed_goes_through_the_positions_from_where_it_was(connection: Connection, name: str) -> None:
+    query = ListEvents(after=5, **FEEDS[name])
+    assert plan(connection, looked_at(query)) == "SEARCH events USING COVERING INDEX ix_events_position (position>?)"
+    assert plan(connection, feed_events(query, 9)) == (
+        "SEARCH events USING INDEX ix_events_position (position>? AND position<?); "
+        "SEARCH tasks USING INDEX sqlite_autoindex_tasks_1 (id=?)"
+    )
+
+
+def test_the_feed_of_one_task_reads_its_log_only(connection: Connection) -> None:
+    query = ListEvents(after=5, task_id="t")
+    assert plan(connection, looked_at(query)) == "SEARCH events USING PRIMARY KEY (task_id=?)"
+    found = plan(connection, feed_events(query, 9))
+    assert "SEARCH events USING PRIMARY KEY (task_id=?)" in found
+    assert "TEMP B-TREE" not in found
+
+
+def test_a_familys_events_are_found_by_their_tasks(connection: Connection) -> None:
+    assert plan(connection, position_of("t", 3)) == "SEARCH events USING PRIMARY KEY (task_id=? AND seq<?)"
+    found = plan(connection, family_events("t", 5, 100))
+    assert "USING COVERING INDEX ix_tasks_parent (parent_id=?)" in found
+    assert "SEARCH events USING PRIMARY KEY (task_id=?)" in found
+    assert "SCAN events" not in found
+    assert "SCAN tasks" not in found
+    assert "SCAN tasks" not in plan(connection, select(family_of("t").c.id))
+
+
+def test_the_highest_position_is_the_end_of_an_index(connection: Connection) -> None:
+    found = plan(connection, highest_position())
+    assert found == "SCAN totals; SCALAR SUBQUERY 1; SEARCH events USING COVERING INDEX ix_events_position"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 
 from callboard.budget import Account, Charges, Usage
 from callboard.messages import Status, Topic
@@ -127,12 +127,52 @@ def test_two_writers_add_to_the_same_accounts(
     assert store.usage([CALLER]) == {CALLER: TWO + ONE}
 
 
-def test_a_batch_without_charges_writes_no_account(
+def test_a_batch_without_charges_writes_the_agents_account_alone(
     store: SqlStore, make: "Maker", running: RecordAcceptance, raw_engine: Engine
 ) -> None:
     store.write([make.events(running), make.result(running)])
     with raw_engine.connect() as connection:
-        assert connection.execute(select(func.count()).select_from(usage)).scalar() == 0
+        assert connection.execute(select(usage.c.scope)).scalars().all() == ["agent"]
+
+
+# --- what agents have ended ---
+
+
+def test_each_end_of_a_task_counts_once_for_its_agent(store: SqlStore, make: "Maker") -> None:
+    ends = [(None, Status.COMPLETED), ("master", Status.FAILED), ("coder", Status.CANCELLED), ("coder", Status.FAILED)]
+    accepted = [make.acceptance(agent=agent) for agent, _ in ends]
+    results = [make.result(one, status, attempt=None) for one, (_, status) in zip(accepted, ends, strict=True)]
+    store.write([*accepted, results[0], results[0]])
+    store.write([*results, *(make.cancel(one) for one in accepted)])
+    found = {name: (one.tasks, one.failures) for name, one in store.agent_usage().items()}
+    assert found == {"master": (2, 1), "coder": (2, 1)}
+
+
+def test_a_task_that_is_accepted_or_goes_on_does_not_count(
+    store: SqlStore, make: "Maker", running: RecordAcceptance
+) -> None:
+    store.write([charged(make, running, "events"), charged(make, running, "pause")])
+    assert store.agent_usage() == {}
+
+
+def test_agents_counts_stay_when_tasks_and_accounts_go(
+    store: SqlStore, make: "Maker", running: RecordAcceptance
+) -> None:
+    store.write([make.result(running, Status.FAILED)])
+    assert store.prune_step(older_than=None, keep=0) == 1
+    store.forget_usage(before=date(2030, 1, 1))
+    store.write([RecordSessionDeleted(session_id="session")])
+    assert store.agent_usage() == {"master": Usage(tasks=1, failures=1)}
+
+
+def test_a_refused_result_counts_for_nobody_and_the_one_in_its_place_does(
+    store: SqlStore, make: "Maker", running: RecordAcceptance
+) -> None:
+    [refused] = store.write([make.result(running, execution_time_ms="no number")])
+    assert isinstance(refused.value, Exception)
+    assert store.agent_usage() == {}
+    store.write([make.result(running)])
+    assert store.agent_usage() == {"master": Usage(tasks=1)}
 
 
 charges = st.lists(st.tuples(st.sampled_from([TASK, SESSION, CALLER, SKILL]), st.integers(0, 5)), max_size=4).map(

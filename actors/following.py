@@ -1,0 +1,182 @@
+"""Following events without a gap or a repeat: the store first, then what is committed, the store again where that is lost.
+
+A follower belongs to one thread, which asks the gateway and waits at its sink. Made by the wiring
+(`AgentSystem.follow`, `AgentSystem.feed`); imported by nobody else.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from callboard.actors.mailbox import Address
+from callboard.actors.subscriptions import Sink, Subscriptions
+from callboard.feeds import FamilyPage, FeedEntry, FeedPage, GetFamilyEvents, ListEvents
+from callboard.messages import ENDS, TaskEvent
+
+PAGE = 100
+"""Events that are read at once; each may be large."""
+
+FEED_EVERY_S = 0.05
+"""Shortest time between two reads of one feed that has caught up."""
+
+
+class Followed(NamedTuple):
+    """An event of a task's stream, and the place behind it: what the stream is resumed after."""
+
+    place: str
+    event: TaskEvent
+
+
+class Follower:
+    """What the two kinds have in common. A context manager: it lets go of its sink."""
+
+    def __init__(self, gateway: Address, subscriptions: Subscriptions, sink: Sink, timeout_s: float) -> None:
+        self._gateway = gateway
+        self._subscriptions = subscriptions
+        self._sink = sink
+        self._timeout_s = timeout_s
+        self._behind = True
+        self.over = False
+        """Whether there is nothing more to come from here: the task has ended, or the server does."""
+
+    def wake(self) -> None:
+        """End `next`'s wait; any thread."""
+        self._sink.wake()
+
+    def look_again(self) -> None:
+        """Read the store the next time, whatever the sink says."""
+        self._behind = True
+
+    def close(self) -> None:
+        self._subscriptions.release(self._sink)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class TaskFollower(Follower):
+    """The stream of one task and of those below it, behind a place: its own number, and a position if one is given.
+
+    The place of an event of the task's own is its number, such as `12`; that of an event of a task below it is the
+    last number before it and the event's position, such as `12.345`.
+    """
+
+    def __init__(
+        self,
+        gateway: Address,
+        subscriptions: Subscriptions,
+        timeout_s: float,
+        *,
+        task_id: str,
+        after: int,
+        position: int | None,
+    ) -> None:
+        self._task_sink = subscriptions.follow(task_id)
+        super().__init__(gateway, subscriptions, self._task_sink, timeout_s)
+        self.task_id = task_id
+        self.ended = False
+        """Whether the task has ended and all of its events have been returned."""
+        self._seq = after
+        self._position = position
+        self.ready: list[Followed] = []
+        """What `open` has read."""
+
+    def open(self) -> None:
+        """Read the first events; raise `TaskNotFound`, or what says that the store cannot be asked now."""
+        self.ready = self._read()
+
+    def next(self, wait_s: float) -> list[Followed]:
+        """Return what has come, or nothing after `wait_s` seconds. Raises what the gateway does."""
+        if self.ready or self.ended:
+            ready, self.ready = self.ready, []
+            return ready
+        if not self._behind:
+            closed = self._sink.closed
+            events, lost = self._sink.take(wait_s)
+            if not lost and not closed and not self._sink.closed:
+                return self._go_on(events)
+        return self._read()
+
+    def _read(self) -> list[Followed]:
+        closed = self._sink.closed
+        page = self._page()
+        self._position = page.position
+        self._seq = min(self._seq, page.last_seq)  # a place that the task has not come to yet: from now on
+        self._behind = page.more
+        found = self._go_on(page.events)
+        if page.ended and not page.more:  # also where the place was none of this task's
+            self.ended = True
+        self.over = self.ended or (closed and not page.more)
+        return found
+
+    def _page(self) -> FamilyPage:
+        """Read on. Invariant: when the page is read, the sink gets the events of every task that is in it."""
+        while True:
+            query = GetFamilyEvents(task_id=self.task_id, after=self._seq, position=self._position, limit=PAGE)
+            page: FamilyPage = self._gateway.ask(query, timeout_s=self._timeout_s)
+            if page.family <= self._task_sink.family:
+                return page
+            self._subscriptions.extend(self._task_sink, page.family)
+
+    def _go_on(self, events: Iterable[TaskEvent]) -> list[Followed]:
+        """Return those events that come behind the place, and go there; nothing comes behind the task's end."""
+        found: list[Followed] = []
+        for event in events:
+            if self.ended or event.position <= (self._position or 0):
+                continue
+            self._position = event.position
+            if event.task_id != self.task_id:
+                found.append(Followed(f"{self._seq}.{event.position}", event))
+            elif event.seq > self._seq:
+                self._seq = event.seq
+                found.append(Followed(str(event.seq), event))
+                self.ended = self.over = event.topic in ENDS
+        return found
+
+
+class FeedFollower(Follower):
+    """The feed of all tasks' events, those that fit a query; `position` is the place behind what was returned."""
+
+    def __init__(self, gateway: Address, subscriptions: Subscriptions, timeout_s: float, *, query: ListEvents) -> None:
+        super().__init__(gateway, subscriptions, subscriptions.watch(query), timeout_s)
+        self._query = query
+        self._ready: tuple[FeedEntry, ...] = ()
+        self._read_s = 0.0
+        self.position = 0
+
+    def open(self) -> None:
+        """Read the first events."""
+        self._ready = self._read(self._query.after)
+
+    def next(self, wait_s: float) -> tuple[FeedEntry, ...]:
+        """Return what has come, or nothing after `wait_s` seconds or before. Raises what the gateway does."""
+        if self._ready:
+            ready, self._ready = self._ready, ()
+            return ready
+        if not self._behind:
+            _, lost = self._sink.take(wait_s)
+            if not lost and not self._sink.closed:
+                return ()
+            self._sink.pause(self._read_s + FEED_EVERY_S)
+        return self._read(self.position)
+
+    def wait(self, wait_s: float) -> None:
+        """Wait until something may have come, `wait_s` seconds at most, and read nothing."""
+        self._sink.take(wait_s)
+
+    def _read(self, after: int | None) -> tuple[FeedEntry, ...]:
+        closed = self._sink.closed
+        self._read_s = time.monotonic()
+        query = replace(self._query, after=after, limit=min(self._query.limit, PAGE))
+        page: FeedPage = self._gateway.ask(query, timeout_s=self._timeout_s)
+        self.position = page.next_after
+        self._behind = page.more
+        self.over = closed and not page.more
+        return page.entries

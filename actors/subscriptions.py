@@ -1,0 +1,195 @@
+"""Who follows events as they are committed: the event bus's thread puts them in, the followers' threads take them out.
+
+A follower first registers here, then reads the store, then takes from its sink what has been committed since. A sink
+holds a bounded number of events: what it cannot hold it drops, and says that something is lost; the follower reads
+the store again from where it was. So nobody holds up the bus, nothing is missed and nothing is held without end.
+
+The registry belongs to the wiring, so that it outlives a crash of the bus. The locks guard what two threads share for
+the length of a few appends; an actor between them would be the bus once more. Imported by the event bus, by
+`following.py` and by the wiring.
+"""
+
+import contextlib
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+
+from callboard.errors import ActorStopped
+from callboard.feeds import ListEvents
+from callboard.messages import TaskEvent, Topic
+
+MOST_HELD = 256
+"""Events that one sink holds."""
+
+
+class Sink:
+    """Where one follower waits. `closed`: nothing will come any more; `lost`: something came that is not held."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._events: deque[TaskEvent] = deque()
+        self._lost = False
+        self._woken = False
+        self.closed = False
+
+    def put(self, events: Sequence[TaskEvent]) -> None:
+        """Hold events for the follower, or note that they are lost; never waits."""
+        with self._changed:
+            if self._lost or len(self._events) + len(events) > MOST_HELD:
+                self._events.clear()
+                self._lost = True
+            else:
+                self._events.extend(events)
+            self._changed.notify()
+
+    def lose(self) -> None:
+        """Have the follower read the store again."""
+        with self._changed:
+            self._events.clear()
+            self._lost = True
+            self._changed.notify()
+
+    def wake(self) -> None:
+        """End the follower's wait, now or the next one: it looks around."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Say that nothing will come any more."""
+        with self._changed:
+            self.closed = True
+            self._changed.notify()
+
+    def take(self, wait_s: float) -> tuple[list[TaskEvent], bool]:
+        """Return what has come and whether something is lost, after `wait_s` seconds at most; the follower's thread."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._events or self._lost or self._woken or self.closed, wait_s)
+            events, lost = list(self._events), self._lost
+            self._events.clear()
+            self._lost = self._woken = False
+            return events, lost
+
+    def pause(self, until_s: float) -> None:
+        """Wait until a time of `time.monotonic`, but for being woken or closed; what comes meanwhile stays."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._woken or self.closed, max(0.0, until_s - time.monotonic()))
+
+
+class TaskSink(Sink):
+    """A sink for the events of a task and of the tasks below it; `family` are their ids, as far as they are known."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__()
+        self.family = {task_id}
+
+
+class FeedSink(Sink):
+    """A sink that holds nothing: it only says that something has come that its follower might want."""
+
+    def __init__(self, query: ListEvents) -> None:
+        super().__init__()
+        self.query = query
+
+
+class Subscriptions:
+    """All sinks. `publish` and `lose` are called by the bus's thread, the rest by any."""
+
+    def __init__(self, wake_bus: Callable[[], object] = lambda: None) -> None:
+        """`wake_bus` has the event bus see that somebody subscribes: commits wake it from then on."""
+        self._wake_bus = wake_bus
+        self._lock = threading.Lock()  # guards all below
+        self._by_task: dict[str, list[TaskSink]] = defaultdict(list)
+        self._feeds: list[FeedSink] = []
+        self._closed = False
+
+    @property
+    def empty(self) -> bool:
+        return not self._by_task and not self._feeds
+
+    def follow(self, task_id: str) -> TaskSink:
+        """Return a sink for a task's events and those of the tasks that it delegates from now on."""
+        sink = TaskSink(task_id)
+        with self._lock:
+            self._by_task[task_id].append(sink)
+            sink.closed = self._closed
+        self._wake()
+        return sink
+
+    def _wake(self) -> None:
+        with contextlib.suppress(ActorStopped):  # then the store is read at each heartbeat, or all is closed
+            self._wake_bus()
+
+    def extend(self, sink: TaskSink, task_ids: Iterable[str]) -> None:
+        """Have a sink get the events of more tasks, and of those that they delegate from now on."""
+        with self._lock:
+            for task_id in task_ids:
+                self._extend(sink, task_id)
+
+    def watch(self, query: ListEvents) -> FeedSink:
+        """Return a sink for the feed."""
+        sink = FeedSink(query)
+        with self._lock:
+            self._feeds.append(sink)
+            sink.closed = self._closed
+        self._wake()
+        return sink
+
+    def release(self, sink: Sink) -> None:
+        """Forget a sink. May be called twice."""
+        with self._lock:
+            if isinstance(sink, FeedSink):
+                if sink in self._feeds:
+                    self._feeds.remove(sink)
+            elif isinstance(sink, TaskSink):
+                for task_id in sink.family:
+                    sinks = self._by_task.get(task_id, [])
+                    if sink in sinks:
+                        sinks.remove(sink)
+                    if not sinks:
+                        self._by_task.pop(task_id, None)
+
+    def publish(self, events: Sequence[TaskEvent]) -> None:
+        """Hand committed events, in the order of their positions, to the sinks that they are for."""
+        found: dict[TaskSink, list[TaskEvent]] = defaultdict(list)
+        with self._lock:
+            if self._by_task:
+                for event in events:
+                    if event.topic is Topic.TASK_EXECUTE:
+                        self._adopt(event)
+                    for sink in self._by_task.get(event.task_id, ()):
+                        found[sink].append(event)
+            feeds = [sink for sink in self._feeds if any(sink.query.wants(event) for event in events)]
+        for sink, its in found.items():
+            sink.put(its)
+        for feed in feeds:
+            feed.lose()
+
+    def lose(self) -> None:
+        """Have everybody read the store again: the bus may have died over a commit."""
+        for sink in self._all():
+            sink.lose()
+
+    def close(self) -> None:
+        """Say to everybody, and to who comes later, that nothing will come any more."""
+        with self._lock:
+            self._closed = True
+        for sink in self._all():
+            sink.close()
+
+    def _all(self) -> list[Sink]:
+        with self._lock:
+            tasks = {sink for sinks in self._by_task.values() for sink in sinks}
+            return [*tasks, *self._feeds]
+
+    def _adopt(self, event: TaskEvent) -> None:
+        """Have whoever follows the task that has delegated this one follow this one too."""
+        parent_id = event.data.get("parentId")
+        for sink in tuple(self._by_task.get(parent_id, ())) if parent_id is not None else ():
+            self._extend(sink, event.task_id)
+
+    def _extend(self, sink: TaskSink, task_id: str) -> None:
+        if task_id not in sink.family:
+            sink.family.add(task_id)
+            self._by_task[task_id].append(sink)

@@ -1,0 +1,1 @@
+"""The command line: `main.py` has every command, `exit.py` what their statuses mean."""

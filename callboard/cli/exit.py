@@ -1,0 +1,143 @@
+"""How a command ends: the exit statuses, which error has which, and the one place that turns an error into a sentence.
+
+Runs in the main thread; imported by the command line only. It loads nothing heavy, so that `--help` stays quick.
+"""
+
+import errno
+import os
+import signal
+import sys
+from enum import IntEnum
+from typing import Any, NoReturn
+
+import click
+
+from callboard.cli.text import clean
+from callboard.errors import CallboardError, ConfigurationError, NotFound, Unavailable
+
+
+class Exit(IntEnum):
+    """The exit statuses; those from 64 to 78 are sysexits.h's, those from 128 on what shells say of signals."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    CANCELLED = 3
+    NOT_FOUND = 4
+    PAUSED = 5
+    NO_SERVER = 69
+    TEMPORARY = 75
+    NOT_ALLOWED = 77
+    CONFIGURATION = 78
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+    TERMINATED = 143
+
+
+MEANINGS = {
+    Exit.DONE: "Done; of `run`: the task completed.",
+    Exit.FAILED: "The task failed, the server refused, or something is wrong with what was looked at.",
+    Exit.USAGE: "The command line cannot be read.",
+    Exit.CANCELLED: "The task was cancelled by somebody else.",
+    Exit.NOT_FOUND: "There is no such task, session, skill or dead letter.",
+    Exit.PAUSED: "The task waits for a person's decision, and nobody was to be waited for.",
+    Exit.NO_SERVER: "No server answers, or what answers is no Callboard.",
+    Exit.TEMPORARY: "Try again later: overloaded, rate limited, timed out, storage away.",
+    Exit.NOT_ALLOWED: "The API key is missing or wrong.",
+    Exit.CONFIGURATION: "A setting cannot work, or another server has the history.",
+    Exit.INTERRUPTED: "Interrupted by Ctrl-C; `run` has cancelled its task.",
+    Exit.BROKEN_PIPE: "Whoever read the output closed it.",
+    Exit.TERMINATED: "Ended by SIGTERM; `run` has cancelled its task.",
+}
+"""What each one means; docs/cli.md and `callboard --help` have these words."""
+
+
+class Ended(Exception):  # it is not an error
+    """The end of a command with a status, and a sentence for standard error if there is one."""
+
+    def __init__(self, status: Exit, message: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class Terminated(BaseException):
+    """SIGTERM, raised in the main thread as Ctrl-C raises `KeyboardInterrupt`."""
+
+
+def status_of(error: CallboardError) -> Exit:
+    """Return the exit status of an error, from this process or from a server's answer."""
+    from callboard.client.errors import (
+        AuthenticationError,
+        NoServerError,
+        NotFoundError,
+        PermissionDeniedError,
+        RateLimitedError,
+        UnavailableError,
+        WaitTimeout,
+    )
+
+    match error:
+        case NoServerError():
+            return Exit.NO_SERVER
+        case AuthenticationError() | PermissionDeniedError():
+            return Exit.NOT_ALLOWED
+        case NotFound() | NotFoundError():
+            return Exit.NOT_FOUND
+        case Unavailable() | UnavailableError() | RateLimitedError() | WaitTimeout():
+            return Exit.TEMPORARY
+        case ConfigurationError():
+            return Exit.CONFIGURATION
+    return Exit.FAILED
+
+
+def guarded(ctx: click.Context, command: Any) -> Any:
+    """Run a command; turn what it raises into one sentence on standard error and an exit status, never a traceback.
+
+    What is no error of Callboard's or the caller's is a defect, and keeps its traceback.
+    """
+    try:
+        return command(ctx)
+    except Ended as end:
+        _leave(end.status, end.message)
+    except CallboardError as error:
+        status = status_of(error)
+        hint = " Set API_KEY or give --api-key-file." if status is Exit.NOT_ALLOWED else ""
+        _leave(status, f"{error.message}{hint}")
+    except KeyboardInterrupt:
+        _leave(Exit.INTERRUPTED, "interrupted.")
+    except Terminated:
+        _leave(Exit.TERMINATED, "terminated.")
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        # what is still buffered goes nowhere: the flush at the end of the process must not fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.EPIPE:
+            sys.exit(Exit.BROKEN_PIPE)
+        _leave(Exit.FAILED, "the output cannot be written: no space is left for it.")
+
+
+def _leave(status: Exit, message: str) -> NoReturn:
+    if message:
+        click.echo(f"callboard: {clean(message)}", err=True)
+    sys.exit(status)
+
+
+def leave_at_the_next_interrupt() -> None:
+    """Have the next Ctrl-C or SIGTERM end the process at once, whatever it is waiting for."""
+
+    def leave(number: int, _frame: Any) -> None:
+        os._exit(128 + number)
+
+    signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGTERM, leave)
+
+
+def raise_on_sigterm() -> None:
+    """Have SIGTERM raise `Terminated` in the main thread, so that what is under way is ended in order."""
+
+    def terminate(_number: int, _frame: Any) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)

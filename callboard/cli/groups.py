@@ -1,0 +1,40 @@
+"""The kinds of commands that click does not have: the root, which ends in order, and groups that list when they stand alone.
+
+Runs in the main thread; imported by the command line only.
+"""
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from callboard.cli.exit import MEANINGS, guarded
+
+
+class Root(click.Group):
+    """The group of all commands: their errors end as a sentence and an exit status, and its help tells those."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+            if getattr(sys, name) is None:  # whoever started us has closed it, as `2>&-` does
+                setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # for the whole process
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(AttributeError):  # a test's own stream
+                stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a character that the locale lacks
+        return guarded(ctx, super().invoke)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's own
+        with formatter.section("Exit status"):
+            formatter.write_dl([(str(int(status)), meaning) for status, meaning in MEANINGS.items()])
+
+
+class ListingGroup(click.Group):
+    """A group that does as `list` where no command is named, with the options of that."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not any(word in ctx.help_option_names for word in args) and (not args or args[0].startswith("-")):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)

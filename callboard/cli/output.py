@@ -1,0 +1,127 @@
+"""What commands print: lists as aligned tables on a terminal and as tab-separated lines in a pipe, JSON, fields, notices.
+
+Results go to standard output, what is said about them to standard error. A terminal gets colour unless `NO_COLOR` is
+set, a pipe never does. Runs in the main thread; imported by the command line only; rich is loaded when it is needed.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import click
+
+from callboard.cli.text import clean, dumps, one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+Row = TypeVar("Row")
+
+_BATCH = 200
+STATUS_COLOURS = {
+    "completed": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+    "paused": "magenta",
+    "running": "cyan",
+    "pending": "blue",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column(Generic[Row]):
+    """A column of a list: what a pipe gets (`plain`), and what a person sees (`pretty`, where that differs).
+
+    `stretches` says that it takes the room that is left, and is cut to it; the others are as wide as what is in them.
+    """
+
+    name: str
+    plain: Callable[[Row], object]
+    pretty: Callable[[Row], object] | None = None
+    style: Callable[[Row], str] | None = None
+    stretches: bool = False
+
+
+def console(*, err: bool = False) -> "Console":
+    """Return rich's console on one of the streams, with no markup and no guesses at what a text might mean."""
+    from rich.console import Console
+
+    return Console(stderr=err, markup=False, highlight=False, emoji=False)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document."""
+    click.echo(dumps(value))
+
+
+def print_list(columns: Sequence[Column[Row]], rows: Iterable[Row], *, none: str) -> None:
+    """Print rows as they come: a table on a terminal, else one line each, columns split by a tab, without a head.
+
+    `none` is said on standard error where there are no rows.
+    """
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        notice(none)
+        return
+    if is_terminal():
+        _print_tables(columns, first, rows)
+        return
+    for row in chain((first,), rows):
+        click.echo("\t".join(one_line(column.plain(row)) or "-" for column in columns))
+
+
+def _print_tables(columns: Sequence[Column[Row]], first: Row, rows: Iterator[Row]) -> None:
+    """Print a table for every few hundred rows, so that a long list begins at once; only the first has a head."""
+    out, batch = console(), [first, *islice(rows, _BATCH - 1)]
+    head = True
+    while batch:
+        out.print(_table(columns, batch, head=head))
+        head, batch = False, list(islice(rows, _BATCH))
+
+
+def _table(columns: Sequence[Column[Row]], rows: Sequence[Row], *, head: bool) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    stretched = any(column.stretches for column in columns)
+    table = Table(box=None, pad_edge=False, show_header=head, header_style="bold", expand=stretched)
+    for column in columns:
+        ratio = 1 if column.stretches else None
+        table.add_column(column.name, no_wrap=True, overflow="ellipsis", ratio=ratio)
+    for row in rows:
+        cells = []
+        for column in columns:
+            value = (column.pretty or column.plain)(row)
+            style = column.style(row) if column.style else ""
+            cells.append(Text(one_line(value) or "-", style=style))
+        table.add_row(*cells)
+    return table
+
+
+def print_fields(
+    fields: Iterable[tuple[str, object]], *, styles: Mapping[str, str | None] | None = None, width: int = 12
+) -> None:
+    """Print names with their values, one a line; further lines of a value stand beneath its first.
+
+    `styles` has the colour of the values that have one, by name; click takes colour out where there is no terminal.
+    """
+    for name, value in fields:
+        first, *more = clean(str(value)).split("\n")
+        colour = (styles or {}).get(name)
+        click.echo(f"{click.style(name.ljust(width), dim=True)} {click.style(first, fg=colour)}".rstrip())
+        for line in more:
+            click.echo(f"{'':{width}} {line}".rstrip())
+
+
+def notice(message: str) -> None:
+    """Say something about the command on standard error."""
+    click.echo(clean(message), err=True)
+
+
+def is_terminal(*, err: bool = False) -> bool:
+    """Say whether a stream is a terminal."""
+    return (sys.stderr if err else sys.stdout).isatty()

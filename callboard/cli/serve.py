@@ -1,0 +1,130 @@
+"""`callboard serve`: the server, from its settings to the end of its last task.
+
+Runs in the main thread, which ends as waitress' loop; registered by main.py.
+"""
+
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+from ipaddress import ip_address
+from socket import gaierror
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from callboard import __version__
+from callboard.cli.ask import ANYWHERE
+from callboard.errors import CallboardError
+
+if TYPE_CHECKING:
+    from callboard.http.server import Server
+    from callboard.settings import Settings
+
+OPEN = "no API key is asked for: anybody who reaches this address can run tasks and read the history; set API_KEY"
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.  [default: CALLBOARD_HOST or 127.0.0.1]")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    help="Port to listen on; 0 takes a free one.  [default: CALLBOARD_PORT or 3000]",
+)
+def serve(host: str | None, port: int | None) -> None:
+    """Run the server until SIGINT or SIGTERM; a second one ends it at once.
+
+    \b
+    Examples:
+      callboard serve
+      callboard serve --port 8080
+      API_KEY=secret callboard serve --host 0.0.0.0
+    """
+    from callboard.logs import configure_logging, get_logger
+    from callboard.settings import Settings, meant_variable, unknown_variables
+
+    given: dict[str, Any] = {"host": host, "port": port}
+    settings = Settings.load(**{name: value for name, value in given.items() if value is not None})
+    configure_logging(settings)
+    log = get_logger("callboard.cli")
+    for name in unknown_variables():
+        meant = meant_variable(name)
+        hint = f"did you mean {meant}?" if meant else "see docs/configuration.md"
+        log.warning(f"this variable is no setting of Callboard; {hint}", variable=name)
+    if settings.llm_provider == "offline" and settings.llm_model:
+        log.warning("a model is named, but no provider, so the built-in planner works; set CALLBOARD_LLM_PROVIDER")
+    log.info("stopped", clean=_serve(settings))
+
+
+def _serve(settings: "Settings") -> bool:
+    """Listen, start the actors, answer until a signal, stop in order; return whether all ended in time."""
+    from callboard.http.server import Server, listen
+    from callboard.logs import get_logger
+    from callboard.system import AgentSystem
+
+    try:
+        listening = listen(settings.host, settings.port)  # first: a server that cannot listen must touch no task
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        step = "set CALLBOARD_HOST" if isinstance(error, gaierror) else "free the port or set CALLBOARD_PORT"
+        raise CallboardError(f"cannot listen on {settings.host}:{settings.port}: {why}; {step}.") from error
+    closing_s: list[float] = []
+    with listening:
+        system = AgentSystem.start(settings)
+        try:
+            server = Server(system, listening=listening)
+
+            def close() -> None:
+                closing_s.append(system.clock.monotonic())
+                server.close()
+
+            _stop_on_signals(close)
+            gc.freeze()  # PERF: what start-up made lives as long as the server; the collector need not look at it
+            is_open = not settings.api_key and not ip_address(server.host).is_loopback
+            if is_open:
+                get_logger("callboard.cli").warning(OPEN, host=server.host)
+            _greet(_openable(server), settings, is_open=is_open)
+            server.run()
+        finally:
+            spent_s = system.clock.monotonic() - closing_s[0] if closing_s else 0.0
+            clean = system.stop(max(1.0, settings.drain_s - spent_s))
+    return clean
+
+
+def _openable(server: "Server") -> str:
+    """Return an address of the server that can be opened on this machine; 0.0.0.0 is none."""
+    host = ANYWHERE.get(server.host, server.host)
+    return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
+
+
+def _greet(url: str, settings: "Settings", *, is_open: bool) -> None:
+    """Say on a terminal where the server is; a log that is read by programs gets its own line only."""
+    if not sys.stderr.isatty():
+        return
+    from callboard.http.console import is_on
+
+    lines = [("server", url), ("API", f"{url}/docs"), ("data", str(settings.data_dir)), ("stop", "Ctrl-C")]
+    if is_on(settings):
+        lines.insert(1, ("console", f"{url}/console"))
+    click.echo(f"\n  {click.style(f'Callboard {__version__}', bold=True)}\n", err=True)
+    for name, value in lines:
+        click.echo(f"  {click.style(f'{name:8}', dim=True)}{value}", err=True)
+    if is_open:
+        click.secho(f"\n  WARNING: {OPEN}.", fg="red", bold=True, err=True)
+    click.echo(err=True)
+
+
+def _stop_on_signals(close: Callable[[], object]) -> None:
+    """End the server on the first SIGINT or SIGTERM, the process on the second."""
+    asked = False
+
+    def handle(_number: int, _frame: Any) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(130)
+        asked = True
+        close()
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)

@@ -1,0 +1,109 @@
+"""The commands about sessions: `callboard sessions list`, `show` and `delete`.
+
+Each asks a server, in the main thread; registered by main.py.
+"""
+
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import click
+
+from callboard.cli.ask import Where, as_json, asks
+from callboard.cli.groups import ListingGroup
+from callboard.cli.output import Column, print_fields, print_json, print_list
+from callboard.cli.text import ago, clean, iso, one_line
+
+if TYPE_CHECKING:
+    from callboard.client.models import SessionSummary
+
+
+@click.group(cls=ListingGroup)
+def sessions() -> None:
+    """List, show and delete sessions; alone it lists.
+
+    \b
+    Examples:
+      callboard sessions
+      callboard sessions show alice
+      callboard sessions delete alice
+    """
+
+
+@sessions.command("list")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1_000_000),
+    default=20,
+    show_default=True,
+    help="How many at most, last used first.",
+)
+@click.option("--all", "every", is_flag=True, help="All there are, however many.")
+@as_json
+@asks
+def list_sessions(limit: int, every: bool, as_json: bool, where: Where) -> None:
+    """List the sessions, last used first.
+
+    In a pipe: name, number of tasks, last use and the beginning of the last question, split by tabs.
+
+    \b
+    Examples:
+      callboard sessions list
+      callboard sessions list --all --json
+    """
+    now = datetime.now(UTC)
+    columns: tuple[Column[SessionSummary], ...] = (
+        Column(name="session", plain=lambda row: row.session_id),
+        Column(name="tasks", plain=lambda row: row.tasks),
+        Column(name="used", plain=lambda row: iso(row.updated_at), pretty=lambda row: ago(row.updated_at, now)),
+        Column(name="last question", plain=lambda row: row.preview or "", stretches=True),
+    )
+    with where.client(patient=every) as client:
+        rows = client.sessions() if every else islice(client.sessions(), limit)
+        if as_json:
+            print_json([row.model_dump(by_alias=True, mode="json") for row in rows])
+        else:
+            print_list(columns, rows, none="There are no sessions.")
+
+
+@sessions.command()
+@click.argument("session_id")
+@as_json
+@asks
+def show(session_id: str, as_json: bool, where: Where) -> None:
+    """Show what a session remembers: its conversation and the names of its variables.
+
+    \b
+    Examples:
+      callboard sessions show alice
+    """
+    with where.client() as client:
+        session = client.session(session_id)
+    if as_json:
+        print_json(session.model_dump(by_alias=True, mode="json"))
+        return
+    print_fields(
+        (
+            ("session", session.session_id),
+            ("tasks", session.tasks),
+            ("used", iso(session.updated_at)),
+            ("variables", ", ".join(session.variables) or "-"),
+        )
+    )
+    for turn in session.conversation:
+        click.echo(f"\n{click.style(one_line(turn.role), bold=True)}\n{clean(turn.content)}")
+
+
+@sessions.command()
+@click.argument("session_id")
+@asks
+def delete(session_id: str, where: Where) -> None:
+    """Forget a session's conversation and variables; its tasks stay in the history.
+
+    \b
+    Examples:
+      callboard sessions delete alice
+    """
+    with where.client() as client:
+        client.delete_session(session_id)
+    click.echo(f"{one_line(session_id)} is forgotten.")

@@ -1,0 +1,200 @@
+"""The commands about tasks that are there: `callboard tasks`, `show`, `cancel` and `retry`.
+
+Each asks a server, in the main thread; registered by main.py.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import click
+
+from callboard.cli.ask import ID_CHARS, Where, as_json, asks, with_task
+from callboard.cli.decide import parameters_at, pause_in_words, ways_to_decide
+from callboard.cli.exit import Exit
+from callboard.cli.output import STATUS_COLOURS, Column, is_terminal, print_fields, print_json, print_list
+from callboard.cli.text import ago, call_of, dumps, duration, iso, local, one_line, shown
+
+if TYPE_CHECKING:
+    from callboard.client.models import Result, Task
+
+STATUSES = ("pending", "running", "paused", "completed", "failed", "cancelled")
+"""`messages.Status`, written again so that `--help` need not load it; a test compares."""
+
+
+@click.command()
+@click.option("--status", type=click.Choice(STATUSES), help="Only those that stand so.")
+@click.option("--session", metavar="ID", help="Only this session's.")
+@click.option("--agent", metavar="NAME", help="Only those of this agent.")
+@click.option("--search", metavar="TEXT", help="Only those with this in their text or id.")
+@click.option("--parent", metavar="TASK_ID", help="Only those that this task has delegated.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="How many at most, newest first."
+)
+@click.option("--all", "every", is_flag=True, help="All there are, however many.")
+@as_json
+@asks
+def tasks(
+    status: str | None,
+    session: str | None,
+    agent: str | None,
+    search: str | None,
+    parent: str | None,
+    limit: int,
+    every: bool,
+    as_json: bool,
+    where: Where,
+) -> None:
+    """List tasks, newest first.
+
+    In a pipe: id, status, timestamp, session, milliseconds of work and text, split by tabs.
+
+    \b
+    Examples:
+      callboard tasks
+      callboard tasks --status failed --limit 100
+      callboard tasks --session alice --search invoice
+      callboard tasks --all | cut -f1
+      callboard tasks --json
+    """
+    with where.client(patient=every) as client:
+        found = client.tasks(status=status, session_id=session, agent=agent, q=search, parent_id=parent)
+        chosen = status or session or agent or search or parent
+        none = "There are no such tasks." if chosen else "There are no tasks yet."
+        rows = found if every else islice(found, limit)
+        if as_json:
+            print_json([row.model_dump(by_alias=True, mode="json") for row in rows])
+        else:
+            print_list(_columns(), rows, none=none)
+
+
+def _columns() -> "tuple[Column[Result], ...]":
+    now = datetime.now(UTC)
+    return (
+        Column(name="task", plain=lambda row: row.task_id, pretty=lambda row: row.task_id[-ID_CHARS:]),
+        Column(
+            name="status",
+            plain=lambda row: row.status,
+            style=lambda row: STATUS_COLOURS.get(row.status, ""),
+        ),
+        Column(name="when", plain=lambda row: iso(row.timestamp), pretty=lambda row: ago(row.timestamp, now)),
+        Column(name="session", plain=lambda row: row.session_id, pretty=_short_session),
+        Column(
+            name="took",
+            plain=lambda row: "" if row.execution_time is None else row.execution_time,
+            pretty=lambda row: duration(row.execution_time),
+        ),
+        Column(name="text", plain=lambda row: row.task, stretches=True),
+    )
+
+
+def _short_session(row: "Result") -> str:
+    """Return a session's name; nothing for a task that is a session of its own, which is named after it."""
+    return "" if row.session_id == row.task_id else one_line(row.session_id, 12)
+
+
+@click.command()
+@click.argument("task_id")
+@as_json
+@asks
+def show(task_id: str, as_json: bool, where: Where) -> None:
+    """Show one task: what was asked, how it stands, what came of it, and how to decide if it is paused.
+
+    TASK_ID may be the beginning or the end of an id, if only one task has it.
+
+    \b
+    Examples:
+      callboard show 019b9d6b-5b10-7d19-b48c-1f18f2dc055f
+      callboard show f2dc055f --json
+    """
+    with where.client() as client:
+        task = with_task(client, task_id, client.task)
+        if as_json:
+            print_json(task.model_dump(by_alias=True, mode="json"))
+            return
+        print_fields(_fields(task), styles={"status": STATUS_COLOURS.get(task.status), "error": "red"})
+        for command in ways_to_decide(task.task_id, task.pause or {}, where, parameters_at(where)):
+            click.echo(f"{'':12} {command}")
+        delegated = list(client.tasks(parent_id=task.task_id))
+    if delegated:
+        click.echo()
+        print_list(_columns(), delegated, none="")
+
+
+def _fields(task: "Task") -> Iterator[tuple[str, object]]:
+    yield "task", task.task_id
+    yield "status", task.status
+    if task.session_id != task.task_id:
+        yield "session", task.session_id
+    time = local if is_terminal() else iso
+    asked = {
+        "agent": task.agent,
+        "skills": None if task.available_skills is None else ", ".join(task.available_skills),
+        "labels": dumps(task.labels, indent=None) if task.labels else None,
+        "budget": dumps(task.budget, indent=None) if task.budget else None,
+        "files": ", ".join(str(file.get("name")) for file in task.attachments) or None,
+        "parent": task.parent_id,
+        "redrive of": task.redrive_of,
+        "redriven as": task.redriven_as,
+        "attempt": task.attempt if task.attempt > 1 else None,
+        "accepted": time(task.created_at),
+        "started": time(task.started_at),
+        "ended": time(task.ended_at),
+        "took": duration(task.execution_time) if task.execution_time is not None else None,
+        "metadata": dumps(task.metadata, indent=None) if task.metadata else None,
+    }
+    yield from ((name, value) for name, value in asked.items() if value not in (None, "-"))
+    yield "text", task.task
+    if task.system_prompt:
+        yield "system", task.system_prompt
+    if task.error:
+        yield "error", f"{task.error} ({task.error_code})"
+    if task.output is not None or task.status == "completed":
+        yield "output", shown(task.output)
+    if task.pause:
+        if task.pause.get("skill"):
+            yield "waits for", call_of(task.pause)
+            yield "because", pause_in_words(task.pause)
+        else:
+            yield "waits for", pause_in_words(task.pause)
+
+
+@click.command()
+@click.argument("task_id")
+@as_json
+@asks
+def cancel(task_id: str, as_json: bool, where: Where) -> None:
+    """Cancel a task, waiting or running. Exit status 1 if it had ended in another way.
+
+    \b
+    Examples:
+      callboard cancel 019b9d6b-5b10-7d19-b48c-1f18f2dc055f
+    """
+    with where.client() as client:
+        done = with_task(client, task_id, client.cancel)
+    if as_json:
+        print_json(done.model_dump(by_alias=True, mode="json"))
+    else:
+        click.echo(f"{one_line(done.task_id)}: {one_line(done.message)}.")
+    raise SystemExit(Exit.DONE if done.success else Exit.FAILED)
+
+
+@click.command()
+@click.argument("task_id")
+@as_json
+@asks
+def retry(task_id: str, as_json: bool, where: Where) -> None:
+    """Submit once more what a task that has ended was asked, as a new task, and print the id of that.
+
+    \b
+    Examples:
+      callboard retry 019b9d6b-5b10-7d19-b48c-1f18f2dc055f
+      callboard events --follow "$(callboard retry f2dc055f)"
+    """
+    with where.client() as client:
+        accepted = with_task(client, task_id, client.retry)
+    if as_json:
+        print_json(accepted.model_dump(by_alias=True, mode="json"))
+    else:
+        click.echo(one_line(accepted.task_id))

@@ -1,0 +1,106 @@
+"""Text on its way to a person: nothing that a terminal would obey, short where a line is short, JSON that says the same.
+
+SECURITY: what tasks, models and skills say goes through `clean`, `one_line` or `dumps` before it is printed: an escape
+sequence in it could otherwise rewrite the screen, and a bidirectional override could show words that are not there.
+Pure functions; imported by the command line only. The standard library only, so that `--help` stays quick.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+# C0 but tab and line feed, DEL, C1 (0x9b is an escape sequence's beginning to some terminals), line separators,
+# bidirectional overrides and isolates, the byte order mark, and halves of surrogate pairs, which cannot be encoded
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_SPACE = re.compile(r"\s+")
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+
+
+def clean(text: str) -> str:
+    """Return the text with whatever a terminal would obey written out, such as \\x1b; lines and tabs stay."""
+    return _OBEYED.sub(_written_out, text.replace("\r\n", "\n"))
+
+
+def _written_out(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def one_line(text: object, limit: int | None = None) -> str:
+    """Return a text on one line, cleaned, its spaces run together, and cut with `…` where it is longer than `limit`."""
+    line = clean(_SPACE.sub(" ", str(text)).strip())
+    return line if limit is None or len(line) <= limit else line[: max(0, limit - 1)] + "…"
+
+
+def dumps(value: Any, *, indent: int | None = 2) -> str:
+    """Return JSON that is safe on a terminal: what `clean` writes out is escaped as JSON does it."""
+    # only strings can hold those characters, so the document stays the same one
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def shown(value: Any) -> str:
+    """Return an output as it is printed for people: text as it is, anything else as JSON."""
+    return clean(value) if isinstance(value, str) else dumps(value)
+
+
+def call(skill: object, args: Any, kwargs: Any, limit: int = 100) -> str:
+    """Return a skill call as it would be written, its arguments shortened."""
+    parts = [_argument(value) for value in (args if isinstance(args, list) else [])]
+    parts += [f"{one_line(k, 40)}={_argument(v)}" for k, v in (kwargs if isinstance(kwargs, Mapping) else {}).items()]
+    return one_line(f"{str(skill).replace('-', '_')}({', '.join(parts)})", limit)
+
+
+def call_of(told: Mapping[str, Any]) -> str:
+    """Return the call that an event or a pause tells of, with the arguments that it is made with."""
+    if told.get("edited") is not None:  # they stand in place of all that the code gave, also by position
+        return f"{call(told.get('skill'), None, told['edited'])}  (edited by a person)"
+    return call(told.get("skill"), told.get("args"), told.get("kwargs"))
+
+
+def _argument(value: Any) -> str:
+    return one_line(dumps(value, indent=None), 60)
+
+
+def duration(ms: float | None) -> str:
+    """Return a duration as people say it: 3.2 ms, 4.1 s, 2 min 5 s."""
+    if ms is None:
+        return "-"
+    seconds = ms / 1000
+    if seconds < 1:
+        return f"{ms:.1f} ms" if ms < 10 else f"{ms:.0f} ms"
+    if seconds < _MINUTE_S:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE_S)
+    if minutes < _MINUTE_S:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long ago a moment was, in its largest unit; a date where that is more than a month."""
+    seconds = max(0, round((now - moment).total_seconds()))
+    if seconds < _MINUTE_S:
+        return f"{seconds} s ago"
+    if seconds < _HOUR_S:
+        return f"{seconds // _MINUTE_S} min ago"
+    if seconds < _DAY_S:
+        return f"{seconds // _HOUR_S} h ago"
+    days = seconds // _DAY_S
+    return f"{days} d ago" if days <= 30 else f"{moment.astimezone():%Y-%m-%d}"
+
+
+def iso(moment: datetime | None) -> str:
+    """Return a time as the HTTP interface writes it, `-` for none."""
+    if moment is None:
+        return "-"
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def local(moment: datetime | None) -> str:
+    """Return a time for a person, in the zone of this machine, which is named; `-` for none."""
+    if moment is None:
+        return "-"
+    here = moment.astimezone()
+    return f"{here:%Y-%m-%d %H:%M:%S}.{here.microsecond // 1000:03} {here:%Z}"

@@ -1,0 +1,48 @@
+"""The Python client: `Client` and the errors it raises; the values it returns are in `models.py`.
+
+`Client` is loaded when it is first asked for: with it come the HTTP libraries, which whoever only catches its errors
+does not need.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from callboard.client.errors import (
+    ApiError,
+    AuthenticationError,
+    ConflictError,
+    InvalidRequestError,
+    NoServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitedError,
+    TaskFailedError,
+    UnavailableError,
+    WaitTimeout,
+)
+
+if TYPE_CHECKING:
+    from callboard.client.client import Client
+
+__all__ = [
+    "ApiError",
+    "AuthenticationError",
+    "Client",
+    "ConflictError",
+    "InvalidRequestError",
+    "NoServerError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimitedError",
+    "TaskFailedError",
+    "UnavailableError",
+    "WaitTimeout",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load `Client` when it is first asked for."""
+    if name != "Client":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from callboard.client.client import Client
+
+    return Client

@@ -1,0 +1,162 @@
+"""The command line as a whole: its help, its completion, its exit statuses, and what its document says of it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from callboard.cli.decide import DECISIONS
+from callboard.cli.exit import MEANINGS, Exit
+from callboard.cli.main import main
+from callboard.cli.tasks import STATUSES
+from callboard.cli.topics import _TELLERS
+from callboard.messages import Decision, Status, Topic
+from tests.callboard.terminal import Terminal, piped
+from tests.docs.documents import ROOT, rows
+from tests.docs.serving import environment
+
+DOCUMENT = ROOT / "docs" / "cli.md"
+
+
+def commands(group: click.Group = main, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command with its words."""
+    for word, command in group.commands.items():
+        words = f"{name} {word}".strip()
+        yield words, command
+        if isinstance(command, click.Group):
+            yield from commands(command, words)
+
+
+ALL = dict(commands())
+
+
+# --- help ---
+
+
+@pytest.mark.parametrize("words", ["", *ALL])
+def test_the_help_of_every_command_has_examples(words: str) -> None:
+    for option in ("--help", "-h"):
+        told = CliRunner().invoke(main, [*words.split(), option], prog_name="callboard")
+        assert told.exit_code == 0
+        examples = re.search(r"^  Examples:\n((?:    \S.*\n)+)", told.stdout, re.MULTILINE)
+        assert examples, told.stdout
+        assert any(f"callboard {words}".strip() in line for line in examples[1].splitlines())
+
+
+def test_alone_it_prints_the_help() -> None:
+    told = CliRunner().invoke(main, [], prog_name="callboard")
+    assert "Usage: callboard" in told.output
+    assert all(f"  {name} " in told.output for name in main.commands)
+
+
+def test_the_help_tells_every_exit_status() -> None:
+    told = CliRunner().invoke(main, ["--help"]).stdout
+    assert [int(number) for number in re.findall(r"^  (\d+)  ", told, re.MULTILINE)] == list(Exit)
+    assert set(MEANINGS) == set(Exit)
+
+
+def test_the_help_loads_no_settings_no_client_and_no_server(tmp_path: Path) -> None:
+    code = "import sys; import callboard.cli.main; print(*{'pydantic', 'httpx', 'rich', 'falcon', 'sqlalchemy'} & sys.modules.keys())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(tmp_path), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
+
+
+def test_the_words_that_options_take_are_those_of_the_messages() -> None:
+    assert set(DECISIONS) == set(Decision)
+    assert list(STATUSES) == list(Status)
+    assert set(_TELLERS) == set(Topic)
+
+
+# --- the document ---
+
+
+def test_the_document_names_every_command_and_every_option() -> None:
+    text = DOCUMENT.read_text()
+    documented = {
+        cells[0].strip("`").removeprefix("callboard ") for cells in rows(DOCUMENT) if cells[0].startswith("`callboard ")
+    }
+    assert documented == {words for words, command in ALL.items() if not isinstance(command, click.Group)}
+    for words, command in ALL.items():
+        for option in (name for parameter in command.params for name in parameter.opts if name.startswith("--")):
+            assert f"`{option}" in text, f"{words} {option}"
+
+
+def test_the_document_has_the_exit_statuses_in_the_words_of_the_help() -> None:
+    documented = {int(cells[0]): cells[1] for cells in rows(DOCUMENT) if cells[0].isdigit()}
+    assert documented == {int(status): meaning for status, meaning in MEANINGS.items()}
+
+
+# --- completion ---
+
+
+def test_bash_completes_commands_and_options_once_the_script_is_sourced(tmp_path: Path) -> None:
+    ask = (
+        'eval "$(callboard completion bash)"; complete -p callboard; '
+        "COMP_WORDS=(callboard s); COMP_CWORD=1; _callboard_completion callboard; echo ${COMPREPLY[@]}; "
+        "COMP_WORDS=(callboard run --se); COMP_CWORD=2; COMPREPLY=(); _callboard_completion callboard; echo ${COMPREPLY[@]}; "
+        "COMP_WORDS=(callboard tasks --status c); COMP_CWORD=3; COMPREPLY=(); _callboard_completion callboard; echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(
+        ["bash", "--norc", "-c", ask], env=environment(tmp_path), capture_output=True, text=True, check=True
+    )
+    first, *words = done.stdout.splitlines()
+    assert "-F _callboard_completion callboard" in first
+    assert [set(line.split()) for line in words] == [
+        {"serve", "show", "sessions", "skills"}, {"--session"}, {"completed", "cancelled"},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_of_each_shell_is_one_and_says_how_to_install_it(shell: str, tmp_path: Path) -> None:
+    done = piped("completion", shell, home=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.rstrip().splitlines()[-2].startswith("# To install it: ")
+    if shutil.which(shell):
+        (tmp_path / "script").write_text(done.stdout)
+        subprocess.run([shell, "-n", str(tmp_path / "script")], check=True)
+    if shell == "zsh":
+        assert done.stdout.startswith("#compdef callboard\n")
+
+
+# --- serve ---
+
+
+def test_a_server_on_a_terminal_says_where_it_is_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    with Terminal("serve", "--port", "0", home=tmp_path) as terminal:
+        told = terminal.read_until("Ctrl-C")
+        assert re.search(r"server +http://127\.0\.0\.1:\d+", told)
+        assert re.search(r"console +http://127\.0\.0\.1:\d+/console", told)
+        assert str(tmp_path / "data") in told
+        terminal.read_until("listening")
+        terminal.press_ctrl_c()
+        assert terminal.end() == 0
+
+
+def test_a_console_that_is_off_is_not_named(tmp_path: Path) -> None:
+    with Terminal("serve", "--port", "0", home=tmp_path, CALLBOARD_CONSOLE="off") as terminal:
+        assert "/console" not in terminal.read_until("Ctrl-C")
+        terminal.read_until("listening")
+        terminal.press_ctrl_c()
+        assert terminal.end() == 0
+
+
+def test_the_interface_is_printed_as_json(tmp_path: Path) -> None:
+    done = piped("openapi", home=tmp_path)
+    assert done.stdout.startswith('{\n  "openapi": "3.1')
+
+
+def test_a_server_that_is_open_to_all_warns_and_names_an_address_that_can_be_opened(tmp_path: Path) -> None:
+    with Terminal("serve", "--host", "0.0.0.0", "--port", "0", home=tmp_path) as terminal:
+        terminal.read_until("Ctrl-C")
+        told = terminal.read_until("set API_KEY.")
+        assert re.search(r"server +http://127\.0\.0\.1:\d+", told)
+        terminal.press_ctrl_c()
+        assert terminal.end() == 0

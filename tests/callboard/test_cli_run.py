@@ -1,0 +1,331 @@
+"""`callboard run`: at a server and in this process, in pipes and on a terminal."""
+
+import json
+import re
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bench.provider import Reply, running
+from tests.callboard.conftest import PAY, Gate, python
+from tests.callboard.terminal import Terminal, piped, spawned
+from tests.docs.serving import Served
+
+SERVER_AND_LOCAL = pytest.mark.parametrize("local", [False, True], ids=["at a server", "in this process"])
+
+
+def place(served: Served, *, local: bool) -> tuple[str, ...]:
+    return ("--local",) if local else ("--url", served.url)
+
+
+def task_of(served: Served, text: str) -> dict[str, object]:
+    """Return the newest task with this text."""
+    with served.client() as client:
+        listed = client.get("/agent/results", params={"limit": 100}).json()["results"]
+        [task_id, *_] = [task["taskId"] for task in listed if task["task"] == text]
+        task: dict[str, object] = client.get(f"/agent/tasks/{task_id}").json()
+    return task
+
+
+# --- in pipes ---
+
+
+@SERVER_AND_LOCAL
+def test_a_pipe_gets_the_output_and_nothing_else(served: Served, tmp_path: Path, local: bool) -> None:
+    done = piped("run", "6*7", *place(served, local=local), home=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "42\n", "")
+
+
+def test_without_a_server_it_is_worked_on_in_this_process(tmp_path: Path) -> None:
+    done = piped("run", "6*7", home=tmp_path, CALLBOARD_PORT="9")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "42\n", "")
+    assert (tmp_path / "data" / "callboard.db").exists()
+    again = piped("run", "6*7", home=tmp_path, CALLBOARD_PORT="0")
+    assert (again.returncode, again.stdout) == (0, "42\n")
+
+
+def test_a_server_at_the_settings_address_is_asked(served: Served, tmp_path: Path) -> None:
+    there = {"CALLBOARD_PORT": served.url.rpartition(":")[2]}
+    assert piped("run", "1000 + 1", home=tmp_path, **there).stdout == "1001\n"
+    assert piped("run", "1000 + 2", home=tmp_path, CALLBOARD_URL=served.url).stdout == "1002\n"
+    assert not (tmp_path / "data").exists()
+    assert task_of(served, "1000 + 1")["output"] == 1001
+
+
+def test_a_history_that_a_server_has_is_left_alone(serve: Callable[..., Served], tmp_path: Path) -> None:
+    serve("data")
+    for words in (("--local",), ()):
+        done = piped("run", "6*7", *words, home=tmp_path, CALLBOARD_PORT="9")
+        assert (done.returncode, done.stdout) == (78, "")
+        assert "Another server is at work on the history" in done.stderr
+        assert "--url" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@SERVER_AND_LOCAL
+def test_every_option_reaches_the_task(served: Served, tmp_path: Path, local: bool) -> None:
+    (tmp_path / "numbers.csv").write_text("a,b\n1,2\n3,4\n")
+    text = python("from skills import query_table, read_file\nquery_table(read_file('numbers.csv'), 'mean', 'b')")
+    words = (
+        "--session", f"options-{local}", "--skill", "query-table", "--skill", "read-file", "--agent", "master",
+        "--file", str(tmp_path / "numbers.csv"), "--label", "order=4711", "--label", "who=alice", "--system", "Be brief.",
+        "--timeout", "30", "--priority", "5", "--budget", "skillCalls=10, costUsd=0.5",
+    )  # fmt: skip
+    done = piped("run", text, *words, *place(served, local=local), "--json", home=tmp_path)
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["output"], told["sessionId"]) == (0, 3, f"options-{local}")
+    if not local:
+        task = task_of(served, text)
+        asked = ("availableSkills", "agent", "labels", "systemPrompt", "timeoutMs", "priority")
+        assert [task[name] for name in asked] == [
+            ["query-table", "read-file"], "master", {"order": 4711, "who": "alice"}, "Be brief.", 30_000, 5,
+        ]  # fmt: skip
+        assert task["budget"] == {"skillCalls": 10, "costUsd": 0.5}
+
+
+def test_the_text_may_come_from_standard_input(served: Served, tmp_path: Path) -> None:
+    done = piped("run", "-", "--url", served.url, home=tmp_path, given="What is 12 times 7?\n")
+    assert (done.returncode, done.stdout) == (0, "84\n")
+
+
+def test_a_detached_task_is_named_and_goes_on(served: Served, tmp_path: Path) -> None:
+    done = piped("run", "6*7", "--detach", "--url", served.url, home=tmp_path)
+    task_id = done.stdout.strip()
+    followed = piped("events", task_id, "--follow", "--url", served.url, home=tmp_path)
+    assert followed.stdout.splitlines()[-1].split("\t")[3:] == [
+        "agent.task.completed",
+        followed.stdout.split("\t")[-1].strip(),
+    ]
+    for words, status in ((("--local",), 2), ((), 69)):
+        refused = piped("run", "6*7", "--detach", *words, home=tmp_path, CALLBOARD_PORT="9")
+        assert (refused.returncode, refused.stdout) == (status, "")
+
+
+@SERVER_AND_LOCAL
+def test_a_task_that_fails_is_1_and_says_why(served: Served, tmp_path: Path, local: bool) -> None:
+    done = piped("run", "Please paint the fence.", *place(served, local=local), home=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "failed (no_skill_fits): The built-in planner" in done.stderr
+    told = piped("run", "Please paint the fence.", "--json", *place(served, local=local), home=tmp_path)
+    assert (told.returncode, json.loads(told.stdout)["errorCode"], told.stderr) == (1, "no_skill_fits", "")
+
+
+@SERVER_AND_LOCAL
+@pytest.mark.parametrize("words", [("--session", "no such id"), ("--skill", "fly"), ("--agent", "nobody")])
+def test_what_the_server_refuses_is_1(served: Served, tmp_path: Path, local: bool, words: tuple[str, ...]) -> None:
+    done = piped("run", "6*7", *words, *place(served, local=local), home=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("callboard: ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--label", "order"), ("--budget", "much"), ("--file", "nowhere.txt"), ("--timeout", "0"), ("--priority", "101"),
+        ("--url", "x"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_2(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = piped("run", "6*7", *words, home=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words[0] in done.stderr
+
+
+@SERVER_AND_LOCAL
+def test_a_task_that_waits_for_a_person_is_5_in_a_pipe_and_says_how_to_decide(
+    served: Served, tmp_path: Path, skills_folder: Path, local: bool
+) -> None:
+    words = ("run", PAY, *place(served, local=local))
+    done = piped(*words, home=tmp_path, CALLBOARD_SKILLS_DIR=str(skills_folder))
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "waits for  pay(500)" in done.stderr
+    assert """ --arguments '{"cents": 500}'""" in done.stderr
+    [way] = [line.strip() for line in done.stderr.splitlines() if re.search("decide .* approve", line)]
+    if local:
+        assert "Start `callboard serve`" in done.stderr
+        return
+    decided = piped(*way.split()[1:], home=tmp_path)
+    assert (decided.returncode, decided.stderr) == (0, "")
+    followed = piped("events", way.split()[2], "--follow", "--json", "--url", served.url, home=tmp_path)
+    assert json.loads(followed.stdout.splitlines()[-1])["data"]["output"] == "paid 500"
+
+
+def test_a_task_that_somebody_else_cancels_is_3(served: Served, tmp_path: Path, gate: Gate) -> None:
+    with spawned("run", gate.task, "--url", served.url, home=tmp_path) as process:
+        task_id = entered(served, gate)
+        assert piped("cancel", task_id, "--url", served.url, home=tmp_path).returncode == 0
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (3, "")
+    assert "is cancelled" in err
+
+
+def test_sigterm_cancels_the_task(served: Served, tmp_path: Path, gate: Gate) -> None:
+    with spawned("run", gate.task, "--url", served.url, home=tmp_path) as process:
+        task_id = entered(served, gate)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (143, "")
+    assert f"the task {task_id} is cancelled" in err
+
+
+def entered(served: Served, gate: Gate) -> str:
+    """Wait until the task has come to its gate; return its id."""
+    with served.client() as client:
+        while True:
+            listed = client.get("/agent/results", params={"status": "running", "limit": 100}).json()["results"]
+            for task in listed:
+                if task["task"] == gate.task and gate.path.with_name("gate.entered").exists():
+                    return str(task["taskId"])
+
+
+def test_hostile_output_is_written_out(served: Served, tmp_path: Path) -> None:
+    text = python(r"'\x1b[31mred\x9b \u202e'")
+    done = piped("run", text, "--url", served.url, home=tmp_path)
+    assert done.stdout == "\\x1b[31mred\\x9b \\u202e\n"
+    told = piped("run", text, "--json", "--url", served.url, home=tmp_path)
+    assert "\x1b" not in told.stdout
+    assert json.loads(told.stdout)["output"] == "\x1b[31mred\x9b \u202e"
+
+
+# --- on a terminal ---
+
+
+@SERVER_AND_LOCAL
+def test_steps_and_calls_are_seen_and_then_the_output(served: Served, tmp_path: Path, local: bool) -> None:
+    with Terminal("run", "What is 12 times 7?", *place(served, local=local), home=tmp_path) as terminal:
+        assert terminal.end() == 0
+        lines = [line for line in terminal.text.splitlines() if line.strip()]
+        assert lines[0].startswith("task 0")
+        assert any("step 1 master, arithmetic" in line for line in lines)
+        assert any('✓ calculate("12 * 7")  → 84' in line for line in lines)
+        assert any("✓ step 1" in line for line in lines)
+        assert lines[-1] == "84"
+        assert "\x1b[32m✓" in terminal.raw  # green
+        assert terminal.raw.rindex("\x1b[?25h") > terminal.raw.rindex("\x1b[?25l")  # the cursor is back
+
+
+def test_what_is_under_way_has_a_spinner_and_the_output_may_go_to_a_file(
+    served: Served, tmp_path: Path, gate: Gate
+) -> None:
+    words = ("run", gate.task, "--url", served.url)
+    with (tmp_path / "out").open("w") as out, Terminal(*words, home=tmp_path, out=out) as terminal:
+        terminal.read_until("wait_for_file(")
+        for frame in "⠋⠙⠹⠸":
+            terminal.read_until(f"{frame} wait_for_file(")
+        gate.open()
+        assert terminal.end() == 0
+        assert "✓ wait_for_file(" in terminal.text
+    assert (tmp_path / "out").read_text() == "found\n"
+
+
+def test_quiet_shows_no_progress(served: Served, tmp_path: Path) -> None:
+    with Terminal("run", "6*7", "--quiet", "--url", served.url, home=tmp_path) as terminal:
+        assert terminal.end() == 0
+        assert terminal.raw == "42\r\n"
+
+
+def test_no_color_is_respected(served: Served, tmp_path: Path) -> None:
+    for words in (("run", "6*7"), ("tasks",), ("health",), ("skills",)):
+        with Terminal(*words, "--url", served.url, home=tmp_path, NO_COLOR="1") as terminal:
+            assert terminal.end() == 0
+            assert "\x1b[3" not in terminal.raw
+
+
+@SERVER_AND_LOCAL
+def test_ctrl_c_cancels_the_task_and_says_so(
+    served: Served, tmp_path: Path, skills_folder: Path, gate: Gate, local: bool
+) -> None:
+    words = ("run", gate.task, *place(served, local=local))
+    with Terminal(*words, home=tmp_path, CALLBOARD_SKILLS_DIR=str(skills_folder)) as terminal:
+        terminal.read_until("wait_for_file(")
+        terminal.press_ctrl_c()
+        assert terminal.end() == 130
+        assert "cancelling the task" in terminal.text
+        assert "is cancelled." in terminal.text
+        assert "Traceback" not in terminal.text
+        assert terminal.raw.rindex("\x1b[?25h") > terminal.raw.rindex("\x1b[?25l")
+    if not local:
+        assert task_of(served, gate.task)["status"] == "cancelled"
+
+
+def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path, serve: Callable[..., Served], gate: Gate) -> None:
+    server = serve()
+    with Terminal("run", gate.task, "--url", server.url, home=tmp_path) as terminal:
+        terminal.read_until("wait_for_file(")
+        server._process.send_signal(signal.SIGSTOP)  # the system takes the cancel, and answers nothing
+        terminal.press_ctrl_c()
+        terminal.read_until("cancelling the task")
+        terminal.press_ctrl_c()
+        assert terminal.end() == 130
+        assert "is cancelled" not in terminal.text
+        server._process.send_signal(signal.SIGCONT)
+
+
+def test_a_pause_shows_the_command_that_decides_and_waits_for_it(served: Served, tmp_path: Path) -> None:
+    with Terminal("run", PAY, "--url", served.url, home=tmp_path) as terminal:
+        told = terminal.read_until("waiting for a decision")
+        assert "waits for pay(500)" in re.sub(" +", " ", told)
+        assert """ --arguments '{"cents": 500}' """ in told
+        [way] = {line.strip() for line in told.splitlines() if re.search("decide .* approve", line)}
+        assert way.endswith(f"--url {served.url}")
+        assert piped(*way.split()[1:], home=tmp_path).returncode == 0
+        assert terminal.end() == 0
+        assert terminal.text.rstrip().splitlines()[-1] == "paid 500"
+
+
+@pytest.fixture
+def with_model(serve: Callable[..., Served]) -> Iterator[Callable[..., Served]]:
+    """Return a function that starts a server whose model answers with these replies."""
+    with ExitStack() as stack:
+
+        def start(*script: Reply) -> Served:
+            provider = stack.enter_context(running(*script))
+            llm = {"PROVIDER": "openai", "BASE_URL": provider.openai_url, "MODEL": "some", "API_KEY": "k"}
+            return serve(**{f"CALLBOARD_LLM_{name}": value for name, value in llm.items()})
+
+        yield start
+
+
+def test_agents_are_seen_while_they_work(tmp_path: Path, with_model: Callable[..., Served]) -> None:
+    server = with_model(
+        Reply(text="```python\nfrom skills import delegate\ndelegate('code-reviewer', 'Read it.')\n```"),
+        Reply(text="I have read it."),
+    )
+    with Terminal("run", "Review it.", "--url", server.url, home=tmp_path) as terminal:
+        assert terminal.end() == 0, terminal.text
+    lines = terminal.text.splitlines()
+    assert any(line.endswith("  agent code-reviewer: Read it.") for line in lines)
+    assert any(re.search(r"✓ openai/some  \d+ \+ \d+ tokens", line) for line in lines)
+    assert any("  ✓ agent" in line for line in lines)
+    assert lines[-1] == "I have read it."
+
+
+def test_the_models_answer_is_seen_as_it_is_written(tmp_path: Path, with_model: Callable[..., Served]) -> None:
+    server = with_model(Reply(text="I have \x1b[31mread " + "it, " * 200, piece_chars=500, fault="stall"))
+    with Terminal("run", "Read it.", "--url", server.url, home=tmp_path) as terminal:
+        terminal.read_until("the model is writing (plan)")
+        terminal.read_until("I have \\x1b[31mread")
+        assert "\x1b[31mread" not in terminal.raw
+        terminal.press_ctrl_c()
+        assert terminal.end() == 130
+
+
+def test_a_terminal_is_told_that_it_works_on_the_task_itself(tmp_path: Path) -> None:
+    with Terminal("run", "6*7", home=tmp_path, CALLBOARD_PORT="9") as terminal:
+        assert terminal.end() == 0
+        assert terminal.text.startswith("No server answers; this process works on the task itself")
+
+
+def test_a_locale_without_these_signs_gets_others(served: Served, tmp_path: Path) -> None:
+    with Terminal("run", "6*7", "--url", served.url, home=tmp_path, PYTHONIOENCODING="latin-1") as terminal:
+        assert terminal.end() == 0
+        assert "ok calculate" in terminal.text
+
+
+def test_an_empty_task_and_a_place_named_twice_are_mistakes_in_the_command_line(tmp_path: Path) -> None:
+    assert piped("run", " ", "--local", home=tmp_path).returncode == 2
+    assert piped("run", "6*7", "--local", "--url", "http://127.0.0.1:9", home=tmp_path).returncode == 2

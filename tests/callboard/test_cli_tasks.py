@@ -1,0 +1,239 @@
+"""The commands that look at a server and drive its tasks, in pipes and on a terminal."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.callboard.conftest import PAY, Gate, python
+from tests.callboard.terminal import Terminal, piped
+from tests.docs.serving import Served
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def ask(served: Served, tmp_path: Path) -> Ask:
+    """Return a function that runs a command against the server and returns its result."""
+    return lambda *words, **settings: piped(*words, home=tmp_path, CALLBOARD_URL=served.url, **settings)
+
+
+def submit(served: Served, task: str, **fields: Any) -> str:
+    with served.client() as client:
+        return str(client.post("/agent/execute", json={"task": task, **fields}).json()["taskId"])
+
+
+# --- tasks ---
+
+
+def test_tasks_in_a_pipe_are_lines_with_tabs_newest_first(served: Served, ask: Ask) -> None:
+    made = [served.result(f"{number} + 1", sessionId="piped")["taskId"] for number in range(3)]
+    done = ask("tasks", "--session", "piped")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[0] for row in rows] == made[::-1]
+    assert [row[1] for row in rows] == ["completed"] * 3
+    assert {len(row) for row in rows} == {6}
+    assert [row[3] for row in rows] == ["piped"] * 3
+    assert [row[5] for row in rows] == ["2 + 1", "1 + 1", "0 + 1"]
+    assert float(rows[0][4]) > 0
+    assert len(ask("tasks", "--session", "piped", "--limit", "2").stdout.splitlines()) == 2
+
+
+def test_tasks_are_filtered(served: Served, ask: Ask) -> None:
+    failed = served.result("Paint my zebra.", sessionId="filtered")["taskId"]
+    good = served.result("77 + 1", sessionId="filtered")["taskId"]
+    reviewed = served.result("Look at it.", sessionId="filtered", agent="code-reviewer")["taskId"]
+
+    def ids(*words: str) -> list[str]:
+        return [task["taskId"] for task in json.loads(ask("tasks", "--session", "filtered", *words, "--json").stdout)]
+
+    assert ids() == [reviewed, good, failed]
+    assert ids("--status", "completed") == [good]
+    assert ids("--agent", "code-reviewer") == [reviewed]
+    assert ids("--search", "ZEBRA") == [failed]
+    assert ids("--search", good) == [good]
+    assert ids("--parent", good) == []
+
+
+def test_all_tasks_are_all_there_are(serve: Callable[..., Served], tmp_path: Path) -> None:
+    server = serve()
+    with server.client() as client:
+        for number in range(120):
+            client.post("/agent/execute", json={"task": f"{number} + 1"})
+    done = piped("tasks", "--all", "--url", server.url, home=tmp_path)
+    assert len(set(done.stdout.splitlines())) == 120
+    assert len(json.loads(piped("tasks", "--all", "--json", "--url", server.url, home=tmp_path).stdout)) == 120
+
+
+def test_no_tasks_are_said_to_be_none_and_json_is_an_empty_list(ask: Ask) -> None:
+    done = ask("tasks", "--session", "nobody")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "There are no such tasks.\n")
+    assert ask("tasks", "--session", "nobody", "--json").stdout == "[]\n"
+
+
+def test_a_terminal_gets_a_table_as_wide_as_it_is(served: Served, tmp_path: Path) -> None:
+    task_id = served.result("Summarize: " + "many words. " * 40, sessionId="table")["taskId"]
+    with Terminal("tasks", "--session", "table", "--url", served.url, home=tmp_path) as terminal:
+        assert terminal.end() == 0
+    head, row = terminal.text.splitlines()
+    assert head.split() == ["task", "status", "when", "session", "took", "text"]
+    assert row.startswith(f"{task_id[-12:]} ")
+    assert "s ago" in row
+    assert row.rstrip().endswith("…")
+    assert len(row) <= 100
+    assert "\x1b[32mcompleted" in terminal.raw
+
+
+def test_hostile_text_is_written_out_in_lists_and_in_full(served: Served, tmp_path: Path, ask: Ask) -> None:
+    task_id = served.result("Paint \x1b]0;owned\x07 it\r\n\x1b[2J \u202e!", sessionId="hostile")["taskId"]
+    for words in (("tasks", "--session", "hostile"), ("show", task_id), ("events", task_id), ("sessions",)):
+        for more in ((), ("--json",)):
+            done = ask(*words, *more)
+            assert not {"\x1b", "\x07", "\r", "\u202e"} & set(done.stdout + done.stderr)
+        with Terminal(*words, "--url", served.url, home=tmp_path) as terminal:
+            assert terminal.end() == 0
+        assert "\x1b]0;" not in terminal.raw
+        assert "\x1b[2J" not in terminal.raw
+    assert "Paint \\x1b]0;owned\\x07 it" in ask("show", task_id).stdout
+
+
+# --- show, cancel, retry, decide ---
+
+
+def test_a_task_is_shown_by_its_id_or_a_part_of_it(served: Served, ask: Ask) -> None:
+    task_id = served.result("5 + 1", labels={"order": 4711})["taskId"]
+    for part in (task_id, task_id[-12:], task_id[:-1]):
+        done = ask("show", part)
+        assert (done.returncode, done.stderr) == (0, "")
+        fields = {line[:12].strip(): line[13:] for line in done.stdout.splitlines()}
+        assert (fields["task"], fields["status"], fields["output"]) == (task_id, "completed", "6")
+        assert json.loads(fields["labels"]) == {"order": 4711}
+    told = json.loads(ask("show", task_id[-12:], "--json").stdout)
+    with served.client() as client:
+        assert told == client.get(f"/agent/tasks/{task_id}").json()
+
+
+def test_a_part_that_several_ids_have_means_none_of_them(served: Served, ask: Ask) -> None:
+    one, other = served.result("6 + 1")["taskId"], served.result("6 + 2")["taskId"]
+    done = ask("cancel", one[:6])
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "tasks have ids that begin or end with" in done.stderr
+    assert other[:6] == one[:6]
+
+
+def test_a_typo_in_an_id_is_answered_with_the_id_that_is_like_it(served: Served, ask: Ask) -> None:
+    task_id = served.result("7 + 1")["taskId"]
+    wrong = task_id[:-1] + ("0" if task_id[-1] != "0" else "1")
+    for command in ("show", "cancel", "retry", "events"):
+        done = ask(command, wrong)
+        assert (done.returncode, done.stdout) == (4, "")
+        assert f"Did you mean {task_id}?" in done.stderr
+    done = ask("show", "nothing-like-it")
+    assert (done.returncode, "Did you mean" in done.stderr) == (4, False)
+
+
+def test_a_task_is_cancelled_once(served: Served, ask: Ask, gate: Gate) -> None:
+    task_id = submit(served, gate.task)
+    done = ask("cancel", task_id)
+    assert (done.returncode, done.stdout) == (0, f"{task_id}: Task cancelled.\n")
+    ended = served.result("8 + 1")["taskId"]
+    late = ask("cancel", ended)
+    assert (late.returncode, late.stdout) == (1, f"{ended}: Task had already ended as completed.\n")
+    assert json.loads(ask("cancel", ended, "--json").stdout)["success"] is False
+
+
+def test_an_ended_task_is_done_again(served: Served, ask: Ask, gate: Gate) -> None:
+    task_id = served.result("9 + 1", sessionId="again")["taskId"]
+    new_id = ask("retry", task_id).stdout.strip()
+    followed = ask("events", new_id, "--follow", "--json")
+    assert json.loads(followed.stdout.splitlines()[-1])["data"]["output"] == 10
+    assert json.loads(ask("show", new_id, "--json").stdout)["sessionId"] == "again"
+    refused = ask("retry", submit(served, gate.task))
+    assert (refused.returncode, refused.stdout) == (1, "")
+
+
+def test_a_paused_task_says_how_to_decide_and_is_decided(served: Served, ask: Ask) -> None:
+    task_id = submit(served, PAY)
+    while json.loads(ask("show", task_id, "--json").stdout)["status"] != "paused":
+        pass
+    shown = ask("show", task_id).stdout
+    assert "waits for    pay(500)" in shown
+    assert """ --arguments '{"cents": 500}'""" in shown
+    assert "waits for pay(500)" in ask("events", task_id).stdout
+    [way] = [line.strip() for line in shown.splitlines() if f"decide {task_id} reject" in line]
+    assert way.startswith(f"callboard decide {task_id} reject --call ")
+    for text in ("{", "[1]"):
+        wrong = ask("decide", task_id, "edit", "--arguments", text)
+        assert (wrong.returncode, "--arguments" in wrong.stderr) == (2, True)
+    unfit = ask("decide", task_id, "edit", "--arguments", '{"euros": 5}')
+    assert (unfit.returncode, unfit.stdout) == (1, "")
+    done = ask("decide", task_id[-12:], "edit", "--arguments", '{"cents": 300}', "--reason", "less", "--json")
+    assert (done.returncode, json.loads(done.stdout)["success"]) == (0, True)
+    last = ask("events", task_id, "--follow", "--json").stdout.splitlines()[-1]
+    assert json.loads(last)["data"]["output"] == "paid 300"
+    assert "pay(cents=300) (edited by a person)" in ask("events", task_id).stdout
+    late = ask("decide", task_id, "approve")
+    assert (late.returncode, "not paused" in late.stderr) == (1, True)
+
+
+# --- sessions, skills, agents, health ---
+
+
+def test_sessions_are_listed_shown_and_deleted(served: Served, ask: Ask) -> None:
+    served.result(python("price = 3"), sessionId="shop")
+    served.result("price?", sessionId="other")
+    served.result(python("price + 1"), sessionId="shop")
+    assert ask("sessions").stdout.splitlines()[0].split("\t")[:2] == ["shop", "2"]
+    assert json.loads(ask("sessions", "list", "--all", "--json").stdout)[0]["sessionId"] == "shop"
+    assert len(ask("sessions", "--limit", "1").stdout.splitlines()) == 1
+    told = ask("sessions", "show", "shop").stdout
+    assert "variables    price" in told
+    assert "\nassistant\n4\n" in told
+    assert json.loads(ask("sessions", "show", "shop", "--json").stdout)["variables"] == ["price"]
+    assert ask("sessions", "delete", "shop").stdout == "shop is forgotten.\n"
+    gone = ask("sessions", "show", "shop")
+    assert (gone.returncode, gone.stdout) == (4, "")
+
+
+def test_the_skills_of_a_server_have_their_counts(served: Served, ask: Ask) -> None:
+    served.result("11 * 2")
+    rows = {
+        row[0]: row for row in (line.split("\t") for line in ask("skills", "--url", served.url).stdout.splitlines())
+    }
+    assert rows["pay"][1:4] == ["python", "never", "yes"]
+    assert int(rows["calculate"][6]) > 0
+    assert "delegate" in rows
+    told = {row["name"]: row for row in json.loads(ask("skills", "--url", served.url, "--json").stdout)["skills"]}
+    assert told["calculate"]["calls"] > 0
+    assert "pay" in ask("skills").stdout  # CALLBOARD_URL names it
+    assert json.loads(ask("skills", "show", "pay", "--json").stdout)["calls"] >= 0
+    wrong = ask("decide", "x", "aprove")
+    assert (wrong.returncode, "did you mean approve?" in wrong.stderr) == (2, True)
+
+
+def test_agents_are_listed(served: Served, ask: Ask) -> None:
+    rows = [line.split("\t") for line in ask("agents").stdout.splitlines()]
+    assert {"master", "code-reviewer"} <= {row[0] for row in rows}
+    assert {len(row) for row in rows} == {5}
+    assert "maxRounds" in json.loads(ask("agents", "--json").stdout)[0]
+
+
+def test_health_is_said(served: Served, ask: Ask, tmp_path: Path) -> None:
+    done = ask("health")
+    fields = {line[:12].strip(): line[13:] for line in done.stdout.splitlines()}
+    assert (done.returncode, fields["status"], fields["server"]) == (0, "healthy", served.url)
+    assert "sandbox up" in fields["services"]
+    assert json.loads(ask("health", "--json").stdout)["status"] == "healthy"
+    with Terminal("health", "--url", served.url, home=tmp_path) as terminal:
+        assert terminal.end() == 0
+        assert "\x1b[32mhealthy" in terminal.raw
+
+
+@pytest.mark.parametrize("words", [("tasks",), ("sessions",), ("agents",), ("skills",), ("health",), ("dead-letters",)])
+def test_no_colour_and_no_control_characters_go_into_a_pipe(ask: Ask, words: tuple[str, ...]) -> None:
+    done = ask(*words)
+    assert done.returncode == 0
+    assert not set(map(chr, range(32))) - {"\n", "\t"} & set(done.stdout)

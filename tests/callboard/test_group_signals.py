@@ -1,0 +1,74 @@
+"""Ctrl-C, and a supervisor that signals every process of a service: all of the server's processes get the signal."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import httpx
+import psutil
+import pytest
+
+from callboard.client import Client
+from chaos.server import Server
+from tests.callboard.harness import code
+
+SHORT = code("n = 0\nfor i in range(4_000_000):\n    n += 1\nn")
+LONG = code("while True:\n    pass")
+
+
+class _InItsOwnGroup(Server):
+    def _spawn(self, log: IO[bytes]) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            self._command, cwd=self.folder, env=self._environment, stdout=log, stderr=log, start_new_session=True
+        )
+
+    def signal_all(self, number: int) -> int:
+        """Signal the group, wait for the server's end and see that none of its processes is left."""
+        assert self.popen is not None
+        children = psutil.Process(self.pid).children(recursive=True)
+        assert children
+        os.killpg(self.pid, number)
+        status = self.popen.wait(30)
+        assert not psutil.wait_procs(children, timeout=5)[1]
+        return status
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[_InItsOwnGroup]:
+    server = _InItsOwnGroup(tmp_path, drain_s=6, workers=2, sandbox_time_s=60)
+    with server:
+        server.start()
+        yield server
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_lets_running_tasks_finish_or_hands_them_back(
+    server: _InItsOwnGroup, number: signal.Signals
+) -> None:
+    url = f"http://127.0.0.1:{server.port}"
+    with Client(url) as client:
+        ids = [client.submit(task).task_id for task in (SHORT, LONG)]
+        for task_id in ids:
+            _wait_for(url, task_id, "agent.step.started")
+    assert server.signal_all(number) == 0
+    server.start()
+    with Client(url) as client:
+        assert client.result(ids[0]).status == "completed"
+        _wait_for(url, ids[1], "agent.step.started", times=2)
+        events = httpx.get(f"{url}/agent/tasks/{ids[1]}/events").json()["events"]
+        requeued = [event["data"] for event in events if event["topic"] == "agent.task.requeued"]
+        assert [data["reason"] for data in requeued] == ["drain"]
+        assert "sandbox_crashed" not in str(events)
+        client.cancel(ids[1])
+
+
+def _wait_for(url: str, task_id: str, topic: str, times: int = 1) -> None:
+    seen = after = 0
+    while seen < times:
+        page = httpx.get(f"{url}/agent/tasks/{task_id}/events", params={"after": after, "wait": 10}, timeout=20).json()
+        assert page["events"], f"no {topic} of {task_id}"
+        seen += sum(event["topic"] == topic for event in page["events"])
+        after = page["events"][-1]["seq"]

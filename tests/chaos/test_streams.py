@@ -1,0 +1,17 @@
+"""Streams that are killed in the middle and resumed show the log, all of it and once."""
+
+from collections.abc import Callable, Sequence
+
+from bench.figures import Figure
+from chaos import streams
+from chaos.scenario import Run
+
+Met = Callable[[Sequence[Figure]], dict[str, float]]
+
+
+def test_a_few_kills_leave_no_gap_and_no_repeat_in_any_stream(run: Run, assert_met: Met) -> None:
+    found = assert_met(streams.measure(run))
+    assert found["kill -9 in the middle of streams"] == 3
+    assert found["times a task's stream was resumed"] > 0
+    assert found["times the feed was resumed"] >= 3
+    assert found["of them with agents' tasks"] > 0
