@@ -7,6 +7,7 @@ the history reader and the workers; imported by `actors/` and the wiring only.
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -121,7 +122,7 @@ class Admission:
         )
 
 
-def _asked_again(ended: TaskRecord, wish: RetryTask, now: datetime) -> TaskRecord:
+def _asked_again(ended: TaskRecord, wish: RetryTask | RedriveTask, now: datetime) -> TaskRecord:
     """Return a task of what another one was asked, in the session it was in."""
     return TaskRecord(
         task_id=new_id(),
@@ -179,24 +180,9 @@ def redrive_of(dead: TaskRecord, wish: RedriveTask, now: datetime) -> RecordRedr
     The store copies its files and what it has spent: its budget goes on. What another agent has delegated stays below
     that one, whose limits count it.
     """
-    record = TaskRecord(
-        task_id=new_id(),
-        session_id=dead.session_id,
-        task=dead.task,
-        created_at=now,
-        system_prompt=dead.system_prompt,
-        available_skills=dead.available_skills,
-        agent=dead.agent,
-        labels=dead.labels,
-        timeout_ms=dead.timeout_ms,
-        priority=dead.priority,
-        request_id=wish.request_id,
-        caller=wish.caller,
-        retry=dead.retry,
-        callback_url=dead.callback_url,
+    record = replace(
+        _asked_again(dead, wish, now),
         redrive_of=dead.task_id,
-        budget=dead.budget,
-        attachments=dead.attachments,
         parent_id=dead.parent_id,
         root_id=dead.root_id,
         depth=dead.depth,

@@ -121,7 +121,7 @@ class Follower:
             self._moved = self._moved or message.id != self._cursor
             self._cursor = message.id
         if message.event == "end":
-            self._over = True  # the server closes the stream now, and the connection can be used again
+            self._over = True  # the server closes the stream and the connection now
             self._result = self._transport.parse(Result, self._json(message))
         elif message.event == "message" and message.data:  # other names may come with a later server
             yield self._transport.parse(self._kind, {**self._json(message), "cursor": message.id})
