@@ -5,7 +5,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx
 import psutil
@@ -57,12 +57,40 @@ def test_a_signal_to_the_whole_group_lets_running_tasks_finish_or_hands_them_bac
     server.start()
     with Client(url) as client:
         assert client.result(ids[0]).status == "completed"
-        _wait_for(url, ids[1], "agent.step.started", times=2)
-        events = httpx.get(f"{url}/agent/tasks/{ids[1]}/events").json()["events"]
-        requeued = [event["data"] for event in events if event["topic"] == "agent.task.requeued"]
-        assert [data["reason"] for data in requeued] == ["drain"]
-        assert "sandbox_crashed" not in str(events)
+        assert "sandbox_crashed" not in str(_handed_back(url, ids[1]))
         client.cancel(ids[1])
+
+
+def test_a_process_that_is_killed_while_the_server_drains_costs_its_task_no_attempt(server: _InItsOwnGroup) -> None:
+    url = f"http://127.0.0.1:{server.port}"
+    with Client(url) as client:
+        task_id = client.submit(LONG).task_id
+        _wait_for(url, task_id, "agent.step.started")
+        children = psutil.Process(server.pid).children(recursive=True)
+        os.kill(server.pid, signal.SIGTERM)
+        _wait_until_draining(url)
+        for child in children:
+            child.kill()
+    assert server.popen is not None
+    assert server.popen.wait(30) == 0
+    server.start()
+    with Client(url) as client:
+        _handed_back(url, task_id)
+        client.cancel(task_id)
+
+
+def _wait_until_draining(url: str) -> None:
+    while httpx.post(f"{url}/agent/execute", json={"task": "1 + 1"}, timeout=20).status_code == 200:
+        pass
+
+
+def _handed_back(url: str, task_id: str) -> list[dict[str, Any]]:
+    """See that a task goes on, after one way back to the queue that was nobody's fault; return its log."""
+    _wait_for(url, task_id, "agent.step.started", times=2)
+    events: list[dict[str, Any]] = httpx.get(f"{url}/agent/tasks/{task_id}/events").json()["events"]
+    requeued = [event["data"] for event in events if event["topic"] == "agent.task.requeued"]
+    assert [data["reason"] for data in requeued] == ["drain"]
+    return events
 
 
 def _wait_for(url: str, task_id: str, topic: str, times: int = 1) -> None:
