@@ -24,7 +24,7 @@ $(STAMP): constraints.txt setup.cfg pyproject.toml
 run: $(STAMP) ## start the server on http://127.0.0.1:3000 (CALLBOARD_PORT=…)
 	@exec $(BIN)/callboard serve
 
-test: $(STAMP) ## run the tests (about twelve minutes)
+test: $(STAMP) ## run the tests (about eleven minutes)
 	$(BIN)/python -m pytest -q -m "not slow and not fuzz and not ui" $(ARGS)
 
 test-slow: $(STAMP) ## run the tests that take longer
