@@ -6,9 +6,11 @@ Runs in the worker's thread, or in that of a skill that asks a model. Imported b
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from callboard.agent.call_views import excerpt
 from callboard.agent.job import Job, Journal, Tools
 from callboard.agent.ledger import Ledger, answer_of
 from callboard.agent.models.base import Completion, Message, Model, ModelCall, TokenUse
@@ -16,6 +18,16 @@ from callboard.agent.spending import Purse
 from callboard.errors import TaskError
 from callboard.messages import Topic
 from callboard.records import CallRecord, CallState, NewEvent
+from callboard.values import shortened
+
+_MOST_MENDED = 2
+"""How often a model is asked again in place of an answer that was not whole."""
+
+_MOST_THOUGHTS = 20_000
+"""Most characters of a model's thoughts that the log and the ledger keep."""
+
+_MOST_REPEATED = 2_000
+"""Most characters of such an answer that the model is sent again."""
 
 _FLUSH_S = 0.1
 _FLUSH_CHARS = 400
@@ -34,62 +46,88 @@ class ModelCalls:
         self._counting = threading.Lock()
 
     def ask(
-        self, model: Model, messages: Sequence[Message], *, purpose: str, key: Sequence[Any], step: int
+        self,
+        model: Model,
+        messages: Sequence[Message],
+        *,
+        purpose: str,
+        key: Sequence[Any],
+        step: int,
+        most_tokens: int | None = None,
+        **told: Any,
     ) -> Completion:
-        """Return the answer: that of an earlier attempt, which is not paid again, or a new one.
+        """Return the whole answer: that of an earlier attempt, which is not paid again, or a new one.
 
-        `purpose` and `key` are what the call is known by in the ledger. Raises `TaskError` and `Cancelled`.
+        An answer that was cut, or calls tools in a way that nothing here offers, is none: the model is told so and asked
+        again. `purpose` and `key` are what the call is known by in the ledger; `told` goes into the log with each call.
+        Raises `TaskError` and `Cancelled`.
         """
-        known = self._ledger.take("model", purpose, key)
+        most_tokens = most_tokens or self._tools.settings.llm_max_tokens
+        said = tuple(messages)
+        for left in range(_MOST_MENDED, -1, -1):
+            completion = self._answer(model, said, most_tokens, _Told(purpose, step, told), key)
+            if not completion.cut and not completion.tools:
+                return completion
+            if left:
+                said = (*said, *_asked_again(completion, most_tokens))
+        raise _no_answer(completion, model, most_tokens)
+
+    def _answer(
+        self, model: Model, messages: Sequence[Message], most_tokens: int, about: "_Told", key: Sequence[Any]
+    ) -> Completion:
+        known = self._ledger.take("model", about.purpose, key)
         if known is not None and known.state in (CallState.DONE, CallState.FAILED):
             completion = _as_completion(answer_of(known))
             self._count(completion)
-            self._journal.tell(self._told(completion, purpose, step, replayed=True))
+            self._journal.tell(self._told(completion, about, replayed=True))
             return completion
-        settings = self._tools.settings
-        with self._purse.model_call(model, messages, settings.llm_max_tokens) as most_tokens:
-            row = self._ledger.begin("model", purpose, "safe", key, self._now(), known)
+        with self._purse.model_call(model, messages, most_tokens) as affordable:
+            row = self._ledger.begin("model", about.purpose, "safe", key, self._now(), known)
             self._journal.record(row)
-            return self._made(model, messages, most_tokens, row, purpose, step)
+            return self._made(model, messages, affordable, row, about)
 
     def _made(
-        self, model: Model, messages: Sequence[Message], most_tokens: int, row: CallRecord, purpose: str, step: int
+        self, model: Model, messages: Sequence[Message], most_tokens: int, row: CallRecord, about: "_Told"
     ) -> Completion:
         started_s = time.monotonic()
-        deltas = _Deltas(self._journal, self._now, {"step": step, "purpose": purpose})
+        deltas = _Deltas(self._journal, self._now, {"step": about.step, "purpose": about.purpose})
         call = ModelCall(
             messages=tuple(messages),
             max_tokens=most_tokens,
             deadline_s=min(self._job.deadline_s, started_s + self._tools.settings.llm_timeout_s),
             token=self._job.token,
             hear=deltas.hear,
+            hear_thoughts=deltas.hear_thoughts,
         )
         told: dict[str, Any]
         try:
             completion = model.complete(call)
         except TaskError as error:
             deltas.flush()
-            told = {"step": step, "purpose": purpose, "model": model.name, "durationMs": _ms_since(started_s)}
-            told |= {"ok": False, "error": error.message, "errorCode": error.code}
-            self._purse.model_failed()
+            told = {"step": about.step, "purpose": about.purpose, "model": model.name, **about.more}
+            told |= {"durationMs": _ms_since(started_s), "ok": False, "error": error.message, "errorCode": error.code}
+            read, written = (error.details or {}).get("tokens") or (0, 0)
+            told |= {"inputTokens": read, "outputTokens": written} if read or written else {}
+            self._purse.model_failed(read, written, model.price_usd(read, written) or 0.0)
             self._count(None)
             self._journal.record(
                 self._ledger.failed(row, error, self._now()),
                 NewEvent(topic=Topic.MODEL_COMPLETED, at=self._now(), data=told),
             )
             raise TaskError(error.code, error.message, retryable=error.retryable, call=row.number) from error
+        completion = replace(completion, thoughts=shortened(completion.thoughts, _MOST_THOUGHTS))
         deltas.flush()
         self._purse.model_called(completion)
         self._count(completion)
         done = self._ledger.done(row, _as_result(completion), self._now())
-        self._journal.record(done, self._told(completion, purpose, step, durationMs=_ms_since(started_s)))
+        self._journal.record(done, self._told(completion, about, durationMs=_ms_since(started_s)))
         return completion
 
-    def _told(self, completion: Completion, purpose: str, step: int, **more: Any) -> NewEvent:
+    def _told(self, completion: Completion, about: "_Told", **more: Any) -> NewEvent:
         use = completion.use
         data: dict[str, Any] = {
-            "step": step,
-            "purpose": purpose,
+            "step": about.step,
+            "purpose": about.purpose,
             "model": f"{completion.provider}/{completion.model}",
             "ok": True,
             "inputTokens": use.read,
@@ -99,6 +137,9 @@ class ModelCalls:
             **({"cachedTokens": use.cached} if use.cached else {}),
             **({"estimated": True} if completion.estimated else {}),
             **({"cut": True} if completion.cut else {}),
+            **({"tools": excerpt(completion.tools)} if completion.tools else {}),
+            **({"thoughts": completion.thoughts} if completion.thoughts else {}),
+            **about.more,
             **more,
         }
         return NewEvent(topic=Topic.MODEL_COMPLETED, at=self._now(), data=data)
@@ -127,37 +168,91 @@ class ModelCalls:
         return self._tools.clock.now()
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the log says of a call beside what came of it."""
+
+    purpose: str
+    step: int
+    more: Mapping[str, Any]
+
+
 class _Deltas:
-    """Takes a model's text as it comes and tells it in pieces: ten a second at most, not one for each token."""
+    """Takes what a model says and thinks as it comes and tells it in pieces: ten a second at most, not one for each token."""
 
     def __init__(self, journal: Journal, now: Any, data: Mapping[str, Any]) -> None:
         self._journal = journal
         self._now = now
         self._data = data
-        self._held: list[str] = []
+        self._held: dict[str, list[str]] = {"text": [], "thoughts": []}
         self._chars = 0
         self._told_s = time.monotonic()
 
     def hear(self, text: str | None) -> None:
         if text is None:  # the call is tried again from its beginning
-            self._held.clear()
-            self._chars = 0
+            self._held["text"].clear()
             self._tell(text="", reset=True)
             return
-        self._held.append(text)
+        self._hold("text", text)
+
+    def hear_thoughts(self, text: str) -> None:
+        self._hold("thoughts", text)
+
+    def _hold(self, what: str, text: str) -> None:
+        self._held[what].append(text)
         self._chars += len(text)
         if self._chars >= _FLUSH_CHARS or time.monotonic() - self._told_s >= _FLUSH_S:
             self.flush()
 
     def flush(self) -> None:
-        if self._held:
-            self._tell(text="".join(self._held))
-            self._held.clear()
+        held = {what: "".join(pieces) for what, pieces in self._held.items() if pieces}
+        if held:
+            self._tell(**{"text": "", **held})
+            for pieces in self._held.values():
+                pieces.clear()
             self._chars = 0
             self._told_s = time.monotonic()
 
     def _tell(self, **more: Any) -> None:
         self._journal.tell(NewEvent(topic=Topic.MODEL_DELTA, at=self._now(), data={**self._data, **more}))
+
+
+def _asked_again(completion: Completion, most_tokens: int) -> tuple[Message, Message]:
+    """Return what was said, and what is wrong with it, for another try."""
+    if completion.cut:
+        said, told = (
+            completion.text,
+            (
+                f"Your answer was cut: it may have {most_tokens} tokens at most, all you think included. Nothing of it was run or "
+                "passed on. Answer again from the beginning, much shorter."
+            ),
+        )
+    else:
+        said, told = (
+            completion.tools,
+            (
+                "Tools cannot be called in that way, and nothing was called. Skills are Python functions: write one fenced block of "
+                "Python that imports and calls them, or answer in words."
+            ),
+        )
+    return Message(role="assistant", text=shortened(said.strip(), _MOST_REPEATED) or "…"), Message(
+        role="user", text=told
+    )
+
+
+def _no_answer(completion: Completion, model: Model, most_tokens: int) -> TaskError:
+    times = f"also when it was asked again ({_MOST_MENDED} times)"
+    if completion.cut:
+        return TaskError(
+            "model_answer_cut",
+            f"The answer of the model {model.name} ended at {most_tokens} tokens before it was whole, {times}; raise "
+            "CALLBOARD_LLM_MAX_TOKENS, or ask for less.",
+        )
+    return TaskError(
+        "model_bad_reply",
+        f"The model {model.name} calls tools in its API's own way, where it has to write Python, {times}: "
+        f"{excerpt(completion.tools)}",
+    )
 
 
 def _as_result(completion: Completion) -> dict[str, Any]:
@@ -169,6 +264,8 @@ def _as_result(completion: Completion) -> dict[str, Any]:
         "tokens": [use.read, use.written, use.cached],
         "costUsd": completion.cost_usd,
         "cut": completion.cut,
+        "tools": completion.tools,
+        "thoughts": completion.thoughts,
         "estimated": completion.estimated,
         "tries": completion.tries,
     }
@@ -183,6 +280,8 @@ def _as_completion(result: Mapping[str, Any]) -> Completion:
         use=TokenUse(read=read, written=written, cached=cached),
         cost_usd=result["costUsd"],
         cut=result["cut"],
+        tools=result.get("tools", ""),  # rows of earlier versions have neither
+        thoughts=result.get("thoughts", ""),
         estimated=result["estimated"],
         tries=result["tries"],
     )

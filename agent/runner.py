@@ -26,6 +26,7 @@ from callboard.agent.spending import Purse
 from callboard.errors import TASK_ERROR_CODES, TaskError
 from callboard.messages import PauseReason, SessionRecord, Topic, Turn
 from callboard.records import CallState, NewEvent, TaskLedger
+from callboard.values import shortened
 
 MAX_STATE_BYTES = 4 * 1024 * 1024
 """Largest dump of a session's variables that is kept."""
@@ -154,6 +155,10 @@ class TaskRun:
             **({} if snapshot is None else {"resumedAtCall": snapshot.number}),
             **({} if refused is None else {"snapshotRefused": refused}),
         )
+        if plan.again:
+            self._tell_step_over(started_s, ok=False, error=plan.again, errorCode="model_bad_reply")
+            self._check_rounds("It was not clear what in the model's answer was to be run", plan.again)
+            return False, plan.again
         if plan.code is None:
             self._tell_step_over(started_s, ok=True)
             return True, plan.text
@@ -170,8 +175,8 @@ class TaskRun:
         self._tell_step_over(started_s, ok=True, printed=excerpt(printed))
         if printed:
             self._metadata["printed"] = printed
-        if output is None and self._tools.planner.learns and step < self._most_rounds:
-            return False, _seen("".join(self._job.progress.printed)[before:])
+        if (output is None or plan.doubt) and self._tools.planner.learns and step < self._most_rounds:
+            return False, _seen(output, "".join(self._job.progress.printed)[before:], plan.doubt)
         return True, printed if output is None and printed else output
 
     @property
@@ -183,14 +188,18 @@ class TaskRun:
         retried = error.retryable and self._job.record.retry is not None
         if not self._tools.planner.learns or error.code in _FINAL or retried:
             return None
+        self._check_rounds("The last code failed", f"{error.code}: {error.message}")
+        told = str((error.details or {}).get("traceback") or error.message)
+        return f"The code failed ({error.code}):\n{shortened(told, _MAX_TOLD_CHARS)}\n\nWrite code that does not, or answer."
+
+    def _check_rounds(self, what: str, why: str) -> None:
+        """Raise that the rounds are over, and what was wrong with the last one, where this was the last one."""
         if self._calls.step >= self._most_rounds:
             raise TaskError(
                 "rounds_exhausted",
-                f"The code failed in each of {self._calls.step} rounds, the limit is {self._most_rounds} "
-                f"(CALLBOARD_MAX_ROUNDS, or the agent's maxRounds); the last time: {error.code}: {error.message}",
-            ) from error
-        told = str((error.details or {}).get("traceback") or error.message)
-        return f"The code failed ({error.code}):\n{_cut(told)}\n\nWrite code that does not, or answer."
+                f"{what}, and there are no more rounds: the limit is {self._most_rounds} (CALLBOARD_MAX_ROUNDS, or the agent's "
+                f"maxRounds). {why}",
+            )
 
     def _snapshot(self) -> tuple[Snapshot | None, str | None]:
         """Return the snapshot to go on from, if there is one; or why the one there is was refused."""
@@ -219,9 +228,11 @@ class TaskRun:
     def _plan(self) -> Plan:
         record, step = self._job.record, self._calls.step
 
-        def ask(model: Model, messages: tuple[Message, ...]) -> Completion:
+        def ask(model: Model, messages: tuple[Message, ...], *, most_tokens: int, **told: int) -> Completion:
             key = [record.task, step]
-            return self._calls.models.ask(model, messages, purpose="plan", key=key, step=step)
+            return self._calls.models.ask(
+                model, messages, purpose="plan", key=key, step=step, most_tokens=most_tokens, **told
+            )
 
         roster, skills = self._tools.roster, self._calls.skills
         delegates = roster.delegates if DELEGATE in skills and record.depth < self._tools.settings.max_depth else ()
@@ -337,15 +348,17 @@ def _role(text: str) -> Role:
     return "assistant" if text == "assistant" else "user"
 
 
-def _seen(printed: str) -> str:
-    if not printed:
-        return "The code ran and its last line had no value. End it with an expression that is the answer."
-    return f"The code printed:\n{_cut(printed)}\n\nGo on, or answer."
-
-
-def _cut(text: str) -> str:
-    """Return a text for the model, the middle of a very long one left out."""
-    if len(text) <= _MAX_TOLD_CHARS:
-        return text
-    half = _MAX_TOLD_CHARS // 2
-    return f"{text[:half]}\n… ({len(text) - _MAX_TOLD_CHARS} characters left out) …\n{text[-half:]}"
+def _seen(output: Any, printed: str, doubt: str) -> str:
+    """Return what a model is told of code that ran and was not the end of it."""
+    told = []
+    if printed:
+        told.append(f"The code printed:\n{shortened(printed, _MAX_TOLD_CHARS)}")
+    if output is not None:
+        told.append(f"The value of its last line: {shortened(json.dumps(output, ensure_ascii=False), _MAX_TOLD_CHARS)}")
+    if doubt:
+        told.append(doubt)
+    elif printed:
+        told.append("Go on, or answer.")
+    else:
+        told.append("The code ran and its last line had no value. End it with an expression that is the answer.")
+    return "\n\n".join(told)

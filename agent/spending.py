@@ -140,9 +140,9 @@ class Purse:
             )
         )
 
-    def model_failed(self) -> None:
-        """Count a call that failed: nobody knows what it has cost, but it was one."""
-        self._count(Usage(model_calls=1))
+    def model_failed(self, read: int, written: int, cost_usd: float) -> None:
+        """Count a call that failed, with what is known of its cost: answers that came and were none."""
+        self._count(Usage(model_calls=1, input_tokens=read, output_tokens=written, cost_usd=cost_usd))
 
     # --- skills ---
 

@@ -39,6 +39,7 @@ class InstantModel:
 
     name = "bench/instant"
     takes_images = False
+    context_tokens = 200_000
 
     def complete(self, call: ModelCall) -> Completion:
         asked = [message for message in call.messages if message.role == "user"]

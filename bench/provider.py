@@ -74,7 +74,7 @@ class _Connection(socketserver.StreamRequestHandler):
             self._wait(reply.delay_s)
         if reply.fault == "hang":
             self._wait(None)
-        if reply.status >= 300 or not request.json.get("stream") or reply.fault == "garbage":
+        if reply.status >= 300 or reply.raw or not request.json.get("stream") or reply.fault == "garbage":
             return self._send_whole(request, reply)
         return self._stream(request, reply)
 
@@ -99,14 +99,14 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def _head(self, reply: Reply, **headers: Any) -> None:
         lines = [f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Scripted')}"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in {**reply.headers, **headers}.items()]
+        lines += [f"{name}: {value}" for name, value in {**reply.headers, **headers}.items()]
         self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
 
     def _send_whole(self, request: Request, reply: Reply) -> bool:
         garbage = b'<html>{"choices": [oops' if not request.json.get("stream") else b"data: {oops\n\n"
         body = garbage if reply.fault == "garbage" else whole(request, reply)
         kind = "text/event-stream" if reply.fault == "garbage" and request.json.get("stream") else "application/json"
-        self._head(reply, Content_Type=kind, Content_Length=len(body))
+        self._head(reply, **{"Content-Type": kind, "Content-Length": len(body), **reply.headers})
         if reply.fault == "dribble":
             self._dribble(body, reply)
         self.wfile.write(body)
@@ -121,7 +121,7 @@ class _Connection(socketserver.StreamRequestHandler):
         raise _Gone
 
     def _stream(self, request: Request, reply: Reply) -> bool:
-        self._head(reply, Content_Type="text/event-stream; charset=utf-8", Transfer_Encoding="chunked")
+        self._head(reply, **{"Content-Type": "text/event-stream; charset=utf-8", "Transfer-Encoding": "chunked"})
         seen_text = False
         for frame in frames(request, reply):
             self._chunk(frame, reply)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 Dialect = Literal["openai", "anthropic"]
 Fault = Literal["", "hang", "stall", "dribble", "reset", "garbage", "no_end", "error_event", "flood"]
 
-_STOPS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
+_STOPS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal", "tool_calls": "tool_use"}
 _MADE = 1_700_000_000
 
 
@@ -63,14 +63,19 @@ class Reply:
     `hang` nothing is ever sent; `stall` silence after the first piece; `dribble` a byte every `every_s` seconds;
     `reset` the connection is reset after the first piece; `garbage` a body that is no JSON; `no_end` the body ends
     after the last piece, without the mark of its end; `error_event` an error inside the stream after the first piece;
-    `flood` the text again and again until the client has had enough.
+    `flood` the text again and again until the client has had enough. `thoughts` come in the API's own field for them, `tool` is
+    the name of a tool that is called in the API's way, and `stop` any reason at all; `raw` is sent in place of all that, with
+    the content type that `headers` name.
     """
 
     text: str = ""
     piece_chars: int = 40
     usage: tuple[int, ...] | None = None
     cached: int = 0
-    stop: Literal["stop", "length", "content_filter"] = "stop"
+    stop: str | None = "stop"
+    thoughts: str = ""
+    tool: str = ""
+    raw: bytes = b""
     refusal: str = ""
     status: int = 200
     message: str = "scripted"
@@ -107,6 +112,8 @@ def text_of(content: Any) -> str:
 
 def whole(request: Request, reply: Reply) -> bytes:
     """Return the body of an answer that is not streamed, or of an error."""
+    if reply.raw:
+        return reply.raw
     shapes = {"openai": (_openai_whole, _openai_error), "anthropic": (_anthropic_whole, _anthropic_error)}
     answer, error = shapes[request.dialect]
     return _json(answer(request, reply) if reply.status < 300 else error(reply))
@@ -182,6 +189,13 @@ def _openai_delta(request: Request, delta: dict[str, Any], stop: str | None = No
 
 def _openai_frames(request: Request, reply: Reply) -> Iterator[bytes]:
     yield _openai_delta(request, {"role": "assistant", "content": ""})
+    if reply.thoughts:
+        yield _openai_delta(request, {"reasoning_content": reply.thoughts})
+    if reply.tool:
+        function = {"name": reply.tool, "arguments": '{"a": 1}'}
+        yield _openai_delta(
+            request, {"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": function}]}
+        )
     for piece in reply.pieces():
         yield _openai_delta(request, {"content": piece})
     if reply.refusal:
@@ -196,8 +210,8 @@ def _openai_ending(request: Request, reply: Reply) -> bytes:
     return end + b"data: [DONE]\n\n"
 
 
-def _anthropic_stop(reply: Reply) -> str:
-    return "refusal" if reply.refusal else _STOPS[reply.stop]
+def _anthropic_stop(reply: Reply) -> str | None:
+    return "refusal" if reply.refusal else _STOPS.get(reply.stop or "", reply.stop)
 
 
 def _anthropic_read(reply: Reply, counts: dict[str, int]) -> dict[str, int]:
@@ -242,6 +256,14 @@ def _anthropic_frames(request: Request, reply: Reply) -> Iterator[bytes]:
     yield _anthropic_event("message_start", message=message)
     yield _anthropic_event("content_block_start", index=0, content_block={"type": "text", "text": ""})
     yield _anthropic_event("ping")
+    if reply.thoughts:
+        delta = {"type": "thinking_delta", "thinking": reply.thoughts}
+        yield _anthropic_event("content_block_delta", index=0, delta=delta)
+    if reply.tool:
+        used = {"type": "tool_use", "id": "t1", "name": reply.tool, "input": {}}
+        yield _anthropic_event("content_block_start", index=1, content_block=used)
+        delta = {"type": "input_json_delta", "partial_json": '{"a": 1}'}
+        yield _anthropic_event("content_block_delta", index=1, delta=delta)
     for piece in [*reply.pieces(), *([reply.refusal] if reply.refusal else [])]:
         yield _anthropic_event("content_block_delta", index=0, delta={"type": "text_delta", "text": piece})
 

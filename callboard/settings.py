@@ -190,6 +190,13 @@ class Settings(BaseSettings):
     )
     llm_retries: int = _setting(3, "How often a failed call of a model is repeated.", ge=0, le=20)
     llm_max_tokens: int = _setting(4096, "Most tokens a model writes in one call.", ge=16, le=1_000_000)
+    llm_context_tokens: int | None = _setting(
+        None,
+        "Tokens that CALLBOARD_LLM_MODEL reads and writes in one call; unset: as the table of models has it, 32,768 where "
+        "it does not know.",
+        ge=1024,
+        le=100_000_000,
+    )
     llm_images: Literal["auto", "yes", "no"] = _setting(
         "auto", "Whether the model takes images; `auto` goes by its name."
     )

@@ -124,3 +124,11 @@ def _too_deep(value: Any) -> str:
         return mend_text(repr(value)[:1000])
     except RecursionError:
         return f"<a {type(value).__name__} nested too deeply>"
+
+
+def shortened(text: str, most_chars: int) -> str:
+    """Return a text for people or models, the middle of a very long one left out, which is said there."""
+    if len(text) <= most_chars:
+        return text
+    half = most_chars // 2
+    return f"{text[:half]}\n… ({len(text) - 2 * half} characters left out) …\n{text[-half:]}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import tenacity
 
-from callboard.agent.models.base import Completion, ModelCall
+from callboard.agent.models.base import Completion, ModelCall, TokenUse
 from callboard.agent.models.breaker import Breaker
 from callboard.agent.models.counting import tokens_of
 from callboard.agent.models.dialect import Dialect
@@ -43,39 +43,57 @@ class ApiModel:
     """One model of an API. Fulfils `Model`."""
 
     def __init__(
-        self, api: Api, model: str, *, prices: Prices, takes_images: bool, named: Callable[[str], "ApiModel"]
+        self,
+        api: Api,
+        model: str,
+        *,
+        prices: Prices,
+        takes_images: bool,
+        own_context: int | None,
+        named: Callable[[str], "ApiModel"],
     ) -> None:
         self.name = f"{api.provider}/{model}"
         self.takes_images = takes_images
+        self._own_context = own_context
         self._named = named
         self._api = api
         self._model = model
         self._prices = prices
 
+    @property
+    def context_tokens(self) -> int:
+        return self._own_context or self._prices.context_tokens
+
     def complete(self, call: ModelCall) -> Completion:
         heard = _Heard(call)
         had_s = call.deadline_s - time.monotonic()
         tries = 0
+        lost = TokenUse()
 
         def once() -> Answer:
-            nonlocal tries
+            nonlocal tries, lost
             tries += 1
             heard.begin()
-            return self._try(call, heard)
+            try:
+                return self._try(call, heard)
+            except TryFailed as failed:
+                if failed.spent is not None:
+                    lost = lost + tokens_of(failed.spent[0], call, failed.spent[1])[0]
+                raise
 
         try:
             answer = self._retrying(call)(once)
         except TryFailed as failed:
-            error = self._task_error(failed, had_s, call.deadline_s - time.monotonic(), tries)
+            error = self._task_error(failed, had_s, call.deadline_s - time.monotonic(), tries, lost)
         else:
-            return self._completion(answer, call, tries)
+            return self._completion(answer, call, tries, lost)
         raise error  # SECURITY: here, where nothing is its context
 
     def _try(self, call: ModelCall, heard: "_Heard") -> Answer:
         breaker = self._api.breaker
         breaker.enter()
         try:
-            answer = self._api.trier.once(call, self._model, heard.hear)
+            answer = self._api.trier.once(call, self._model, heard)
         except TryFailed as failed:
             if failed.counts:
                 breaker.failed(failed.what)
@@ -106,7 +124,7 @@ class ApiModel:
         asked_s = failed.retry_after_s if isinstance(failed, TryFailed) else None
         return pause_s if asked_s is None else asked_s + min(pause_s, asked_s / 10)
 
-    def _task_error(self, failed: TryFailed, had_s: float, left_s: float, tries: int) -> TaskError:
+    def _task_error(self, failed: TryFailed, had_s: float, left_s: float, tries: int, lost: TokenUse) -> TaskError:
         message = f"The model {self.name} {failed.what}"
         if failed.code == "model_timeout":
             message += f", {had_s:.3g} s; CALLBOARD_LLM_TIMEOUT_S and the task's timeoutMs set it"
@@ -115,17 +133,21 @@ class ApiModel:
         if failed.retry_after_s is not None and failed.retry_after_s >= left_s:
             message += f"; it asks to wait {failed.retry_after_s:.0f} s, and {max(0.0, left_s):.0f} s are left"
         may_pass = failed.again or failed.code in ("model_timeout", "model_rate_limited")
-        return TaskError(failed.code, f"{message}.", retryable=may_pass, details={"model": self.name, "tries": tries})
+        details = {"model": self.name, "tries": tries, "tokens": (lost.read, lost.written)}
+        return TaskError(failed.code, f"{message}.", retryable=may_pass, details=details)
 
-    def _completion(self, answer: Answer, call: ModelCall, tries: int) -> Completion:
-        use, estimated = tokens_of(answer.counts, call, answer.text)
+    def _completion(self, answer: Answer, call: ModelCall, tries: int, lost: TokenUse) -> Completion:
+        use, estimated = tokens_of(answer.counts, call, answer.text + answer.thoughts)
+        use = use + lost
         return Completion(
             text=answer.text,
             provider=self._api.provider,
             model=self._model,
             use=use,
             cost_usd=self._prices.cost_usd(use),
+            thoughts=answer.thoughts,
             cut=answer.end == "cut",
+            tools=answer.tools,
             estimated=estimated,
             tries=tries,
         )
@@ -157,14 +179,17 @@ class _Heard:
     """Passes on what comes, and takes it back before another try."""
 
     def __init__(self, call: ModelCall) -> None:
-        self._tell: Callable[[str | None], None] = call.hear
+        self._call = call
         self._any = False
 
     def begin(self) -> None:
         if self._any:
-            self._tell(None)
+            self._call.hear(None)
             self._any = False
 
     def hear(self, text: str) -> None:
         self._any = True
-        self._tell(text)
+        self._call.hear(text)
+
+    def hear_thoughts(self, text: str) -> None:
+        self._call.hear_thoughts(text)

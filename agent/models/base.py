@@ -34,13 +34,18 @@ class TokenUse:
     written: int = 0
     cached: int = 0
 
+    def __add__(self, other: "TokenUse") -> "TokenUse":
+        return TokenUse(
+            read=self.read + other.read, written=self.written + other.written, cached=self.cached + other.cached
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCall:
     """One call. `deadline_s` is in seconds of `time.monotonic`: by then it has returned or raised, retries included.
 
     `token` ends it early; `hear` is told the text as it comes, in the thread of the call (a retry after some text
-    was heard begins with `hear(None)`: forget it).
+    was heard begins with `hear(None)`: forget it), and `hear_thoughts` what the model thinks.
     """
 
     messages: tuple[Message, ...]
@@ -48,13 +53,15 @@ class ModelCall:
     deadline_s: float
     token: CancelToken
     hear: Callable[[str | None], None] = lambda _text: None
+    hear_thoughts: Callable[[str], None] = lambda _text: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """An answer. `cut` says that it ended at `max_tokens`; `cost_usd` is None where nobody knows the price.
+    """An answer: what was said, and apart from it what was thought. `cost_usd` is None where nobody knows the price.
 
-    Where the API counted no tokens, or absurdly, `use` is estimated from the texts and `estimated` says so.
+    `cut` says that it ended at `max_tokens`; `tools` is what the model called in the API's way of calling tools, where
+    nothing was offered: neither is a whole answer. `use` has the tries before it that were paid in vain, too. Where the API counted no tokens, or absurdly, `use` is estimated from the texts and `estimated` says so.
     """
 
     text: str
@@ -62,7 +69,9 @@ class Completion:
     model: str
     use: TokenUse
     cost_usd: float | None
+    thoughts: str = ""
     cut: bool = False
+    tools: str = ""
     estimated: bool = False
     tries: int = 1
 
@@ -76,11 +85,15 @@ class Model(Protocol):
     name: str
     takes_images: bool
 
+    @property
+    def context_tokens(self) -> int:
+        """How many tokens it reads and writes in one call."""
+
     def complete(self, call: ModelCall) -> Completion:
         """Return the answer.
 
         Raises `TaskError` with one of the `model_…` codes (those that may go away by themselves are retryable), and
-        `Cancelled` when the token was set.
+        `Cancelled` when the token was set. What is blank, or did not end as an answer does, is none.
         """
 
     def price_usd(self, read: int, written: int) -> float | None:

@@ -33,8 +33,9 @@ class _Choice:
     key: Key
     images: Literal["auto", "yes", "no"]
     own_prices: tuple[float, float] | None = None
-    priced: str = ""
-    """The model that `own_prices` are meant for."""
+    own_context: int | None = None
+    set_for: str = ""
+    """The model that `own_prices` and `own_context` are meant for."""
 
     def __post_init__(self) -> None:
         """Raise `ConfigurationError` for what cannot work."""
@@ -73,7 +74,8 @@ def _first_choice(settings: Settings, model: str | None) -> _Choice:
         key=Key(settings.llm_api_key.strip()),
         images=settings.llm_images,
         own_prices=_own_prices(settings),
-        priced=settings.llm_model.strip(),
+        own_context=settings.llm_context_tokens,
+        set_for=settings.llm_model.strip(),
     )
 
 
@@ -122,7 +124,15 @@ def _api_model(choice: _Choice, retries: int, first_pause_s: float, now: Callabl
 
     def named(model: str) -> ApiModel:
         known = takes_images(model) if choice.images == "auto" else choice.images == "yes"
-        prices = Prices(base_url, model, choice.own_prices, own_first=model == choice.priced)
-        return ApiModel(api, model, prices=prices, takes_images=known, named=named)
+        own = model == choice.set_for
+        prices = Prices(base_url, model, choice.own_prices, own_first=own)
+        return ApiModel(
+            api,
+            model,
+            prices=prices,
+            takes_images=known,
+            own_context=choice.own_context if own else None,
+            named=named,
+        )
 
     return named(choice.model)

@@ -1,28 +1,46 @@
 """What every vendor's adapter gives: an answer in parts, in one vocabulary. Imported by the adapters and `tries.py`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from callboard.agent.models.base import ModelCall
+from callboard.agent.models.endings import End
 from callboard.agent.models.watch import Watch
-
-End = Literal["", "stop", "cut", "refused"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A part of an answer as it comes: text, words of a refusal, how it ended, tokens so far (what was not sent: None).
+    """A part of an answer as it comes: text, words of a refusal, how it ended, tokens so far (None: not sent).
 
-    The counts are what the API sent, whatever that is; nobody has looked at them yet.
+    `reason` is the API's own word for `end`; `tool` is a piece of a call of a tool, in the API's way, which nothing here
+    offers; `done`: the stream says that it is over. The counts are what the API sent, whatever that is; nobody has looked
+    at them yet.
     """
 
     text: str = ""
+    thoughts: str = ""
     refusal: str = ""
+    tool: str = ""
     end: End = ""
+    reason: str = ""
+    done: bool = False
     read: Any = None
     written: Any = None
     cached: Any = None
+
+
+class ToldError(Exception):
+    """An error that came as an answer. `body` is what was sent; `response` has the head."""
+
+    def __init__(self, body: Mapping[str, Any], response: object) -> None:
+        super().__init__("the answer is an error")
+        self.body = body
+        self.response = response
+
+
+class NoAnswer(Exception):
+    """Something that is neither an event stream nor JSON."""
 
 
 class Dialect(Protocol):

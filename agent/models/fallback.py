@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from callboard.agent.models.api_model import ApiModel
-from callboard.agent.models.base import Completion, ModelCall
+from callboard.agent.models.base import Completion, ModelCall, TokenUse
 from callboard.errors import TaskError
 
 logger = logging.getLogger("callboard.models")
@@ -27,6 +27,11 @@ class Fallback:
         self._first = first
         self._second = second
 
+    @property
+    def context_tokens(self) -> int:
+        """What fits into both, since either may answer."""
+        return min(self._first.context_tokens, self._second.context_tokens)
+
     def complete(self, call: ModelCall) -> Completion:
         if not self._fits_second(call):
             return self._first.complete(call)
@@ -45,8 +50,10 @@ class Fallback:
         return self._ask_second(call, failed)
 
     def _ask_second(self, call: ModelCall, failed: TaskError) -> Completion:
+        read, written = (failed.details or {}).get("tokens") or (0, 0)
         try:
-            return self._second.complete(call)
+            completion = self._second.complete(call)
+            return replace(completion, use=completion.use + TokenUse(read=read, written=written))
         except TaskError as error:
             both = f"{failed.message} {error.message}"
             raise TaskError(error.code, both, retryable=error.retryable, details=error.details) from failed

@@ -1,6 +1,6 @@
-"""What a model's tokens cost: by settings, else by the table of genai-prices, which is part of that package.
+"""What is known of a model: what its tokens cost and how many it takes, by settings or by the table of genai-prices.
 
-# SECURITY: nothing is fetched. The package fetches newer prices only where its `UpdatePrices` is started.
+# SECURITY: the table is part of that package, and nothing is fetched. The package fetches newer prices only where its `UpdatePrices` is started.
 
 Any thread. Imported by `building.py` and `api_model.py`.
 """
@@ -10,6 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from callboard.agent.models.base import TokenUse
+
+UNKNOWN_CONTEXT_TOKENS = 32_768
+"""What a model is taken to read and write in one call where nobody knows: what many that run at home are given."""
 
 _MILLION = 1_000_000
 
@@ -38,6 +41,17 @@ class Prices:
     def most_usd(self, read: int, written: int) -> float | None:
         """Return what a call of so many tokens costs at most: none of them kept by the API."""
         return self.cost_usd(TokenUse(read=read, written=written))
+
+    @cached_property
+    def context_tokens(self) -> int:
+        """How many tokens the model reads and writes in one call, by the table."""
+        from genai_prices.data_snapshot import get_snapshot
+
+        try:
+            _, known = get_snapshot().find_provider_model(self.model, None, None, self.base_url)
+        except LookupError:
+            return UNKNOWN_CONTEXT_TOKENS
+        return known.context_window or UNKNOWN_CONTEXT_TOKENS
 
     @cached_property
     def _known(self) -> bool:

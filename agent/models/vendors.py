@@ -26,6 +26,13 @@ def vendor_module(name: str) -> Any:
         ) from error
 
 
+def response_type() -> Any:
+    """Return what a client is asked for where it is to hand over an answer as it comes, unread."""
+    import httpx2
+
+    return httpx2.Response
+
+
 class Key:
     """The key for an API, which no traceback or log line shows. Empty where the API asks for none."""
 

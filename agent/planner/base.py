@@ -4,7 +4,7 @@ A planner turns a task into Python for the sandbox, or answers it; it carries no
 thread. Imported by the runner and by every planner.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -15,8 +15,12 @@ from callboard.agent.skill import AnySkill
 from callboard.errors import TaskError
 from callboard.messages import Turn
 
-Ask = Callable[[Model, tuple[Message, ...]], Completion]
-"""Makes one call of a model within the task's time and budget; the run that plans gives it."""
+
+class Ask(Protocol):
+    """Asks a model within the task's time and budget; the run that plans gives it."""
+
+    def __call__(self, model: Model, messages: tuple[Message, ...], *, most_tokens: int, **told: int) -> Completion:
+        """Return a whole answer of at most `most_tokens`; `told` goes into the log. Raises `TaskError`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +51,16 @@ class PlanRequest:
 class Plan:
     """Python whose last expression is the answer, and what kind of task the planner took it for.
 
-    `code` None: there is nothing to run, `text` is the answer. Otherwise `text` is all that a model wrote.
+    `code` None: there is nothing to run, `text` is the answer. Otherwise `text` is all that a model wrote. `again`: it is
+    neither, and this is what the model is told. `doubt`: what the code comes to may not be the answer; the model is told
+    that, with what it came to.
     """
 
     code: str | None
     intent: str
     text: str = ""
+    again: str = ""
+    doubt: str = ""
 
 
 class Planner(Protocol):

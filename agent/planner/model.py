@@ -1,17 +1,22 @@
 """The planner that asks a model: prompt, conversation and what came of earlier rounds in; code or an answer out.
 
-What the model is told first stands in prompt.md. Holds no state but the prompt; any thread. Imported by the wiring.
+What the model is told first stands in prompt.md, how its answer is read in `answers.py`. Holds the prompt, and what it has learnt
+of models' sizes; any thread. Imported by the wiring.
 """
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from callboard.agent.models.base import Message, Model
+from callboard.agent.planner.answers import read_answer
 from callboard.agent.planner.base import Plan, PlanRequest
+from callboard.agent.planner.conversation import Prompt, fitted, said_before
 from callboard.agent.roster import AgentDefinition
 from callboard.agent.skill import AnySkill
+from callboard.errors import TaskError
 from callboard.settings import Settings
 
 DELEGATE = "delegate"
@@ -19,14 +24,14 @@ DELEGATE = "delegate"
 
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 _VERSION = re.compile(r"<!-- Version (\d+)\.")
-_FENCE = re.compile(
-    r"^[ \t]*(?P<fence>```+|~~~+)[ \t]*(?P<language>[\w+-]*)[^\n]*\n(?P<code>.*?)^[ \t]*(?P=fence)[ \t]*$",
-    re.DOTALL | re.MULTILINE,
-)
-_OPEN_FENCE = re.compile(r"^```(?:python|py)[ \t]*\n(?P<code>.+)\Z", re.DOTALL | re.MULTILINE)
-_PYTHON = frozenset({"python", "py", "python3"})
-_CODE_LIKE = re.compile(r"^\s*(?:from skills import |import |print\(|[A-Za-z_]\w* = |def |await )", re.MULTILINE)
-_LONG_TURN = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """How many tokens a model may be sent, and may write."""
+
+    prompt: int
+    answer: int
 
 
 class ModelPlanner:
@@ -40,6 +45,7 @@ class ModelPlanner:
         self._settings = settings
         self._model_named = model_named
         self._template = _prompt()
+        self._learnt: dict[str, _Size] = {}  # by a model's name, until the server stops; entries are replaced whole
 
     def model_of(self, agent: AgentDefinition) -> Model:
         """Return the model that an agent is worked with; raise `ConfigurationError` for a name that cannot be."""
@@ -49,19 +55,43 @@ class ModelPlanner:
 
     def plan(self, request: PlanRequest) -> Plan:
         """Ask the model and read its answer; raise `TaskError` (`model_…`, `budget_exceeded`)."""
-        assert request.ask is not None, "a model is asked through the run, which counts and records it"
-        completion = request.ask(self.model_of(request.agent), self.messages(request))
-        return read_answer(completion.text)
+        said = tuple(message.text for message in request.rounds if message.role == "assistant")
+        told = tuple(message.text for message in request.rounds if message.role == "user")
+        answer = self._answer(request)
+        return read_answer(answer, task=request.task, said=said, told=told, variables=request.variables)
 
-    def messages(self, request: PlanRequest) -> tuple[Message, ...]:
+    def _answer(self, request: PlanRequest) -> str:
+        model = self.model_of(request.agent)
+        size = self._size(model)
+        prompt = self.prompt(request, size.prompt)
+        try:
+            return self._asked(request, model, prompt, size.answer)
+        except TaskError as error:
+            if error.code != "model_context_exceeded":
+                raise
+        # what is known of its size was wrong: once more with half
+        less = _Size(prompt.tokens // 2, max(1, size.answer // 2))
+        answer = self._asked(request, model, self.prompt(request, less.prompt), less.answer)
+        self._learnt[model.name] = less
+        return answer
+
+    def _asked(self, request: PlanRequest, model: Model, prompt: Prompt, most_tokens: int) -> str:
+        assert request.ask is not None, "a model is asked through the run, which counts and records it"
+        left_out = {"turnsLeftOut": prompt.turns_left_out, "roundsLeftOut": prompt.rounds_left_out}
+        told = {name: number for name, number in left_out.items() if number}
+        return request.ask(model, prompt.messages, most_tokens=most_tokens, **told).text
+
+    def _size(self, model: Model) -> _Size:
+        if (learnt := self._learnt.get(model.name)) is not None:
+            return learnt
+        answer = min(self._settings.llm_max_tokens, model.context_tokens // 2)
+        return _Size(model.context_tokens - answer, answer)
+
+    def prompt(self, request: PlanRequest, most_tokens: int) -> Prompt:
         """Return what the model is sent: the prompt, the conversation, the task, and the rounds so far."""
-        said = tuple(
-            Message(role="user" if turn.role == "user" else "assistant", text=_shortened(turn.content))
-            for turn in request.conversation
-            if turn.content.strip()
-        )
+        system = Message(role="system", text=self._system(request))
         task = Message(role="user", text=request.task, images=request.images)
-        return (Message(role="system", text=self._system(request)), *said, task, *request.rounds)
+        return fitted(system, said_before(request.conversation), task, request.rounds, most_tokens)
 
     def _system(self, request: PlanRequest) -> str:
         limits, agent = self._settings, request.agent
@@ -100,34 +130,9 @@ def prompt_version() -> int:
     return int(found[1])
 
 
-def read_answer(text: str) -> Plan:
-    """Return what a model wrote as code to run, or as the answer.
-
-    Of several blocks in Python the last one counts, as models correct themselves; a block in no language counts where it
-    reads like a script. A block that was never closed was cut off, and is taken as it is: the type check says what is missing.
-    """
-    blocks = [found for found in _FENCE.finditer(text) if _is_python(found["language"], found["code"])]
-    code = blocks[-1]["code"] if blocks else (found["code"] if (found := _OPEN_FENCE.search(text)) else None)
-    if code is None or not code.strip():
-        return Plan(code=None, intent="answer", text=text.strip())
-    return Plan(code=code.rstrip(), intent="code", text=text)
-
-
-def _is_python(language: str, code: str) -> bool:
-    return language.lower() in _PYTHON or (not language and bool(_CODE_LIKE.search(code)))
-
-
 def stubs_of(skills: Iterable[AnySkill]) -> str:
     """Return the declarations of skills as a model reads them."""
     return "\n".join(skill.stub for skill in skills) or "# none"
-
-
-def _shortened(text: str) -> str:
-    """Return an earlier turn, the middle of a very long one left out: it is there for what was said, not for its data."""
-    if len(text) <= _LONG_TURN:
-        return text
-    half = _LONG_TURN // 2
-    return f"{text[:half]}\n… ({len(text) - _LONG_TURN} characters left out) …\n{text[-half:]}"
 
 
 def _variables(names: frozenset[str]) -> str:

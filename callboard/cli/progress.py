@@ -105,7 +105,9 @@ class Progress:
         text = (written + clean(str(data.get("text", ""))))[-_TAIL_CHARS:]
         self._end(task_id, "task", 0)
         self._doing[key] = _Doing(
-            self._label(f"the model is writing ({data.get('purpose', '')})"), self._depth(task_id), text
+            self._label(f"the model is {'writing' if text else 'thinking'} ({data.get('purpose', '')})"),
+            self._depth(task_id),
+            text,
         )
 
     def _model_completed(self, task_id: str, data: Data) -> None:

@@ -25,6 +25,8 @@ def _executed(data: Data) -> str:
 def _delta(data: Data) -> str:
     if data.get("reset"):
         return "begins again"
+    if not data.get("text") and data.get("thoughts"):
+        return f"thinks {clean(dumps(str(data['thoughts']), indent=None))}"
     # what a model writes may end anywhere, so the spaces at its ends are shown
     return clean(dumps(str(data.get("text", "")), indent=None))
 

@@ -25,6 +25,7 @@ export function answer() {
     if (data.reset || data.step !== step) whole = "";
     step = data.step;
     whole += data.text ?? "";
+    if (!whole && data.thoughts) return wait("The model is thinking…");
     if (!writing.isConnected) {
       replace(node, writing);
       node.setAttribute("aria-busy", "true");

@@ -134,6 +134,7 @@ function makeRound(event, before) {
   made.modelDone = (data) => {
     writing.done(data);
     models.append(modelLine(data));
+    if (data.thoughts) models.append(details("What the model thought", longText(data.thoughts)));
     if (!data.ok) models.append(h("p", { class: "error-text", dir: "auto" }, short(data.error, 600)));
   };
   made.starts = (data) => {
@@ -197,6 +198,7 @@ function modelText(models) {
     add(data) {
       if (data.purpose !== "plan") return;
       whole = data.reset ? "" : whole + (data.text ?? "");
+      if (!whole) return; // it thinks
       if (!holder.isConnected) models.append(holder);
       soon();
     },
@@ -215,7 +217,10 @@ function modelLine(data) {
     data.durationMs !== undefined && duration(data.durationMs),
     data.tries > 1 && `${data.tries} tries`,
     data.purpose !== "plan" && `for ${data.purpose}`,
-    data.cut && "cut at its limit",
+    data.cut && "cut at its limit, asked again",
+    data.tools && "called tools, asked again",
+    data.turnsLeftOut && `${number(data.turnsLeftOut)} oldest turns left out`,
+    data.roundsLeftOut && `${number(data.roundsLeftOut)} oldest rounds left out`,
     data.replayed && "answered from the ledger",
   ].filter(Boolean);
   return h("p", { class: "model-line muted", dir: "auto" }, parts.join(" · "));

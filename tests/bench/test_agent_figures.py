@@ -11,7 +11,7 @@ from bench.agent_round import InstantModel
 from callboard.agent.cancel import CancelToken
 from callboard.agent.catalogue import Catalogue
 from callboard.agent.models.base import Message, ModelCall
-from callboard.agent.planner.model import read_answer
+from callboard.agent.planner.answers import read_answer
 
 
 def asked(*texts: str) -> tuple[str, list[str | None]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench.provider import Provider, Reply, Request, rate_limited, running
+from bench.provider_reply import whole
 from callboard.agent.cancel import Cancelled, CancelToken
 from callboard.agent.models import Image, Message, TokenUse
 from callboard.agent.models.base import Completion
@@ -64,8 +65,147 @@ def test_an_answer_that_ends_at_max_tokens_says_so(bench: Bench) -> None:
     assert answer.text == "The answer is"
 
 
-def test_an_empty_answer_is_one(bench: Bench) -> None:
-    assert bench.model(Reply(text="")).complete(call()).text == ""
+@pytest.mark.parametrize("text", ["", " \n\t", "\ufeff", "<think>It is 42.</think>", "<think>It is 42, because"])
+def test_an_answer_that_says_nothing_is_none(bench: Bench, text: str) -> None:
+    model = bench.model(Reply(text=text))
+    error = failing(model)
+    assert (error.code, error.retryable, bench.provider.count) == ("model_bad_reply", True, 3)
+    model.check()  # the model said nothing; the API is well
+
+    bench.provider.say(Reply(text=text), Reply(text="42"))
+    assert model.complete(call()).text == "42"
+
+
+def test_what_was_paid_in_vain_is_counted(bench: Bench) -> None:
+    nothing = Reply(text="", thoughts="Hm.", usage=(20, 5))
+    answer = bench.model(nothing, Reply(text="42", usage=(21, 3))).complete(call())
+    assert (answer.use.read, answer.use.written, answer.tries) == (41, 8, 2)
+    error = failing(bench.model(nothing))
+    assert (error.details or {})["tokens"] == (60, 15)
+
+
+def test_thoughts_in_a_field_of_their_own_are_no_part_of_the_answer(bench: Bench) -> None:
+    heard, thought = Heard(), Heard()
+    model = bench.model(Reply(text="42", thoughts="Six sevens."))
+    answer = model.complete(call(hear=heard, hear_thoughts=thought))
+    assert (answer.text, answer.thoughts) == ("42", "Six sevens.")
+    assert (heard.pieces, thought.pieces) == (["42"], ["Six sevens."])
+
+
+def test_thoughts_without_an_answer_are_none(bench: Bench) -> None:
+    error = failing(bench.model(Reply(text="", thoughts="Six sevens.")))
+    assert (error.code, bench.provider.count) == ("model_bad_reply", 3)
+    assert "thought and said nothing" in error.message
+
+
+def test_thoughts_in_the_text_are_heard_apart_while_they_come(bench: Bench) -> None:
+    heard, thought = Heard(), Heard()
+    reply = Reply(text="<think>\nSix sevens.\n</think>\n\nIt is 42.", piece_chars=3)
+    answer = bench.model(reply).complete(call(hear=heard, hear_thoughts=thought))
+    assert (answer.text, answer.thoughts) == ("It is 42.", "Six sevens.")
+    assert "".join(piece or "" for piece in heard.pieces).strip() == "It is 42."
+    assert "".join(piece or "" for piece in thought.pieces).strip() == "Six sevens."
+
+
+def test_what_turns_out_to_have_been_thoughts_is_taken_back(bench: Bench) -> None:
+    heard = Heard()
+    reply = Reply(text="Six sevens.\n</think>\nIt is 42.", piece_chars=3)
+    answer = bench.model(reply).complete(call(hear=heard))
+    assert (answer.text, answer.thoughts) == ("It is 42.", "Six sevens.")
+    assert heard.pieces[-2:] == [None, "It is 42."]
+
+
+@pytest.mark.parametrize("stop", ["stop", "tool_calls"])
+def test_a_call_of_a_tool_is_no_answer_and_is_named(bench: Bench, stop: str) -> None:
+    answer = bench.model(Reply(text="Let me see.", tool="calculate", stop=stop)).complete(call())
+    assert answer.tools == 'calculate({"a": 1}'
+
+
+@pytest.mark.parametrize(
+    "text", ['<tool_call>{"name": "f"}</tool_call>', "[TOOL_CALLS] f", "<function=f>{}</function>"]
+)
+def test_a_call_of_a_tool_that_the_server_has_not_read_is_no_answer(bench: Bench, text: str) -> None:
+    assert bench.model(Reply(text=text)).complete(call()).tools == text
+
+
+@pytest.mark.parametrize(
+    ("stop", "code", "tries"),
+    [
+        ("sensitive", "model_refused", 1),
+        ("SAFETY", "model_refused", 1),
+        ("network_error", "model_unavailable", 3),
+        ("insufficient_system_resource", "model_unavailable", 3),
+        ("abort", "model_unavailable", 3),
+        ("model_context_window_exceeded", "model_context_exceeded", 1),
+        ("a_new_word", "model_bad_reply", 3),
+        ("pause_turn", "model_bad_reply", 3),
+    ],
+)
+def test_only_an_end_that_is_known_to_be_good_makes_an_answer(bench: Bench, stop: str, code: str, tries: int) -> None:
+    error = failing(bench.model(Reply(text="The answer is", stop=stop)))
+    assert (error.code, bench.provider.count) == (code, tries)
+    assert stop in error.message
+
+
+def test_an_answer_is_whole_where_the_stream_says_that_it_is_over(bench: Bench) -> None:
+    assert bench.model(Reply(text="42", stop=None)).complete(call()).text == "42"
+
+
+def test_a_whole_answer_in_place_of_a_stream_is_one(bench: Bench) -> None:
+    request = Request(dialect=bench.dialect, path="/", headers={}, body=b'{"model": "m"}', at_s=0)  # type: ignore[arg-type]
+    raw = whole(request, Reply(text="42", usage=(7, 3)))
+    answer = bench.model(Reply(raw=raw, headers={"Content-Type": "application/json"})).complete(call())
+    assert (answer.text, answer.use) == ("42", TokenUse(read=7, written=3))
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream", "text/plain"])
+def test_an_error_with_status_200_is_told_in_the_apis_words(bench: Bench, kind: str) -> None:
+    raw = b'{"error": {"code": "7001", "message": "the line is down"}}'
+    error = failing(bench.model(Reply(raw=raw, headers={"Content-Type": kind})))
+    assert (error.code, bench.provider.count) == ("model_unavailable", 3)
+    assert "the line is down" in error.message
+    assert "7001" in error.message
+
+
+@pytest.mark.parametrize(
+    ("raw", "code", "words"),
+    [
+        (b'{"error": {"code": "1301", "message": "unsafe content"}}', "model_refused", "unsafe content"),
+        (b'{"error": {"code": "1302", "message": "slow down"}}', "model_rate_limited", "slow down"),
+        (b'{"error": {"code": "1261", "message": "Prompt too big"}}', "model_context_exceeded", "Prompt too big"),
+        (b'{"error": "model is loading"}', "model_unavailable", "model is loading"),
+        (b'{"object": "error", "message": "no such model", "code": 404}', "model_rejected", "no such model"),
+        (b'{"detail": "Not authenticated"}', "model_unavailable", "Not authenticated"),
+        (b'{"base_resp": {"status_code": 1004, "status_msg": "login fail"}}', "model_unavailable", "login fail"),
+        (b"<html><title>Sign in</title></html>", "model_bad_reply", "Sign in"),
+        (b"upstream connect error", "model_bad_reply", "upstream connect error"),
+        (b"[]", "model_bad_reply", "[]"),
+    ],
+)
+def test_what_is_no_answer_is_told_as_it_came(bench: Bench, raw: bytes, code: str, words: str) -> None:
+    error = failing(bench.model(Reply(raw=raw, headers={"Content-Type": "text/plain"})))
+    assert error.code == code
+    assert words in error.message
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "This model's maximum context length is 8192 tokens. However, your messages resulted in 8545 tokens.",
+        "prompt is too long: 213462 tokens > 200000 maximum",
+        "The input token count (1196265) exceeds the maximum number of tokens allowed (1048575)",
+        "Please reduce the length of the messages or completion.",
+        "the request exceeds the available context size, try increasing it",
+        "tokens in request more than max tokens allowed",
+        "Prompt contains 66385 tokens, too large for model with 32768 maximum context length",
+    ],
+)
+def test_a_request_that_is_too_long_for_the_model_is_named_so(bench: Bench, said: str) -> None:
+    model = bench.model(Reply(text="x"), Reply(status=400, message=said))
+    model.complete(call())
+    error = failing(model)
+    assert (error.code, error.retryable) == ("model_context_exceeded", False)
+    assert said[:40] in error.message
 
 
 @pytest.mark.parametrize(
