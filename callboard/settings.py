@@ -14,15 +14,19 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import platformdirs
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from callboard.budget import Budget
 from callboard.errors import ConfigurationError
+from callboard.paths import NOWHERE, default_data_dir, is_utf8, written_path
+from callboard.values import BYTE_ORDER_MARK, unmarked
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+WrittenPath = Annotated[Path, BeforeValidator(lambda value: written_path(str(value), os.environ))]
 SKILL_PREFIX = "CALLBOARD_SKILL_"
+NOT_UTF8 = "holds bytes that are not UTF-8"
+_MODES = ("development", "production")
 _LEAST_KEY_CHARS = 16
 _ALIKE = 0.8
 
@@ -30,7 +34,8 @@ _ALIKE = 0.8
 def _setting(default: Any, description: str, *names: str, **limits: Any) -> Any:
     """Declare a field; `names` are environment variables outside the CALLBOARD_ prefix, first one first."""
     alias = AliasChoices(*names) if names else None
-    return Field(default=default, description=description, validation_alias=alias, **limits)
+    kept = {"default_factory" if callable(default) else "default": default}
+    return Field(**kept, description=description, validation_alias=alias, **limits)
 
 
 class Settings(BaseSettings):
@@ -40,7 +45,12 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="CALLBOARD_", frozen=True, extra="forbid", populate_by_name=True, env_ignore_empty=True
+        env_prefix="CALLBOARD_",
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        env_ignore_empty=True,
+        allow_inf_nan=False,
     )
 
     # Names that need no prefix.
@@ -112,8 +122,8 @@ class Settings(BaseSettings):
     )
 
     # Where things are kept.
-    data_dir: Path = _setting(
-        Path(platformdirs.user_data_dir("callboard", appauthor=False)),
+    data_dir: WrittenPath = _setting(
+        default_data_dir,
         "Folder for the SQLite file, the signing key and the sessions' workspaces.",
     )
     database_url: str = _setting(
@@ -218,7 +228,7 @@ class Settings(BaseSettings):
     caller_day_budget: str = _setting("", "What one caller (an API key, else an address) may spend a day, UTC.")
 
     # Agents.
-    agents_dir: Path | None = _setting(None, "Folder of more agents, one YAML file each.")
+    agents_dir: WrittenPath | None = _setting(None, "Folder of more agents, one YAML file each.")
     max_depth: int = _setting(3, "How deep agents may delegate to agents; 0: not at all.", ge=0, le=16)
     max_subagents: int = _setting(20, "How many tasks one task may delegate, all those below it included.", ge=0)
 
@@ -235,10 +245,10 @@ class Settings(BaseSettings):
     webhook_timeout_s: float = _setting(10.0, "Longest time one attempt at a webhook takes, in seconds.", gt=0, le=60)
 
     # Skills.
-    skills_dir: Path | None = _setting(
+    skills_dir: WrittenPath | None = _setting(
         None, "Folder of more skills: Python files, and folders with a SKILL.md (Agent Skills)."
     )
-    mcp_config: Path | None = _setting(None, "File that names the MCP servers whose tools are skills.")
+    mcp_config: WrittenPath | None = _setting(None, "File that names the MCP servers whose tools are skills.")
     approve_skills: CommaSeparated = _setting(
         (), "Skills that need a person's approval at each call, comma-separated; `*` stands for any characters."
     )
@@ -249,7 +259,7 @@ class Settings(BaseSettings):
     max_file_bytes: int = _setting(
         10_000_000, "Largest file that is attached, fetched or kept in a workspace, in bytes.", ge=1000
     )
-    skill_settings: dict[str, str] = _setting(
+    skill_settings: Annotated[dict[str, str], NoDecode] = _setting(
         {},
         "What skills read as ctx.settings: every CALLBOARD_SKILL_<NAME> variable, such as CALLBOARD_SKILL_SEARXNG_URL.",
         repr=False,
@@ -298,26 +308,57 @@ class Settings(BaseSettings):
     def _webhook_secret(cls, value: str) -> str:
         return check_webhook_secret(value) if value else value
 
+    @field_validator("env", mode="before")
+    @classmethod
+    def _mode(cls, value: Any) -> Any:
+        """Pass over what NODE_ENV says to other programs, such as `test`: it is theirs, and we know two of its values."""
+        return _MODES[0] if value is not None and value == foreign_mode() else value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        """Run before the other validators, as the last one that is written down."""
+        if not isinstance(value, str):
+            return value
+        if not is_utf8(value):
+            raise ValueError(NOT_UTF8)
+        return unmarked(value)
+
     @classmethod
     def load(cls, **overrides: Any) -> "Settings":
-        """Read the environment; raise `ConfigurationError` naming each variable that cannot work."""
-        skills = {k[len(SKILL_PREFIX) :].lower(): v for k, v in os.environ.items() if k.startswith(SKILL_PREFIX)}
+        """Read the environment; raise `ConfigurationError` naming each variable that cannot work, as it is set."""
+        _refuse_marked_names()
+        skills = {
+            name[len(SKILL_PREFIX) :].lower(): unmarked(value)
+            for name, value in os.environ.items()
+            if name.startswith(SKILL_PREFIX)
+        }
+        faults = [f"{SKILL_PREFIX}{name.upper()}: {NOT_UTF8}" for name, value in skills.items() if not is_utf8(value)]
+        settings, cause = None, None
         try:
-            return cls(**{"skill_settings": skills, **overrides})
+            settings = cls(**{"skill_settings": skills, **overrides})
         except ValidationError as error:
-            lines = [
+            cause = error
+            faults += [
                 f"{_variable(e['loc'])}: {e['msg'].removeprefix('Value error, ')}"
                 for e in error.errors(include_url=False, include_input=False)
             ]
-            raise ConfigurationError("These settings cannot work: " + "; ".join(lines)) from error
+        if settings is None or faults:
+            raise ConfigurationError("These settings cannot work: " + "; ".join(faults)) from cause
+        return settings
 
     @property
     def production(self) -> bool:
         return self.env == "production"
 
-    @property
-    def resolved_database_url(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_dir / 'callboard.db'}"
+    def require_data_dir(self) -> Path:
+        """Return the data folder; raise `ConfigurationError` where none is named and the user has no home folder."""
+        if self.data_dir == NOWHERE:
+            raise ConfigurationError(
+                "CALLBOARD_DATA_DIR is not set, and this user has no home folder to keep data in (HOME and "
+                "XDG_DATA_HOME name none, and there is no entry in the user database); set CALLBOARD_DATA_DIR."
+            )
+        return self.data_dir
 
     @cached_property
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -335,10 +376,39 @@ def check_webhook_secret(secret: str) -> str:
     return secret
 
 
+def _names_of(field: str) -> tuple[str, ...]:
+    """Return the environment variables that a setting is read from, the one that wins first."""
+    alias = Settings.model_fields[field].validation_alias
+    return tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else (f"CALLBOARD_{field.upper()}",)
+
+
 def _variable(location: tuple[int | str, ...]) -> str:
-    """Return the environment variable behind an error's location."""
-    name = str(location[0])
-    return name if name.isupper() else f"CALLBOARD_{name.upper()}"
+    """Return the environment variable behind an error's location: of a setting's names the one that is set."""
+    named = str(location[0])
+    names = next((names for field in Settings.model_fields if named in (field, *(names := _names_of(field)))), (named,))
+    return next(filter(None, map(_as_set, names)), names[0])
+
+
+def _as_set(name: str) -> str | None:
+    """Return how a variable that is set and not empty is spelt in the environment, in whatever case."""
+    return name if os.environ.get(name) else next((n for n, v in os.environ.items() if v and n.upper() == name), None)
+
+
+def foreign_mode() -> str | None:
+    """Return what NODE_ENV says where it decides, and is none of our values."""
+    found = None if _as_set("CALLBOARD_ENV") else os.environ.get(_as_set("NODE_ENV") or "")
+    return None if found in _MODES else found
+
+
+def _refuse_marked_names() -> None:
+    """Refuse a setting whose name begins with a byte-order mark, as the first line of some files does: it would not be read."""
+    known = {name for field in Settings.model_fields for name in _names_of(field)}
+    for name in os.environ:
+        if name.startswith(BYTE_ORDER_MARK) and (meant := unmarked(name).upper()) in known:
+            raise ConfigurationError(
+                f"The name of {meant} begins with a byte-order mark, so it is another variable; save the file that "
+                "it comes from as UTF-8 without one."
+            )
 
 
 def environment() -> Mapping[str, str]:

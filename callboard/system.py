@@ -84,6 +84,7 @@ class AgentSystem:
         self.settings = settings
         self.clock = clock
         self.draining = self.closing = False
+        settings.require_data_dir()
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._started_s = clock.monotonic()
         self._stop_lock = threading.Lock()  # guards `_stopped`: stop() may come from a signal's thread and from `with`

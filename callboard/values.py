@@ -22,6 +22,20 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
+BYTE_ORDER_MARK = "\ufeff"
+_MARKS = re.compile("^\ufeff+", re.MULTILINE)
+
+
+def unmarked(text: str) -> str:
+    """Return `text` without the byte-order mark in front of it, which says how it was stored and is no part of it."""
+    return text.lstrip(BYTE_ORDER_MARK) if text.startswith(BYTE_ORDER_MARK) else text
+
+
+def unmarked_lines(text: str) -> str:
+    """Return `text` without byte-order marks in front of its lines, where files that have one were pasted or joined."""
+    return _MARKS.sub("", text) if BYTE_ORDER_MARK in text else text
+
+
 def check_text(text: str, where: str) -> str:
     """Return `text` as it is, or raise `InvalidRequest` where a database could not hold it."""
     found = _UNSTORABLE.search(text)

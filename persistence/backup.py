@@ -13,7 +13,7 @@ from pathlib import Path
 
 from callboard.errors import BackupFailed, CallboardError, ConfigurationError, StorageFull
 from callboard.persistence.database_file import sqlite_path
-from callboard.persistence.engine import parse_url
+from callboard.persistence.engine import database_of
 from callboard.settings import Settings
 
 _STEP_PAGES = 1024
@@ -34,7 +34,7 @@ def back_up(settings: Settings, target: Path) -> Backup:
 
     Raises `BackupFailed`, or `StorageFull` if the target's disk has no room. Nothing is left behind then.
     """
-    url = parse_url(settings.resolved_database_url)
+    url = database_of(settings)
     if url.get_backend_name() != "sqlite":
         raise BackupFailed("The history is in PostgreSQL, which has its own tool; use pg_dump (docs/operations.md).")
     source = sqlite_path(url)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from callboard.errors import ConfigurationError, StoreUnavailable
 from callboard.persistence.database_file import sqlite_path
-from callboard.persistence.engine import create, parse_url
+from callboard.persistence.engine import create, database_of
 from callboard.persistence.faults import not_opened, reported
 from callboard.settings import Settings
 
@@ -46,7 +46,7 @@ def claim(settings: Settings) -> Claim:
 
     Raises `ConfigurationError` if another server, in this process or any other, has it.
     """
-    url = parse_url(settings.resolved_database_url)
+    url = database_of(settings)
     if url.get_backend_name() == "postgresql":
         return _PostgresqlClaim(url)
     return _FileClaim(_lock_of(url))
@@ -54,7 +54,7 @@ def claim(settings: Settings) -> Claim:
 
 def is_claimed(settings: Settings) -> bool:
     """Say whether some server has the history, without taking it."""
-    url = parse_url(settings.resolved_database_url)
+    url = database_of(settings)
     if url.get_backend_name() == "postgresql":
         return _holder(create(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")) is not None
     try:

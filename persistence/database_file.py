@@ -26,13 +26,9 @@ class Identity(NamedTuple):
 
 
 def sqlite_path(url: URL) -> Path:
-    """Return the path of a SQLite address's file."""
+    """Return the path of the file that an address of `engine.database_of` names: a full one, as it stands."""
     assert url.database is not None
-    return Path(url.database.removeprefix("file:").partition("?")[0] if _is_uri(url) else url.database).absolute()
-
-
-def _is_uri(url: URL) -> bool:
-    return url.database is not None and url.database.startswith("file:")
+    return Path(url.database)
 
 
 class DatabaseFile:

@@ -18,7 +18,7 @@ from callboard.clock import Clock
 from callboard.errors import ConfigurationError
 from callboard.persistence.claim import is_claimed
 from callboard.persistence.database_file import refuse_orphaned_log, sqlite_path
-from callboard.persistence.engine import OLDEST_SQLITE, create, existing, parse_url
+from callboard.persistence.engine import OLDEST_SQLITE, create, database_of, existing
 from callboard.persistence.findings import Finding, Level, of_tables
 from callboard.persistence.migrate import HEAD_REVISION, REVISIONS, current_revision
 from callboard.secret_files import LOSS, remedy, secret_fault
@@ -33,7 +33,7 @@ _RESTORE = "Stop the server and go back to a backup (docs/operations.md)."
 
 def examine(settings: Settings, *, clock: Clock | None = None) -> Iterator[Finding]:
     """Look at everything that the settings name, in order; raise `ConfigurationError` for an address that is none."""
-    url = parse_url(settings.resolved_database_url)
+    url = database_of(settings)
     sqlite = url.get_backend_name() == "sqlite"
     yield from _folder(settings)
     if sqlite:

@@ -9,16 +9,19 @@ Called by `store.py` at start; engines are safe in any thread.
 import os
 import sqlite3
 import time
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError
+from callboard.paths import written_path
 from callboard.persistence.database_file import DatabaseFile, refuse_orphaned_log, sqlite_path
 from callboard.persistence.tables import dump_json, load_json
+from callboard.settings import Settings, environment
 
 LOCK_WAIT_MS = 5000
 """How long a transaction waits for another's lock before the store is called unavailable."""
@@ -30,8 +33,21 @@ OLDEST_SQLITE = (3, 35, 0)
 READERS = 8
 
 
+def database_of(settings: Settings) -> URL:
+    """Return the address of the history; raise `ConfigurationError` where it cannot hold one.
+
+    The path of the data folder never goes through the text of an address, where some of its signs would mean something.
+    """
+    if settings.database_url:
+        return parse_url(settings.database_url)
+    return URL.create("sqlite+pysqlite", database=str(settings.require_data_dir() / "callboard.db"))
+
+
 def parse_url(address: str) -> URL:
-    """Return the address of the history, or raise `ConfigurationError` where it cannot hold one."""
+    """Return the address that CALLBOARD_DATABASE_URL holds, one of SQLite with the full path of its file.
+
+    Raises `ConfigurationError` where it cannot hold the history.
+    """
     try:
         url = make_url(address.replace("postgres://", "postgresql://", 1))
     except ArgumentError as error:
@@ -40,9 +56,7 @@ def parse_url(address: str) -> URL:
         ) from error
     backend = url.get_backend_name()
     if backend == "sqlite":
-        if url.database in (None, "", ":memory:"):
-            raise ConfigurationError("CALLBOARD_DATABASE_URL names an in-memory SQLite; give it a file's path.")
-        return url.set(drivername="sqlite+pysqlite")
+        return URL.create("sqlite+pysqlite", database=str(_written_file(url)))
     if backend == "postgresql":
         return url.set(drivername="postgresql+psycopg", query={**_PATIENCE, **url.query})
     raise ConfigurationError(f"CALLBOARD_DATABASE_URL names {backend}; sqlite and postgresql are supported.")
@@ -97,6 +111,20 @@ def create(url: URL, **options: Any) -> Engine:
         raise ConfigurationError(
             f"The driver of {url.drivername} is missing; install it with: pip install 'callboard[postgres]'"
         ) from error
+
+
+def _written_file(url: URL) -> Path:
+    """Return the path of the file that an address of SQLite names, plainly or as a `file:` URI."""
+    path, in_memory = url.database or "", url.query.get("mode") == "memory"
+    if path.startswith("file:"):
+        parts = urlsplit(path)
+        path, in_memory = unquote(parts.path, errors="surrogateescape"), in_memory or "mode=memory" in parts.query
+    if in_memory or path in ("", ":memory:"):
+        raise ConfigurationError("CALLBOARD_DATABASE_URL names an in-memory SQLite; give it a file's path.")
+    try:
+        return written_path(path, environment())
+    except ValueError as error:
+        raise ConfigurationError(f"CALLBOARD_DATABASE_URL: the path of the file {error}.") from error
 
 
 def _prepare_file(url: URL) -> None:

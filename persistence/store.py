@@ -18,7 +18,7 @@ from callboard.feeds import FamilyPage, FeedPage, GetFamilyEvents, ListEvents
 from callboard.messages import AttachedFile, EventPage, ListTasks, SessionRecord, Status, TaskPage, TaskRecord, Totals
 from callboard.persistence.batch import WriteOutcome
 from callboard.persistence.database_file import DatabaseFile, sqlite_path
-from callboard.persistence.engine import LOCK_WAIT_MS, open_readers, open_writer, parse_url
+from callboard.persistence.engine import LOCK_WAIT_MS, database_of, open_readers, open_writer
 from callboard.persistence.faults import not_opened
 from callboard.persistence.migrate import migrate
 from callboard.persistence.reads import Reader
@@ -162,7 +162,7 @@ class SqlStore(Reader):
 
         Raises `ConfigurationError` where it cannot be kept, or was made by a newer version.
         """
-        url = parse_url(settings.resolved_database_url)
+        url = database_of(settings)
         writer = open_writer(url, clock=clock, lock_wait_ms=lock_wait_ms)
         try:
             migrate(writer)
