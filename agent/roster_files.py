@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic.alias_generators import to_camel
 
 from callboard.budget import Budget
+from callboard.values import decoded
 
 MAX_BYTES = 100_000
 MAX_SKILLS = 500
@@ -71,7 +72,7 @@ def _text(path: Traversable) -> str:
     if len(data) > MAX_BYTES:
         raise BrokenFile(f"it is larger than {MAX_BYTES} bytes; keep long material in a skill or a file of the task.")
     try:
-        return data.decode()
+        return decoded(data)
     except UnicodeDecodeError as error:
         raise BrokenFile("it is not UTF-8; save it as that.", data.count(b"\n", 0, error.start) + 1) from error
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from callboard.errors import ConfigurationError
+from callboard.values import decoded
 
 LEAST_CHARS = 32
 """A file that holds fewer is no secret that the server made: it was cut short or overwritten."""
@@ -43,7 +44,7 @@ def kept_secret(path: Path, make: Callable[[], str], *, setting: str) -> str:
                 mine.unlink()
             _sync(path.parent)
         fault = secret_fault(path)
-        secret = "" if fault else path.read_text().strip()
+        secret = "" if fault else decoded(path.read_bytes()).strip()
     except OSError as error:
         raise ConfigurationError(
             f"The secret {path} can be neither read nor made ({error.strerror}); "
@@ -59,7 +60,7 @@ def secret_fault(path: Path) -> str | None:
     if not path.is_file():
         return "is not a regular file"
     try:
-        chars = len(path.read_text().strip())
+        chars = len(decoded(path.read_bytes()).strip())
     except UnicodeDecodeError:
         return "is not text, so it is no secret that the server made"
     if chars < LEAST_CHARS:

@@ -21,7 +21,7 @@ from pydantic.alias_generators import to_camel
 
 from callboard.budget import Budget
 from callboard.errors import InvalidRequest
-from callboard.values import INT64_MAX, INT64_MIN, check_text
+from callboard.values import INT64_MAX, INT64_MIN, check_text, unmarked
 
 MAX_TASK_CHARS = 100_000
 _PRINTABLE = r"[!-~]*"
@@ -30,14 +30,15 @@ SESSION_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
 
 
 def _not_blank(text: str) -> str:
+    text = _clean(text)
     if not text.strip():
         raise ValueError("is blank; say what is to be done")
-    return _clean(text)
+    return text
 
 
 def _clean(text: str) -> str:
     try:
-        return check_text(text, "the text")
+        return unmarked(check_text(text, "the text"))
     except InvalidRequest as error:
         raise ValueError(error.message.removeprefix("the text ").removesuffix(".")) from error
 

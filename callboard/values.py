@@ -6,6 +6,7 @@ made is mended (`storable`), because refusing it would lose a finished result.
 Pure functions; any thread; imported by every folder.
 """
 
+import codecs
 import math
 import re
 from collections.abc import Mapping
@@ -23,7 +24,13 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 BYTE_ORDER_MARK = "\ufeff"
-_MARKS = re.compile("^\ufeff+", re.MULTILINE)
+_ENCODINGS = (  # that of UTF-32 begins as that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_MARKS = re.compile(r"(?<!\w)\ufeff+")
 
 
 def unmarked(text: str) -> str:
@@ -31,8 +38,14 @@ def unmarked(text: str) -> str:
     return text.lstrip(BYTE_ORDER_MARK) if text.startswith(BYTE_ORDER_MARK) else text
 
 
-def unmarked_lines(text: str) -> str:
-    """Return `text` without byte-order marks in front of its lines, where files that have one were pasted or joined."""
+def decoded(data: bytes) -> str:
+    """Return the text of a file or a pipe: as its byte-order mark says, else UTF-8; raise `UnicodeDecodeError`."""
+    encoding = next((encoding for mark, encoding in _ENCODINGS if data.startswith(mark)), "utf-8")
+    return unmarked(data.decode(encoding))
+
+
+def unmarked_within(text: str) -> str:
+    """Return `text` without byte-order marks in front of its parts, as they come in where files are pasted or joined."""
     return _MARKS.sub("", text) if BYTE_ORDER_MARK in text else text
 
 

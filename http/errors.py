@@ -61,6 +61,12 @@ class UnsupportedMediaType(HttpRefusal):
     code = "unsupported_media_type"
 
 
+class UnsupportedContentEncoding(HttpRefusal):
+    """The body is compressed, or encoded in another way."""
+
+    code = "unsupported_content_encoding"
+
+
 class ConsoleOff(HttpRefusal):
     """The console was asked for, and the setting does not have it served."""
 
@@ -97,6 +103,7 @@ STATUSES: Mapping[type[CallboardError], tuple[int, str]] = {
     TaskNotEnded: (409, "Task not ended"),
     BodyTooLarge: (413, "Body too large"),
     UnsupportedMediaType: (415, "Unsupported media type"),
+    UnsupportedContentEncoding: (415, "Unsupported content encoding"),
     IdempotencyConflict: (422, "Idempotency conflict"),
     RateLimited: (429, "Too many requests"),
     Unavailable: (503, "Service unavailable"),
@@ -131,6 +138,8 @@ def problem_of(error: CallboardError, request_id: str) -> Problem:
     kind = type(error)
     status, title = next(STATUSES[parent] for parent in kind.__mro__ if parent in STATUSES)
     body = body_of(title, error.message, error.code, request_id, error.details)
+    if isinstance(error, UnsupportedContentEncoding):
+        return Problem(status=status, body=body, headers={"Accept-Encoding": "identity"})  # as RFC 9110, 15.5.16 has it
     if not isinstance(error, Unavailable | RateLimited):
         return Problem(status=status, body=body)
     body["retryAfter"] = error.retry_after_s

@@ -147,7 +147,11 @@ def _content(model: str) -> dict[str, Any]:
 
 def _titles() -> dict[int, str]:
     known = {status: title for status, title in STATUSES.values() if status != 400}
-    several = {400: "Invalid request", 409: "Conflict"}  # statuses of more than one kind of error
+    several = {
+        400: "Invalid request",
+        409: "Conflict",
+        415: "Unsupported media type",
+    }  # statuses of more than one kind of error
     return {**{status: title for status, (title, _code) in SERVER_STATUSES.items()}, **known, **several}
 
 
@@ -155,6 +159,9 @@ def _refusal(status: int) -> dict[str, Any]:
     refusal: dict[str, Any] = {"description": _titles()[status], "content": _content(Problem.__name__)}
     if status in (429, 503, 507):
         refusal["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+    if status == 415:
+        codings = {"description": "`identity`, where the body was encoded.", "schema": {"type": "string"}}
+        refusal["headers"] = {"Accept-Encoding": codings}
     if status == 405:
         refusal["headers"] = {"Allow": {"description": "What the path takes.", "schema": {"type": "string"}}}
     return refusal

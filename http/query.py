@@ -14,7 +14,7 @@ from callboard.errors import DeliveryNotFound, InvalidRequest, SessionNotFound, 
 from callboard.http.codec import shown
 from callboard.messages import Status
 from callboard.task_spec import SESSION_ID_PATTERN
-from callboard.values import INT64_MAX, check_text
+from callboard.values import INT64_MAX, check_text, unmarked
 
 TASK_ID_PATTERN = r"^[0-9A-Za-z-]{1,64}$"
 _TASK_ID = re.compile(TASK_ID_PATTERN.removeprefix("^").removesuffix("$"))
@@ -34,7 +34,7 @@ def query_of(req: falcon.Request, *known: str) -> Mapping[str, str]:
             raise InvalidRequest(f"Unknown query parameter {shown(name)}; {allowed}.")
         if not isinstance(value, str):
             raise InvalidRequest(f"The query parameter {name} is given {len(value)} times; give it once.")
-        found[name] = check_text(value, f"the query parameter {name}")
+        found[name] = unmarked(check_text(value, f"the query parameter {name}"))
     return found
 
 

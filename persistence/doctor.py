@@ -23,6 +23,7 @@ from callboard.persistence.findings import Finding, Level, of_tables
 from callboard.persistence.migrate import HEAD_REVISION, REVISIONS, current_revision
 from callboard.secret_files import LOSS, remedy, secret_fault
 from callboard.settings import Settings, check_webhook_secret
+from callboard.values import decoded
 
 LOW_BYTES = 200 << 20
 NONE_BYTES = 10 << 20
@@ -92,7 +93,7 @@ def _secret(check: str, path: Path, setting: str) -> Finding:
     try:
         fault = secret_fault(path)
         if fault is None and check == "webhook":
-            check_webhook_secret(path.read_text().strip())
+            check_webhook_secret(decoded(path.read_bytes()).strip())
     except OSError as error:
         fault = f"cannot be read: {error.strerror}"
     except ValueError as error:

@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from callboard.agent.mcp.naming import hyphenated
 from callboard.errors import ConfigurationError
+from callboard.paths import written_path
+from callboard.values import decoded
 
 MAX_FILE_BYTES = 1_000_000
 DEFAULT_TIMEOUT_S = 60.0
@@ -165,7 +167,7 @@ def _entries(path: Path) -> dict[str, Any]:
     if len(raw) > MAX_FILE_BYTES:
         raise ConfigurationError(f"{path} is larger than {MAX_FILE_BYTES:,} bytes; it should only name MCP servers.")
     try:
-        content = json.loads(raw.decode("utf-8-sig"))
+        content = json.loads(decoded(raw))
     except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         raise ConfigurationError(f"{path} is not JSON{where}; mend it or unset CALLBOARD_MCP_CONFIG.") from None
@@ -189,7 +191,7 @@ def _server(name: str, entry: Any, path: Path, environment: Mapping[str, str]) -
     taken_in: set[str] = set()
     filled = {field: _filled(value, field, environment, taken_in) for field, value in entry.items()}
     if isinstance(cwd := filled.get("cwd"), str):
-        filled["cwd"] = str(path.parent / Path(cwd).expanduser())
+        filled["cwd"] = _folder(cwd, path, environment)
     try:
         return ServerConfig(name=name, secrets=tuple(taken_in), **filled)
     except ValidationError as error:
@@ -197,6 +199,14 @@ def _server(name: str, entry: Any, path: Path, environment: Mapping[str, str]) -
         known = first["type"] != "extra_forbidden"
         what = first["msg"].removeprefix("Value error, ") if known else "there is no such field; mend it or take it out"
         raise _Broken(".".join(str(part)[:64] for part in first["loc"]), what) from None
+
+
+def _folder(written: str, path: Path, environment: Mapping[str, str]) -> str:
+    """Return the full path of a folder; a relative one is taken from the folder of the file."""
+    try:
+        return str(written_path(written if written.startswith("~") else str(path.parent / written), environment))
+    except ValueError as error:
+        raise _Broken("cwd", str(error)) from None
 
 
 def _filled(value: Any, field: str, environment: Mapping[str, str], taken_in: set[str]) -> Any:

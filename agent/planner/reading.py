@@ -6,6 +6,8 @@ Pure functions; any thread; imported by the recognisers. Everything here takes t
 import re
 from dataclasses import dataclass
 
+from callboard.values import unmarked_within
+
 MAX_LINE_CHARS = 500
 _MAX_FENCES = 50
 _HEAD_CHARS = 300
@@ -50,7 +52,7 @@ class Reading:
 
 
 def read(task: str) -> Reading:
-    text = task.strip()
+    text = unmarked_within(task).strip()
     ask = _without_courtesy(text)
     fences, outside = _fences(ask) if "```" in ask else ((), ask)
     line = " ".join(outside.lower().replace("’", "'").split()) if len(outside) <= MAX_LINE_CHARS else ""

@@ -5,6 +5,8 @@ Worker threads read while the operator may change the folder. Imported by the sk
 
 from pathlib import Path
 
+from callboard.values import decoded
+
 MAX_FILE_BYTES = 1_000_000
 """Largest file that is read; a model is shown all of it."""
 
@@ -39,7 +41,7 @@ def _decoded(data: bytes, most: int) -> str:
     if len(data) > most:
         raise FileRefused(f"has more than {most:,} bytes; split it")
     try:
-        text = data.decode("utf-8-sig")
+        text = decoded(data)
     except UnicodeDecodeError as error:
         raise FileRefused(f"is no text in UTF-8 (byte {error.start:,})") from error
     if "\0" in text:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from callboard.values import unmarked_within
+
 MAX_COLUMNS = 200
 MAX_CHARS = 1_000_000
 Row = Mapping[str, Any]
@@ -57,7 +59,7 @@ def read_table(data: str) -> Table:
     """Read CSV (separated by comma, semicolon, tab or |), a Markdown table, a JSON list of objects or JSON lines."""
     if len(data) > MAX_CHARS:
         raise ValueError(f"The data has {len(data)} characters and the limit is {MAX_CHARS}; give it in parts.")
-    text = data.strip()
+    text = unmarked_within(data).strip()
     if not text:
         raise ValueError("There is no data; put the CSV or JSON itself into the task.")
     table = _from_json(text) if text[0] in "[{" else _from_lines(text)

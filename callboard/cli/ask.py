@@ -17,6 +17,7 @@ import click
 
 from callboard.cli.exit import Ended, Exit
 from callboard.errors import ConfigurationError
+from callboard.values import decoded
 
 if TYPE_CHECKING:
     from callboard.client import Client
@@ -85,7 +86,7 @@ class Where:
         if self.key_file is None:
             return settings.api_key[0] if settings.api_key else None
         try:
-            key = self.key_file.read_text(encoding="utf-8").strip()
+            key = decoded(self.key_file.read_bytes()).strip()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise ConfigurationError(f"The API key cannot be read from {self.key_file}: {why}.") from error

@@ -16,6 +16,7 @@ from callboard.cli.ask import Where, as_json, asks, with_task
 from callboard.cli.output import print_json
 from callboard.cli.text import clean, dumps, one_line
 from callboard.errors import CallboardError
+from callboard.values import unmarked
 
 DECISIONS = ("retry", "assume_done", "fail", "approve", "reject", "edit")
 """`messages.Decision`, written again so that `--help` need not load it; a test compares."""
@@ -149,6 +150,6 @@ def decide(
 def from_json(text: str, option: str) -> Any:
     """Return the value of an option that is JSON; what is none is a mistake in the command line."""
     try:
-        return json.loads(text)
+        return json.loads(unmarked(text))
     except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"is not JSON: {error}", param_hint=option) from error

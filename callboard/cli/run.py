@@ -20,6 +20,7 @@ from callboard.cli.exit import Ended, Exit, Terminated, leave_at_the_next_interr
 from callboard.cli.output import console, is_terminal, notice, print_json
 from callboard.cli.text import call_of, one_line, shown
 from callboard.errors import CallboardError
+from callboard.values import decoded, unmarked
 
 if TYPE_CHECKING:
     from callboard.cli.places import Place
@@ -81,7 +82,7 @@ def run(task: str, local: bool, detach: bool, quiet: bool, on_pause: str | None,
     if local and where.url:
         raise click.UsageError("--local works in this process and --url names a server; leave one of them out.")
     spec = _spec(given)
-    text = _standard_input() if task == "-" else task
+    text = _standard_input() if task == "-" else unmarked(task)
     if not text.strip():
         raise click.BadParameter("the task is empty", param_hint="TASK")
     waits = on_pause == "wait" if on_pause else is_terminal(err=True)
@@ -210,9 +211,15 @@ def _label(text: str) -> tuple[str, str | int | float]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--label")
-    if re.fullmatch(r"-?\d{1,15}", value):
-        return name, int(value)
-    return name, float(value) if re.fullmatch(r"-?\d{1,15}\.\d{1,15}", value) else value
+    return name, _as_number(value)
+
+
+def _as_number(text: str) -> str | int | float:
+    """Return a number where it is written just as this text, else the text: 1.10, 01234 and 1e5 are names of something."""
+    for kind, pattern in ((int, r"-?\d{1,15}"), (float, r"-?\d{1,15}\.\d{1,15}")):
+        if re.fullmatch(pattern, text) and str(number := kind(text)) == text:
+            return number
+    return text
 
 
 def _budget(text: str | None) -> Any:
@@ -227,7 +234,13 @@ def _budget(text: str | None) -> Any:
 
 
 def _standard_input() -> str:
+    """Return the text on standard input: in the encoding that its byte-order mark says, else in UTF-8."""
+    data = sys.stdin.buffer.read()
     try:
-        return sys.stdin.read()
+        text = decoded(data)
     except UnicodeDecodeError as error:
-        raise click.BadParameter(f"what comes in on standard input is no text: {error}", param_hint="TASK") from error
+        raise click.BadParameter(
+            f"what comes in on standard input is not UTF-8, nor UTF-16 with a byte-order mark: {error}",
+            param_hint="TASK",
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")

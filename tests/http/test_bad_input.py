@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING, Any
 
 import msgpack  # type: ignore[import-untyped]
@@ -28,7 +29,7 @@ MALFORMED_JSON = {
     "a name twice": b'{"task": "one", "task": "two"}',
     "not UTF-8": b'{"task": "\xff\xfe"}',
     "UTF-16": '{"task": "hello"}'.encode("utf-16"),
-    "byte order mark": b'\xef\xbb\xbf{"task": "hello"}',
+    "byte order mark within": b'{\xef\xbb\xbf"task": "hello"}',
     "raw control character": b'{"task": "a\x00b"}',
     "a number of 5000 digits": b'{"task": "a", "priority": ' + b"9" * 5000 + b"}",
     "whitespace": b"   ",
@@ -49,6 +50,7 @@ INVALID_JSON = {
     "no task": (b"{}", "task"),
     "null task": (b'{"task": null}', "task"),
     "empty task": (b'{"task": ""}', "task"),
+    "task of a byte order mark": (rb'{"task": "\ufeff "}', "task"),
     "blank task": (rb'{"task": " \n\t "}', "task"),
     "task of spaces in Unicode": (rb'{"task": "\u2003\u00a0"}', "task"),
     "over-long task": (b'{"task": "' + b"a" * 100_001 + b'"}', "task"),
@@ -166,6 +168,37 @@ def test_another_content_type_is_refused_naming_what_is_read(
     body = assert_problem(_post(shared, b'{"task": "hello"}', content_type), 415, "unsupported_media_type")
     assert "application/json" in body["message"]
     assert "application/msgpack" in body["message"]
+
+
+READ_A_BODY = [
+    "/agent/execute",
+    *(f"/agent/tasks/nobody/{what}" for what in ("cancel", "decide", "retry")),
+    "/agent/dead-letters/nobody/redrive",
+    "/agent/deliveries/nobody/redrive",
+]
+
+
+@pytest.mark.parametrize("path", READ_A_BODY)
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "br", "zstd", "GZIP", "identity, gzip", "nonsense"])
+def test_an_encoded_body_is_refused_wherever_one_is_read(
+    shared: Running, assert_problem: Any, path: str, encoding: str
+) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+    # plain inside, so that it would be accepted if the header were not looked at
+    reply = shared.client.post(path, content=b'{"task": "hello"}', headers=headers)
+    assert "without Content-Encoding" in assert_problem(reply, 415, "unsupported_content_encoding")["message"]
+    assert reply.headers["Accept-Encoding"] == "identity"
+
+
+def test_an_encoded_body_leaves_its_idempotency_key_free(shared: Running, assert_problem: Any) -> None:
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "encoded once"}
+    encoded = {**headers, "Content-Encoding": "gzip"}
+    reply = shared.client.post("/agent/execute", content=gzip.compress(b'{"task": 5}'), headers=encoded)
+    assert_problem(reply, 415, "unsupported_content_encoding")
+    reply = shared.client.post(
+        "/agent/execute", content=b'{"task": 5}', headers={**headers, "Content-Encoding": "identity"}
+    )
+    assert_problem(reply, 400, "invalid_request")
 
 
 def test_a_body_without_a_content_type_is_refused(shared: Running, assert_problem: Any) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgpack  # type: ignore[import-untyped]
 import pytest
 
 from callboard.errors import ReplyTimeout
@@ -31,6 +33,17 @@ def test_a_simple_task_is_accepted_with_the_reports_body(shared: Running) -> Non
     assert body["message"] == "Task submitted for execution"
     assert body["task"] == "What is 2 + 2?"
     assert body["status"] in ("pending", "running", "completed")
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/msgpack"])
+def test_a_byte_order_mark_in_front_of_text_is_not_text(shared: Running, content_type: str) -> None:
+    wish = {"task": "\ufeffWhat is 2 + 2?", "labels": {"\ufeffa": "\ufeffb"}, "systemPrompt": "\ufeffBe brief."}
+    packed = msgpack.packb(wish) if "msgpack" in content_type else b"\xef\xbb\xbf" + json.dumps(wish).encode()
+    headers = {"Content-Type": content_type, "Accept": "application/json", "Prefer": "wait=20"}
+    result = shared.client.post("/agent/execute", content=packed, headers=headers).json()
+    assert (result["task"], result["output"]) == ("What is 2 + 2?", 4)
+    kept = shared.client.get(f"/agent/tasks/{result['taskId']}").json()
+    assert (kept["labels"], kept["systemPrompt"]) == ({"a": "b"}, "Be brief.")
 
 
 def test_an_accepted_task_is_in_the_history_at_once(shared: Running) -> None:
