@@ -197,7 +197,8 @@ class _SupervisorActor(pykka.ThreadingActor):
                     logger.exception("the supervisor could not handle the death of the %s", name)
                 return None
             case _Stop(name=name, timeout_s=timeout_s):
-                return self._stop_child(self._children[name], timeout_s)
+                # one that was never started, in a start that has failed, is stopped
+                return name not in self._children or self._stop_child(self._children[name], timeout_s)
 
     def _start(self, child: _Child) -> None:
         actor = child.make(child.address.mailbox)

@@ -13,8 +13,9 @@ from types import MappingProxyType
 
 from callboard.agent.roster_files import AgentFile, BrokenFile, read_agent
 from callboard.budget import Budget
-from callboard.errors import ConfigurationError, UnknownAgent
+from callboard.errors import UnknownAgent
 from callboard.messages import MASTER
+from callboard.paths import readable_folder
 
 BUILT_IN = "builtin"
 _SUFFIXES = (".yaml", ".yml")
@@ -64,11 +65,7 @@ class Roster:
         loader = _Loader(skills)
         loader.add(sorted((files(__package__) / "agents").iterdir(), key=lambda path: path.name))
         if agents_dir is not None:
-            if not agents_dir.is_dir():
-                raise ConfigurationError(
-                    f"CALLBOARD_AGENTS_DIR names {agents_dir}, which is not a folder; make it or unset it."
-                )
-            loader.add(sorted(agents_dir.resolve().iterdir()), own=True)
+            loader.add(sorted(readable_folder(agents_dir, "CALLBOARD_AGENTS_DIR").iterdir()), own=True)
         return cls(loader.agents.values(), loader.problems, loader.notes)
 
     def __iter__(self) -> Iterator[AgentDefinition]:

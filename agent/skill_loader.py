@@ -19,7 +19,7 @@ from callboard import __version__
 from callboard.agent.skill import AnySkill, Skill
 from callboard.agent.skill_files import import_file, skills_of, told
 from callboard.agent.stubs import TWIN_PREFIX
-from callboard.errors import ConfigurationError
+from callboard.paths import readable_folder
 
 ENTRY_POINTS = "callboard.skills"
 _BUILT_IN = "callboard.agent.skills"
@@ -56,18 +56,15 @@ class SkillLoader:
 
     def add_folder(self, folder: Path) -> None:
         """Add the Python files of a folder, then the Agent Skills in it; raise `ConfigurationError` if it is missing."""
-        if not folder.is_dir():
-            raise ConfigurationError(
-                f"CALLBOARD_SKILLS_DIR names {folder}, which is not a folder; make it or unset it."
-            )
-        for path in python_files(folder.resolve()):
+        folder = readable_folder(folder, "CALLBOARD_SKILLS_DIR")
+        for path in python_files(folder):
             try:
                 module = import_file(path)
             except (Exception, SystemExit) as error:  # noqa: BLE001  # an operator's file may raise anything
                 self.problems.append(f"{path} cannot be loaded ({told(error)}); mend it and restart.")
                 continue
             self.add_python(skills_of(module), str(path))
-        self._add_skill_folders(folder.resolve())
+        self._add_skill_folders(folder)
 
     def _add_skill_folders(self, folder: Path) -> None:
         # PERF: PyYAML takes 20 ms to import, which a server without such folders need not wait for

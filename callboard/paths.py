@@ -11,6 +11,8 @@ from pathlib import Path
 
 import platformdirs
 
+from callboard.errors import ConfigurationError
+
 NOWHERE = Path(os.devnull) / "callboard"
 """The data folder of a user who has no home folder: nothing can be made there, and `Settings.require_data_dir` says why."""
 
@@ -32,6 +34,23 @@ def written_path(text: str, environment: Mapping[str, str]) -> Path:
     if not is_utf8(str(path)):
         raise ValueError(f"is {shown_path(path)}, which is not in UTF-8; use a folder whose name is")
     return path
+
+
+def why_not(error: OSError) -> str:
+    """Return why a folder, or a file in it, cannot be made; what stands in a folder's place is told plainly."""
+    return "there is no folder, but a file or a link" if isinstance(error, FileExistsError) else error.strerror or str(error)
+
+
+def readable_folder(path: Path, setting: str) -> Path:
+    """Return a folder without links in its path; raise `ConfigurationError` where it is none, or cannot be listed."""
+    try:
+        if path.is_dir():
+            next(path.iterdir(), None)
+            return path.resolve()
+        why = "is not a folder; make it or unset it"
+    except (OSError, RuntimeError) as error:  # the latter of links in a circle
+        why = f"cannot be read ({getattr(error, 'strerror', None) or 'its links lead nowhere'}); mend that or unset it"
+    raise ConfigurationError(f"{setting} names {path}, which {why}.")
 
 
 def is_utf8(text: str) -> bool:

@@ -4,12 +4,14 @@ Any thread, at start. Imported by whoever needs a secret, `agent/signing.py` and
 `persistence/doctor.py`, which looks at them.
 """
 
+import contextlib
 import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 from callboard.errors import ConfigurationError
+from callboard.paths import why_not
 from callboard.values import decoded
 
 LEAST_CHARS = 32
@@ -33,21 +35,20 @@ def kept_secret(path: Path, make: Callable[[], str], *, setting: str) -> str:
         # Two servers may start at once: whoever links its complete file first wins, and both read the winner's.
         if not path.exists():
             mine = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-            mine.touch(mode=0o600)
-            mine.write_text(make())
-            _sync(mine)  # what is signed with it outlives a power cut, so the secret must too
             try:
-                os.link(mine, path)
-            except FileExistsError:
-                pass
+                mine.touch(mode=0o600)
+                mine.write_text(make())
+                _sync(mine)  # what is signed with it outlives a power cut, so the secret must too
+                with contextlib.suppress(FileExistsError):
+                    os.link(mine, path)
             finally:
-                mine.unlink()
+                mine.unlink(missing_ok=True)
             _sync(path.parent)
         fault = secret_fault(path)
         secret = "" if fault else decoded(path.read_bytes()).strip()
     except OSError as error:
         raise ConfigurationError(
-            f"The secret {path} can be neither read nor made ({error.strerror}); "
+            f"The secret {path} can be neither read nor made ({why_not(error)}); "
             f"make the folder writable, or set CALLBOARD_DATA_DIR or {setting}."
         ) from error
     if fault:

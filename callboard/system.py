@@ -18,8 +18,9 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -73,6 +74,7 @@ logger = logging.getLogger("callboard.system")
 
 _LONG_POLL_S = 20.0
 _SENDERS_STOP_S = 2.0
+_GIVE_UP_S = 0.5
 _SENDERS = tuple(f"delivery sender {number}" for number in range(1, SENDERS + 1))
 
 
@@ -128,7 +130,11 @@ class AgentSystem:
         )
         self._buffer = Buffer()
         self._subscriptions = Subscriptions(lambda: self._addresses["event bus"].tell(Ping()))
-        self._start_actors()
+        try:
+            self._start_actors()
+        except BaseException:  # the machine gives no more threads, say; what there is must not hold the history
+            self._abandon()
+            raise
 
     @classmethod
     def start(cls, settings: Settings | None = None, *, clock: Clock | None = None) -> "AgentSystem":
@@ -401,6 +407,22 @@ class AgentSystem:
         self._store.close()
         self._claim.let_go()
         return all(in_time)
+
+    def _abandon(self) -> None:
+        """Let go of everything, in whatever state it is: the start has failed, and why is what counts."""
+        self._stopped = True
+        self.drain()
+        steps: list[Callable[[], object]] = [
+            *(partial(self._stop_actor, name, _GIVE_UP_S) for name in self._addresses),
+            self._supervisor.close,
+            self._sandbox.close,
+            self._abilities.close,
+            self._store.close,
+            self._claim.let_go,
+        ]
+        for step in steps:
+            with contextlib.suppress(Exception):
+                step()
 
     def __enter__(self) -> "AgentSystem":
         return self

@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, text
 from sqlalchemy.exc import DBAPIError
 
 from callboard.errors import ConfigurationError, StoreUnavailable
+from callboard.paths import why_not
 from callboard.persistence.database_file import sqlite_path
 from callboard.persistence.engine import create, database_of
 from callboard.persistence.faults import not_opened, reported
@@ -83,7 +84,7 @@ class _FileClaim:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise ConfigurationError(f"The history cannot be kept at {path.parent}: {error.strerror}.") from error
+            raise ConfigurationError(f"The history cannot be kept at {path.parent}: {why_not(error)}.") from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -35,6 +35,14 @@ _RESTORE = "Stop the server and go back to a backup (docs/operations.md)."
 def examine(settings: Settings, *, clock: Clock | None = None) -> Iterator[Finding]:
     """Look at everything that the settings name, in order; raise `ConfigurationError` for an address that is none."""
     url = database_of(settings)
+    try:
+        yield from _examine(url, settings, clock or Clock())
+    except OSError as error:
+        what = f"{error.filename or settings.data_dir} cannot be looked at: {error.strerror}."
+        yield _found("error", "folder", what, "Let this user read and write it, or run this as the server's user.")
+
+
+def _examine(url: URL, settings: Settings, clock: Clock) -> Iterator[Finding]:
     sqlite = url.get_backend_name() == "sqlite"
     yield from _folder(settings)
     if sqlite:
@@ -42,7 +50,7 @@ def examine(settings: Settings, *, clock: Clock | None = None) -> Iterator[Findi
         if not sqlite_path(url).exists() or _is_empty(sqlite_path(url)):
             return
     try:
-        yield from _database(url, settings, clock or Clock())
+        yield from _database(url, settings, clock)
     except DBAPIError as error:
         yield _found("error", "database", f"The database cannot be read: {error.orig}.", _RESTORE if sqlite else "")
 
@@ -55,7 +63,7 @@ def _found(level: Level, check: str, message: str, advice: str = "") -> Finding:
 
 
 def _folder(settings: Settings) -> Iterator[Finding]:
-    folder = settings.data_dir
+    folder = settings.require_data_dir()
     if not folder.is_dir():
         advice = "Start the server, which makes it, or set CALLBOARD_DATA_DIR."
         yield _found("error", "folder", f"There is no data folder {folder}.", advice)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError
-from callboard.paths import written_path
+from callboard.paths import why_not, written_path
 from callboard.persistence.database_file import DatabaseFile, refuse_orphaned_log, sqlite_path
 from callboard.persistence.tables import dump_json, load_json
 from callboard.settings import Settings, environment
@@ -137,7 +137,7 @@ def _prepare_file(url: URL) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
-        raise ConfigurationError(f"The history cannot be kept in {path}: {error.strerror}.") from error
+        raise ConfigurationError(f"The history cannot be kept in {path}: {why_not(error)}.") from error
 
 
 def _begin_immediate(connection: Any) -> None:

@@ -7,13 +7,20 @@ import errno
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from callboard.cli.text import clean
 from callboard.errors import CallboardError, ConfigurationError, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from callboard.settings import Settings
+
+_MOST_SAID = 300
 
 
 class Exit(IntEnum):
@@ -94,7 +101,7 @@ def status_of(error: CallboardError) -> Exit:
 def guarded(ctx: click.Context, command: Any) -> Any:
     """Run a command; turn what it raises into one sentence on standard error and an exit status, never a traceback.
 
-    What is no error of Callboard's or the caller's is a defect, and keeps its traceback.
+    What is no error of Callboard's, the caller's or the system's is a defect, and keeps its traceback.
     """
     try:
         return command(ctx)
@@ -108,14 +115,42 @@ def guarded(ctx: click.Context, command: Any) -> Any:
         _leave(Exit.INTERRUPTED, "interrupted.")
     except Terminated:
         _leave(Exit.TERMINATED, "terminated.")
+    except MemoryError:
+        _leave(Exit.FAILED, "there is not enough memory.")
     except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.ENOSPC):
-            raise
+        if error.errno not in (errno.EPIPE, errno.ENOSPC) or error.filename is not None:
+            _leave(Exit.FAILED, f"{in_words(error)}.")
         # what is still buffered goes nowhere: the flush at the end of the process must not fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if error.errno == errno.EPIPE:
             sys.exit(Exit.BROKEN_PIPE)
         _leave(Exit.FAILED, "the output cannot be written: no space is left for it.")
+
+
+@contextmanager
+def starting(settings: "Settings") -> Iterator[None]:
+    """Turn whatever keeps a system from starting into one sentence; at the log level `debug` it keeps its traceback.
+
+    What stands in the way is most often the place that it is started in, even where we have not foreseen it.
+    """
+    try:
+        yield
+    except BaseException as error:  # Rust's panics, those of the sandbox's library, are no `Exception`
+        known = (CallboardError, Ended, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit, Terminated)
+        if isinstance(error, known) or settings.log_level == "debug":
+            raise
+        hint = "" if isinstance(error, OSError) else " CALLBOARD_LOG_LEVEL=debug shows where."
+        raise Ended(Exit.FAILED, f"cannot start: {in_words(error)}.{hint}") from error
+
+
+def in_words(error: BaseException) -> str:
+    """Return what an error says, on one line: of the system's what it was about and why, of another its name as well."""
+    if isinstance(error, FileNotFoundError) and error.filename is None:  # what os.getcwd() says
+        return "the working directory is gone; go to another one"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    said = " ".join(str(error).split()).removesuffix(".")[:_MOST_SAID]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _leave(status: Exit, message: str) -> NoReturn:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from callboard.cli.ask import Where, default_url
 from callboard.cli.decide import Parameters, parameters_at
-from callboard.cli.exit import Ended, Exit, leave_at_the_next_interrupt
+from callboard.cli.exit import Ended, Exit, leave_at_the_next_interrupt, starting
 from callboard.cli.output import is_terminal, notice
 from callboard.client.errors import NoServerError
 from callboard.errors import CallboardError, ConfigurationError
@@ -132,7 +132,8 @@ def _in_process(where: Where, *, say_so: bool = False) -> Iterator[Place]:
     configure_logging(settings.model_copy(update={"log_level": "error"}))
     before = signal.getsignal(signal.SIGINT)
     leave_at_the_next_interrupt()  # there is nothing to cancel yet, and half a system cannot be stopped
-    system = AgentSystem.start(settings)
+    with starting(settings):
+        system = AgentSystem.start(settings)
     signal.signal(signal.SIGINT, before)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:

@@ -3,6 +3,7 @@
 Runs in the main thread, which ends as waitress' loop; registered by main.py.
 """
 
+import errno
 import gc
 import os
 import signal
@@ -16,6 +17,7 @@ import click
 
 from callboard import __version__
 from callboard.cli.ask import ANYWHERE
+from callboard.cli.exit import starting
 from callboard.errors import CallboardError
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def serve(host: str | None, port: int | None) -> None:
       API_KEY=secret callboard serve --host 0.0.0.0
     """
     from callboard.logs import configure_logging, get_logger
-    from callboard.settings import Settings, meant_variable, unknown_variables
+    from callboard.settings import Settings, foreign_mode, meant_variable, unknown_variables
 
     given: dict[str, Any] = {"host": host, "port": port}
     settings = Settings.load(**{name: value for name, value in given.items() if value is not None})
@@ -52,6 +54,12 @@ def serve(host: str | None, port: int | None) -> None:
         meant = meant_variable(name)
         hint = f"did you mean {meant}?" if meant else "see docs/configuration.md"
         log.warning(f"this variable is no setting of Callboard; {hint}", variable=name)
+    if (mode := foreign_mode()) is not None:
+        log.warning(
+            "NODE_ENV is neither development nor production, so it counts for nothing here; set CALLBOARD_ENV",
+            node_env=mode,
+            env=settings.env,
+        )
     if settings.llm_provider == "offline" and settings.llm_model:
         log.warning("a model is named, but no provider, so the built-in planner works; set CALLBOARD_LLM_PROVIDER")
     log.info("stopped", clean=_serve(settings))
@@ -65,15 +73,15 @@ def _serve(settings: "Settings") -> bool:
 
     try:
         listening = listen(settings.host, settings.port)  # first: a server that cannot listen must touch no task
-    except OSError as error:
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        step = "set CALLBOARD_HOST" if isinstance(error, gaierror) else "free the port or set CALLBOARD_PORT"
-        raise CallboardError(f"cannot listen on {settings.host}:{settings.port}: {why}; {step}.") from error
+    except (OSError, UnicodeError) as error:  # the latter of a name that no host can have
+        raise CallboardError(f"cannot listen on {settings.host}:{settings.port}: {_why_not(error)}.") from error
     closing_s: list[float] = []
     with listening:
-        system = AgentSystem.start(settings)
+        with starting(settings):
+            system = AgentSystem.start(settings)
         try:
-            server = Server(system, listening=listening)
+            with starting(settings):
+                server = Server(system, listening=listening)
 
             def close() -> None:
                 closing_s.append(system.clock.monotonic())
@@ -90,6 +98,21 @@ def _serve(settings: "Settings") -> bool:
             spent_s = system.clock.monotonic() - closing_s[0] if closing_s else 0.0
             clean = system.stop(max(1.0, settings.drain_s - spent_s))
     return clean
+
+
+def _why_not(error: OSError | UnicodeError) -> str:
+    """Return why an address cannot be listened on, and what to do."""
+    if isinstance(error, UnicodeError):
+        return "that is no name of a host; set CALLBOARD_HOST"
+    if isinstance(error, gaierror):
+        return f"{error.strerror}; set CALLBOARD_HOST"
+    why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    match error.errno:
+        case errno.EADDRNOTAVAIL:
+            return f"{why}; set CALLBOARD_HOST to an address of this machine"
+        case errno.EACCES:
+            return f"{why}; set CALLBOARD_PORT to 1024 or more, or let this user have the port"
+    return f"{why}; free the port or set CALLBOARD_PORT"
 
 
 def _openable(server: "Server") -> str:
