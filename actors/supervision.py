@@ -9,6 +9,7 @@ Overrides two private hooks of Pykka (`_create_actor_inbox`, `_actor_loop_teardo
 holds them to their contract, and setup.cfg pins pykka<5.
 """
 
+import contextlib
 import logging
 import time
 from collections import deque
@@ -27,6 +28,7 @@ logger = logging.getLogger("callboard.supervisor")
 MAX_RESTARTS = 3
 RESTART_WINDOW_S = 5.0
 SETUP_AGAIN_S = 0.5
+_GIVE_UP_S, _STOP_ALL_S = 0.5, 10.0
 
 
 class _CrashError(Exception):
@@ -148,6 +150,11 @@ class _Stop:
     timeout_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _StopAll:
+    pass
+
+
 class Supervisor:
     """Starts actors, restarts those that crash, gives up those that keep crashing, stops all in order.
 
@@ -168,6 +175,12 @@ class Supervisor:
         except (pykka.Timeout, pykka.ActorDeadError):
             address.mailbox.close()
             return False
+
+    def stop_all(self) -> None:
+        """Stop the actors that were started before a start failed, and end; what they were told is dropped."""
+        with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError):
+            self._worker.ask(_StopAll(), timeout=_STOP_ALL_S)
+        self.close()
 
     def close(self) -> None:
         """End the supervisor itself."""
@@ -197,8 +210,9 @@ class _SupervisorActor(pykka.ThreadingActor):
                     logger.exception("the supervisor could not handle the death of the %s", name)
                 return None
             case _Stop(name=name, timeout_s=timeout_s):
-                # one that was never started, in a start that has failed, is stopped
-                return name not in self._children or self._stop_child(self._children[name], timeout_s)
+                return self._stop_child(self._children[name], timeout_s)
+            case _StopAll():
+                return [self._stop_child(child, _GIVE_UP_S) for child in self._children.values()]
 
     def _start(self, child: _Child) -> None:
         actor = child.make(child.address.mailbox)

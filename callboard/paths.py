@@ -38,7 +38,11 @@ def written_path(text: str, environment: Mapping[str, str]) -> Path:
 
 def why_not(error: OSError) -> str:
     """Return why a folder, or a file in it, cannot be made; what stands in a folder's place is told plainly."""
-    return "there is no folder, but a file or a link" if isinstance(error, FileExistsError) else error.strerror or str(error)
+    return (
+        "there is no folder, but a file or a link"
+        if isinstance(error, FileExistsError)
+        else error.strerror or str(error)
+    )
 
 
 def readable_folder(path: Path, setting: str) -> Path:

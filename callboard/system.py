@@ -18,9 +18,8 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -74,7 +73,6 @@ logger = logging.getLogger("callboard.system")
 
 _LONG_POLL_S = 20.0
 _SENDERS_STOP_S = 2.0
-_GIVE_UP_S = 0.5
 _SENDERS = tuple(f"delivery sender {number}" for number in range(1, SENDERS + 1))
 
 
@@ -83,15 +81,12 @@ class AgentSystem:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         """Build everything and start it. Raises `ConfigurationError`, or the store's errors; nothing is left running."""
-        self.settings = settings
-        self.clock = clock
-        self.draining = self.closing = False
-        settings.require_data_dir()
+        self.settings, self.clock = settings, clock
+        self.draining = self.closing = self._stopped = False
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._started_s = clock.monotonic()
         self._stop_lock = threading.Lock()  # guards `_stopped`: stop() may come from a signal's thread and from `with`
-        self._stopped = False
-        signer = Signer(load_key(settings.secret_key, settings.data_dir))
+        signer = Signer(load_key(settings.secret_key, settings.require_data_dir()))
         self._webhook_signer = WebhookSigner(load_webhook_secret(settings.webhook_secret, settings.data_dir))
         # Invariant: one server at a time works on a history; the master agent takes up whatever has not ended in it
         with ExitStack() as undo:  # what has been opened when something later cannot be
@@ -107,7 +102,8 @@ class AgentSystem:
                 skills=[skill.python_name for skill in self._abilities.catalogue.skills.values()],
             )
             self._sandbox.start()
-            undo.pop_all()
+            undo.callback(self._sandbox.close)
+            opened = undo.pop_all()
         self.catalogue, self.roster = self._abilities.catalogue, self._abilities.roster
         self._workspace_root = settings.data_dir / "workspaces"
         self._board = HealthBoard(clock, settings.health_interval_s)
@@ -130,11 +126,10 @@ class AgentSystem:
         )
         self._buffer = Buffer()
         self._subscriptions = Subscriptions(lambda: self._addresses["event bus"].tell(Ping()))
-        try:
+        with opened:  # closed where the machine gives no more threads, say
+            opened.callback(self._supervisor.stop_all)
             self._start_actors()
-        except BaseException:  # the machine gives no more threads, say; what there is must not hold the history
-            self._abandon()
-            raise
+            opened.pop_all()
 
     @classmethod
     def start(cls, settings: Settings | None = None, *, clock: Clock | None = None) -> "AgentSystem":
@@ -407,22 +402,6 @@ class AgentSystem:
         self._store.close()
         self._claim.let_go()
         return all(in_time)
-
-    def _abandon(self) -> None:
-        """Let go of everything, in whatever state it is: the start has failed, and why is what counts."""
-        self._stopped = True
-        self.drain()
-        steps: list[Callable[[], object]] = [
-            *(partial(self._stop_actor, name, _GIVE_UP_S) for name in self._addresses),
-            self._supervisor.close,
-            self._sandbox.close,
-            self._abilities.close,
-            self._store.close,
-            self._claim.let_go,
-        ]
-        for step in steps:
-            with contextlib.suppress(Exception):
-                step()
 
     def __enter__(self) -> "AgentSystem":
         return self

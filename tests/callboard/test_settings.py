@@ -1,12 +1,14 @@
 """Settings come from the environment, once, and say what is wrong with them."""
 
+import os
+import pwd
 import re
 from pathlib import Path
 
 import pytest
 
 from callboard.errors import ConfigurationError
-from callboard.settings import Settings, unknown_variables
+from callboard.settings import Settings, foreign_mode, unknown_variables
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -137,3 +139,90 @@ def test_every_documented_default_is_the_real_one() -> None:
         if isinstance(default, int | float) and not isinstance(default, bool):
             row = next(line for line in text.splitlines() if line.startswith(f"| `{variable}`"))
             assert f"| {default:,}".rstrip("0").rstrip(".").replace(",", "") in row.replace(",", ""), row
+
+
+PATHS = {name: field for name, field in Settings.model_fields.items() if "Path" in str(field.annotation)}
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_every_path_is_expanded_made_full_and_otherwise_taken_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/of/alice")
+    for written, meant in (
+        ("~/cb", "/home/of/alice/cb"),
+        ("~", "/home/of/alice"),
+        ("~root/cb", f"{pwd.getpwnam('root').pw_dir}/cb"),
+        ("rel/x", f"{tmp_path}/rel/x"),
+        ("./~x", f"{tmp_path}/~x"),
+        ("/a%41b/~/q?x#y; ", "/a%41b/~/q?x#y; "),
+        ("\ufeff/marked", "/marked"),
+    ):
+        monkeypatch.setenv(f"CALLBOARD_{name.upper()}", written)
+        assert str(getattr(Settings.load(), name)) == meant
+    for written, told in (
+        ("~no-such-user/x", "starts with ~no-such-user, and no user is called that"),
+        (" ", "names no path"),
+        (os.fsdecode(b"/d-\xe9"), "holds bytes that are not UTF-8"),
+    ):
+        monkeypatch.setenv(f"CALLBOARD_{name.upper()}", written)
+        with pytest.raises(ConfigurationError, match=f"CALLBOARD_{name.upper()}: {told}"):
+            Settings.load()
+
+
+def test_a_working_directory_that_is_gone_needs_full_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setenv("CALLBOARD_DATA_DIR", str(tmp_path))
+    assert Settings.load().data_dir == tmp_path
+    monkeypatch.setenv("CALLBOARD_DATA_DIR", "rel")
+    with pytest.raises(ConfigurationError, match="working directory that it starts from is gone"):
+        Settings.load()
+
+
+@pytest.mark.parametrize("value", ["test", "staging", "Production", "", " "])
+def test_what_node_env_says_to_other_programs_is_passed_over(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("NODE_ENV", value)
+    assert Settings.load().env == Settings().env == "development"
+    assert foreign_mode() == (value or None)
+    monkeypatch.setenv("CALLBOARD_ENV", "production")
+    assert Settings.load().production
+    assert foreign_mode() is None
+    monkeypatch.setenv("CALLBOARD_ENV", "test")
+    with pytest.raises(ConfigurationError, match=r"work: CALLBOARD_ENV: "):
+        Settings.load()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["API_KEY", "CALLBOARD_API_KEY", "RATE_LIMIT_WINDOW_MS", "CALLBOARD_RATE_LIMIT_WINDOW_MS", "ALLOWED_ORIGINS",
+     "CALLBOARD_ALLOWED_ORIGINS", "callboard_port", "CALLBOARD_SKILL_X"],
+)  # fmt: skip
+def test_an_error_names_the_variable_that_is_set(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, os.fsdecode(b"\xe9"))
+    with pytest.raises(ConfigurationError, match=rf"^These settings cannot work: {name}: "):
+        Settings.load()
+
+
+def test_a_mark_in_front_of_a_value_is_no_part_of_it_and_in_front_of_a_name_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("API_KEY", "\ufeffone,two")
+    monkeypatch.setenv("CALLBOARD_SKILL_X", "\ufeffthree")
+    assert (Settings.load().api_key, Settings.load().skill_settings) == (("one", "two"), {"x": "three"})
+    monkeypatch.setenv("\ufeffAPI_KEY", "one")
+    with pytest.raises(ConfigurationError, match="The name of API_KEY begins with a byte-order mark"):
+        Settings.load()
+
+
+def test_a_skill_may_have_a_setting_of_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBOARD_SKILL_SETTINGS", "not JSON")
+    assert Settings.load().skill_settings == {"settings": "not JSON"}
+
+
+def test_a_number_without_an_end_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBOARD_SESSION_IDLE_S", "inf")
+    with pytest.raises(ConfigurationError, match="CALLBOARD_SESSION_IDLE_S"):
+        Settings.load()

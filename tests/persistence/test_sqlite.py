@@ -11,6 +11,8 @@ from sqlalchemy.exc import OperationalError
 
 from callboard.errors import ConfigurationError, StorageFull, StoreUnavailable
 from callboard.messages import Totals
+from callboard.persistence.database_file import sqlite_path
+from callboard.persistence.engine import parse_url
 from callboard.persistence.faults import unavailable
 from callboard.persistence.store import SqlStore
 
@@ -142,7 +144,35 @@ def test_a_read_only_file_is_unavailable(store: SqlStore, make: "Maker", path: P
     assert "read-only" in fault.message
 
 
-@pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:"])
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("sqlite:////a/b.db", "/a/b.db"),
+        ("sqlite:///b.db", "{here}/b.db"),
+        ("sqlite:///~/b.db", "{here}/home/b.db"),
+        ("sqlite:////a%2541b/q%3Fx.db", "/a%41b/q?x.db"),
+        ("sqlite:///file:/a%2541b.db?uri=true", "/aAb.db"),
+        ("sqlite:///file:///a/b.db?mode=rw&uri=true", "/a/b.db"),
+        ("sqlite:///file:b.db?uri=true", "{here}/b.db"),
+    ],
+)
+def test_an_address_of_sqlite_names_a_file_with_its_full_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, path: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert str(sqlite_path(parse_url(address))) == path.format(here=tmp_path)
+
+
+def test_a_home_that_an_address_names_and_is_not_there_is_a_bad_setting() -> None:
+    with pytest.raises(ConfigurationError, match=r"CALLBOARD_DATABASE_URL: .* no user is called that"):
+        parse_url("sqlite:///~no-such-user/b.db")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["sqlite://", "sqlite:///:memory:", "sqlite:///file::memory:?uri=true", "sqlite:///file:x?mode=memory&uri=true"],
+)
 def test_an_in_memory_database_is_refused(open_at: "OpenStore", address: str) -> None:
     with pytest.raises(ConfigurationError, match="in-memory"):
         open_at(address)
