@@ -5,9 +5,16 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UI_STAMP := $(VENV)/.installed-ui
 FOLDERS := actors agent http persistence
+PYTEST := $(BIN)/python -m pytest -q
+# The fuzzer's and the browser's tests stand aside: to collect them takes longer than to collect all others. Four processes on
+# two cores: many a test waits for a process or a clock. Tests that share a server keep together (`GROUPS` in tests/conftest.py).
+OWN := -p no:schemathesis --ignore tests/fuzz --ignore tests/ui
+PARALLEL := -n 4 --dist loadgroup --max-worker-restart 2
+# The tests start hundreds of Pythons, each of which would compile the whole tree.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-ui fuzz screenshots check types bench chaos soak docs clean
+.PHONY: help setup run test test-slow test-times test-ui fuzz nightly screenshots check types bench chaos soak docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -24,21 +31,31 @@ $(STAMP): constraints.txt setup.cfg pyproject.toml
 run: $(STAMP) ## start the server on http://127.0.0.1:3000 (CALLBOARD_PORT=…)
 	@exec $(BIN)/callboard serve
 
-test: $(STAMP) ## run the tests (about eleven minutes)
-	$(BIN)/python -m pytest -q -m "not slow and not fuzz and not ui" $(ARGS)
+test: $(STAMP) ## run the tests (about four minutes)
+	$(PYTEST) $(OWN) $(PARALLEL) -m "not slow and not nightly" $(ARGS)
 
 test-slow: $(STAMP) ## run the tests that take longer
-	$(BIN)/python -m pytest -q -m slow $(ARGS)
+	$(PYTEST) $(OWN) $(PARALLEL) -m "slow and not nightly" $(ARGS)
+
+test-times: $(STAMP) ## run the tests one by one; fail where one takes over 3 s and is not marked slow
+	$(PYTEST) $(OWN) -p tests.times -m "not slow and not nightly" $(ARGS)
 
 test-ui: $(UI_STAMP) ## drive the console in the system's Chromium (CHROMIUM=/path/to/it)
-	$(BIN)/python -m pytest -q -m ui tests/ui $(ARGS)
+	$(PYTEST) -m ui tests/ui $(ARGS)
 
 $(UI_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,ui]'
 	@touch $@
 
 fuzz: $(STAMP) ## fuzz the server from its own OpenAPI document
-	$(BIN)/python -m pytest -q -m fuzz $(ARGS)
+	$(PYTEST) -m fuzz tests/fuzz $(ARGS)
+
+NIGHTLY := --hypothesis-profile nightly --timeout 3600
+nightly: $(STAMP) ## every scenario, property and request at length, and half an hour of load (some five hours)
+	$(PYTEST) $(OWN) $(PARALLEL) $(NIGHTLY) $(ARGS)
+	$(PYTEST) -m fuzz tests/fuzz $(NIGHTLY) $(ARGS)
+	$(BIN)/python -m chaos
+	$(BIN)/python -m chaos soak
 
 check: $(STAMP) types ## lint, formatting and types
 	$(BIN)/ruff check .
@@ -65,7 +82,7 @@ screenshots: $(UI_STAMP) ## take docs/screenshots from a server that has somethi
 docs: $(STAMP) ## write build/openapi.json from the code and run every example in the documents
 	@mkdir -p build
 	$(BIN)/callboard openapi > build/openapi.json
-	$(BIN)/python -m pytest -q tests/docs $(ARGS)
+	$(PYTEST) tests/docs $(ARGS)
 
 clean: ## remove what the other targets made (not your data)
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis htmlcov .coverage

@@ -6,6 +6,7 @@ Imported by the runner, by the wiring and by `http/`.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -19,6 +20,7 @@ from callboard.paths import readable_folder
 
 BUILT_IN = "builtin"
 _SUFFIXES = (".yaml", ".yml")
+_SHIPPED = files(__package__) / "agents"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,7 @@ class Roster:
         Raises `ConfigurationError` if the folder is missing; a file that is broken is reported and left out.
         """
         loader = _Loader(skills)
-        loader.add(sorted((files(__package__) / "agents").iterdir(), key=lambda path: path.name))
+        loader.add(sorted(_SHIPPED.iterdir(), key=lambda path: path.name))
         if agents_dir is not None:
             loader.add(sorted(readable_folder(agents_dir, "CALLBOARD_AGENTS_DIR").iterdir()), own=True)
         return cls(loader.agents.values(), loader.problems, loader.notes)
@@ -85,6 +87,12 @@ class Roster:
         return agent
 
 
+@cache
+def _read_shipped(name: str, stem: str) -> AgentFile:
+    """Return what a file that ships says. PERF: 9 ms that a second system in a process need not take."""
+    return read_agent(_SHIPPED / name, stem)
+
+
 class _Loader:
     """Collects agents; an operator's file takes the place of a built-in agent of its name, and of nothing else."""
 
@@ -100,7 +108,8 @@ class _Loader:
             stem, dot, suffix = path.name.rpartition(".")
             if dot + suffix in _SUFFIXES and stem and not stem.startswith((".", "_")):
                 try:
-                    self._add(read_agent(path, stem), str(path) if own else BUILT_IN, str(path))
+                    found = read_agent(path, stem) if own else _read_shipped(path.name, stem)
+                    self._add(found, str(path) if own else BUILT_IN, str(path))
                 except BrokenFile as error:
                     self.problems.append(f"{path}{error.where}: {error.problem}")
 

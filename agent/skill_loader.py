@@ -10,6 +10,7 @@ import keyword
 import pkgutil
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import NoneType, UnionType
@@ -37,11 +38,7 @@ class SkillLoader:
         self.problems: list[str] = []
 
     def add_built_in(self) -> None:
-        package = importlib.import_module(_BUILT_IN)
-        for info in pkgutil.iter_modules(package.__path__):
-            if not info.name.startswith("_"):
-                for skill in skills_of(importlib.import_module(f"{_BUILT_IN}.{info.name}")):
-                    self.skills[skill.name] = replace(skill, origin=_BUILT_IN_ORIGIN, version=__version__)
+        self.skills |= {skill.name: skill for skill in _built_in()}
 
     def add_entry_points(self) -> None:
         for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
@@ -111,6 +108,18 @@ class SkillLoader:
         except Exception as error:  # noqa: BLE001  # resolving annotations runs the file's own names
             return f"its types cannot be described ({told(error)}); use types that JSON has"
         return None
+
+
+@cache
+def _built_in() -> tuple[Skill[..., Any], ...]:
+    """Return the skills that ship; they keep the stubs and schemas that have been made of them."""
+    package = importlib.import_module(_BUILT_IN)
+    names = (info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_"))
+    return tuple(
+        replace(skill, origin=_BUILT_IN_ORIGIN, version=__version__)
+        for name in names
+        for skill in skills_of(importlib.import_module(f"{_BUILT_IN}.{name}"))
+    )
 
 
 def python_files(folder: Path) -> list[Path]:

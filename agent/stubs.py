@@ -5,6 +5,7 @@ Pure functions; imported by the catalogue and its loader.
 
 import ast
 from collections.abc import Iterable
+from functools import lru_cache
 
 from callboard.agent.skill import AnySkill
 
@@ -24,6 +25,7 @@ def module_text(skills: Iterable[AnySkill], *, twins: bool = False) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+@lru_cache(256)
 def twin(stub: str) -> str:
     """Return `async def async_NAME(...)` for `def NAME(...)`: the same signature, without the docstring.
 

@@ -23,7 +23,7 @@ class Pruner:
 
     def __init__(self, engine: Engine, transaction: Transaction) -> None:
         self._transaction = transaction
-        self._sql = Statements(engine.dialect)
+        self._sql = Statements.of(engine.dialect)
         self._rows = Rows(engine.dialect)
         sql = self._sql
         self._of_tasks = (

@@ -68,7 +68,7 @@ class Writer:
     def __init__(self, engine: Engine, transaction: Transaction, file: DatabaseFile | None = None) -> None:
         self._transaction = transaction
         self._file = file
-        self._sql = Statements(engine.dialect)
+        self._sql = Statements.of(engine.dialect)
         self._rows = Rows(engine.dialect)
         self._decode = raw_task_decoder(engine.dialect)
         self._as_time = raw_decoder(tasks.c.started_at.type, engine.dialect)

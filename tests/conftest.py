@@ -1,13 +1,45 @@
-"""What every test may use: settings on a folder of its own, a running system, and a watch over leaked threads."""
+"""What every test may use: settings on a folder of its own, a running system, and a watch over leaked threads.
+
+And which tests stay together when several processes share the work: `GROUPS`.
+"""
 
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from callboard import AgentSystem, Settings
+from tests import profiles  # noqa: F401  # registers them
+from tests.template import lay_history
+
+GROUPS = {"servers": "documents"}
+"""Fixtures that are made once for all tests and cost seconds, with the name of the group that uses them."""
+
+hypothesis.settings.load_profile("test")  # of profiles.py; --hypothesis-profile comes later
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that share a server in one process, so that it is started once."""
+    for item in items:
+        group = _group(item)
+        if group is not None and not any(item.iter_markers("xdist_group")):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(item: pytest.Item) -> str | None:
+    """Return the name of those that share a dear fixture with this test, or its file's if the file has a fixture."""
+    made = getattr(item, "_fixtureinfo", None)  # which functions have, and doctests
+    if made is None:
+        return None
+    for name, group in GROUPS.items():
+        if name in made.name2fixturedefs:
+            return group
+    if any(found[-1].scope in ("module", "package") for found in made.name2fixturedefs.values()):
+        return str(item.path)
+    return None
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +72,7 @@ def start_system(make_settings: Callable[..., Settings]) -> Iterator[Callable[..
     systems: list[AgentSystem] = []
 
     def start(**changes: Any) -> AgentSystem:
-        systems.append(AgentSystem.start(make_settings(**changes)))
+        systems.append(AgentSystem.start(lay_history(make_settings(**changes))))
         return systems[-1]
 
     yield start

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from limits.storage import MemoryStorage
 
@@ -13,6 +13,7 @@ from callboard import AgentSystem
 from callboard.actors.mailbox import Mailbox
 from callboard.actors.rate_limiter import RateLimiter
 from callboard.messages import TakeToken
+from tests.profiles import examples
 
 
 class FakeTime:
@@ -31,7 +32,7 @@ def make_limiter(window_ms: int, max_requests: int) -> RateLimiter:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     max_requests=st.integers(1, 8),
     window_s=st.integers(1, 5),

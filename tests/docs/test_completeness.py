@@ -422,5 +422,16 @@ def test_every_make_target_is_in_the_readme() -> None:
     assert {name.removeprefix("make ") for name in _documented(ROOT / "README.md", "make [a-z-]+")} == targets
 
 
+def test_the_makefile_and_the_documents_say_one_time_for_the_tests() -> None:
+    phrases = {
+        "Makefile": r"^test: .*\((about \w+ minutes)\)$",
+        "README.md": r"^\| `make test` \| .*\b(about \w+ minutes) \|$",
+        "CONTRIBUTING.md": r"^make test +# (about \w+ minutes)$",
+    }
+    said = {name: re.findall(phrase, (ROOT / name).read_text(), re.MULTILINE) for name, phrase in phrases.items()}
+    assert all(len(found) == 1 for found in said.values()), said
+    assert len({found[0] for found in said.values()}) == 1, said
+
+
 def test_the_changelog_names_this_version() -> None:
     assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text()

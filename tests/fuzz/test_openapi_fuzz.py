@@ -1,6 +1,7 @@
 """Schemathesis reads the OpenAPI document and sends what fits it and what does not, over a real port.
 
-Every answer must be a documented one in its documented shape, and none a 500. The same requests every time.
+Every answer must be a documented one in its documented shape, and none a 500. The same requests every time, but for
+the nightly run, which sends twenty times as many and others each time.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from schemathesis.checks import CHECKS
 from callboard import AgentSystem, Settings, __version__
 from callboard.http.openapi import openapi_document
 from callboard.http.server import Server
+from tests.profiles import is_nightly, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(300 * times())]
 
 MSGPACK = "application/msgpack"
 EXAMPLES_EACH = 250
@@ -67,7 +69,7 @@ def _document() -> dict[str, Any]:
 
 schema = schemathesis.openapi.from_dict(
     _document(),
-    config=schemathesis.Config.from_dict({"generation": {"allow-x00": False, "deterministic": True}}),
+    config=schemathesis.Config.from_dict({"generation": {"allow-x00": False, "deterministic": not is_nightly()}}),
 )
 
 UNSAYABLE = {
@@ -99,9 +101,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @schema.parametrize()
 @hypothesis.settings(
-    max_examples=EXAMPLES_EACH,
+    max_examples=EXAMPLES_EACH * times(),
     deadline=None,
-    derandomize=True,
+    derandomize=not is_nightly(),
     database=None,
     suppress_health_check=list(hypothesis.HealthCheck),
 )

@@ -13,6 +13,7 @@ import pytest
 
 from callboard import AgentSystem, Settings, SubmitTask
 from callboard.http.server import Server
+from tests.template import lay_history
 
 JSON = {"Content-Type": "application/json"}
 BLOCKING_SKILL = '''
@@ -120,7 +121,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, skills_dir: Path) -> Iterat
     """A server in development without keys or limits, for tests that only look or that add tasks."""
     folder = tmp_path_factory.mktemp("shared")
     settings = Settings(data_dir=folder, port=0, rate_limit_max_requests=0, workers=4, skills_dir=skills_dir)
-    with AgentSystem.start(settings) as system:
+    with AgentSystem.start(lay_history(settings)) as system:
         running = run(system)
         # those that streams will want: they stay, and a thread that a test leaves behind is taken for a leak
         dispatcher = running.server._waitress.task_dispatcher

@@ -19,6 +19,7 @@ from callboard.persistence.store import SqlStore
 from callboard.persistence.tables import calls, events, files, sessions, snapshots, tasks, totals, usage
 from callboard.records import NewEvent, RecordAcceptance, RecordEvents, RecordResult, RecordStart
 from callboard.settings import Settings
+from tests.template import lay_history
 
 POSTGRES_URL = os.environ.get("CALLBOARD_TEST_POSTGRES_URL", "")
 
@@ -58,11 +59,15 @@ OpenStore = Callable[..., SqlStore]
 
 @pytest.fixture
 def open_at(tmp_path: Path) -> Iterator[OpenStore]:
-    """Return a function that opens a store at an address; all are closed after the test."""
+    """Return a function that opens a store at an address; all are closed after the test.
+
+    With `first` False a SQLite file that is not there yet is a copy of a migrated one.
+    """
     opened: list[SqlStore] = []
 
-    def open_store(url: str, **options: Any) -> SqlStore:
-        opened.append(SqlStore.open(Settings(data_dir=tmp_path / "data", database_url=url), **options))
+    def open_store(url: str, *, first: bool = True, **options: Any) -> SqlStore:
+        settings = Settings(data_dir=tmp_path / "data", database_url=url)
+        opened.append(SqlStore.open(settings if first else lay_history(settings), **options))
         return opened[-1]
 
     yield open_store
@@ -73,7 +78,7 @@ def open_at(tmp_path: Path) -> Iterator[OpenStore]:
 @pytest.fixture
 def store(open_at: OpenStore, database_url: str) -> SqlStore:
     """An empty store on each backend."""
-    return open_at(database_url)
+    return open_at(database_url, first=False)
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.errors import InvalidRequest
 from callboard.messages import ListTasks, Status, Topic, Totals
 from callboard.persistence.codec import encode_cursor
 from callboard.persistence.store import SqlStore
+from tests.profiles import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,7 +69,7 @@ def test_a_cursor_that_no_page_gave_is_refused(store: SqlStore, cursor: str) -> 
         store.tasks(ListTasks(cursor=cursor))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(25)
 @given(
     mix=st.lists(
         st.tuples(st.sampled_from("ab"), st.sampled_from([None, Status.COMPLETED, Status.FAILED])), max_size=25

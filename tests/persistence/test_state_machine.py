@@ -3,12 +3,13 @@
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.messages import ListTasks, Status, TaskEvent, Topic
 from callboard.persistence.store import SqlStore, WriteOutcome
 from callboard.records import Record, RecordAcceptance, RecordPause, RecordRequeue, RecordSessionDeleted
+from tests.profiles import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,7 @@ def record(make: "Maker", accepted: list[RecordAcceptance], step: tuple[Any, ...
             return RecordSessionDeleted(session_id=task.record.session_id)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40)
 @given(batches=st.lists(st.lists(steps, max_size=6), max_size=10))
 def test_numbers_have_no_gap_a_task_ends_once_and_totals_are_exact(
     emptied: "Callable[[], SqlStore]", make: "Maker", batches: list[list[tuple[Any, ...]]]

@@ -6,7 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
@@ -15,6 +15,7 @@ from callboard.messages import Status, Topic
 from callboard.persistence.store import SqlStore
 from callboard.persistence.tables import usage
 from callboard.records import RecordAcceptance, RecordPause, RecordRequeue, RecordSessionDeleted
+from tests.profiles import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,7 +182,7 @@ charges = st.lists(st.tuples(st.sampled_from([TASK, SESSION, CALLER, SKILL]), st
 steps = st.tuples(st.sampled_from(KINDS), st.sampled_from([1, 2]), charges)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40)
 @given(batches=st.lists(st.lists(steps, max_size=5), max_size=6))
 def test_accounts_hold_the_sum_of_what_took_effect(
     emptied: "Callable[[], SqlStore]", make: "Maker", batches: list[list[tuple[str, int, Charges]]]

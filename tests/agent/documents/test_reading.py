@@ -7,11 +7,12 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.agent.documents.reading import CannotRead, is_readable, is_textual, read
 from tests.agent.documents.pdfs import pdf
+from tests.profiles import examples
 
 PAGE = """<!doctype html><html><head><title>Actors &amp; you</title><style>p{}</style><script>steal()</script></head>
 <body><nav><a href=/>Home</a></nav><article><h1>Actors</h1><p>An <b>actor</b> owns its <a href="/state">state</a>.</p>
@@ -66,7 +67,7 @@ def test_a_broken_pdf_is_an_error_with_its_reason_or_what_could_be_read(data: by
     )
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.binary(max_size=500) | st.text(max_size=500).map(str.encode))
 def test_no_page_breaks_it(data: bytes) -> None:
     assert b"\0" in data or "cannot be read" not in outcome(data, "text/html")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.agent.cancel import CancelToken
@@ -12,6 +12,7 @@ from callboard.agent.planner import Plan
 from callboard.agent.planner.base import literal
 from callboard.errors import TaskError
 from tests.agent.answers import one_by_one
+from tests.profiles import examples
 
 TEXT = (
     "The server keeps a log. The log has gap-free numbers. Every reader can replay the log from any number. "
@@ -248,7 +249,7 @@ def test_a_block_is_not_run_unless_it_is_asked_for(plan: Callable[..., Plan], ta
     assert caught.value.code == "no_skill_fits"
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40)
 @given(
     text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=100),
     times=st.sampled_from([1, 30]),
