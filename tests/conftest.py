@@ -15,8 +15,11 @@ from callboard import AgentSystem, Settings
 from tests import profiles  # noqa: F401  # registers them
 from tests.template import lay_history
 
-GROUPS = {"servers": "documents"}
-"""Fixtures that are made once for all tests and cost seconds, with the name of the group that uses them."""
+GROUPS = {"servers": "documents", "bench": "models"}
+"""Fixtures that cost seconds, once in a process, with the name of the group of tests that use them.
+
+`bench` of tests/agent/models has both vendors' clients imported, for two seconds each.
+"""
 
 hypothesis.settings.load_profile("test")  # of profiles.py; --hypothesis-profile comes later
 

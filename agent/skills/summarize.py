@@ -8,7 +8,8 @@ texts tend to begin with what they are about. Any thread.
 
 import hashlib
 import math
-from collections import Counter
+from collections import Counter, deque
+from heapq import heapify, heappop, heappush
 
 from callboard.agent.skill import SkillContext, skill
 from callboard.agent.skills._words import check_length, sentences, words
@@ -78,14 +79,25 @@ def _choose(found: list[str], wanted: int) -> list[int]:
     contents = [_content(sentence) for sentence in found]
     counts = Counter(word for content in contents for word in content)
     weights = {word: count - 1 + _ONCE for word, count in counts.items()}
-    left = set(range(len(found)))
+    # PERF: a score never rises, so that the first in the heap whose score still holds is the best one; and sentences of the
+    # same words share a score. 50 of 67,000 equal sentences took 4.5 s by scoring every one of them each time.
+    alike: dict[tuple[frozenset[str], bool], deque[int]] = {}
+    for index, content in enumerate(contents):
+        alike.setdefault((content, index == 0), deque()).append(index)
+    heap = [(-_score(contents[same[0]], weights, same[0]), same[0], same) for same in alike.values()]
+    heapify(heap)
     chosen: list[int] = []
     while len(chosen) < wanted:
-        best = max(left, key=lambda index: (_score(contents[index], weights, index), -index))
-        left.discard(best)
-        chosen.append(best)
+        scored, best, same = heappop(heap)
+        score = -_score(contents[best], weights, best)
+        if score != scored:
+            heappush(heap, (score, best, same))
+            continue
+        chosen.append(same.popleft())
         for word in contents[best]:
             weights[word] *= _SAID
+        if same:
+            heappush(heap, (-_score(contents[same[0]], weights, same[0]), same[0], same))
     return chosen
 
 
@@ -102,5 +114,6 @@ def _score(content: frozenset[str], weights: dict[str, float], index: int) -> fl
     if not content:
         return 0.0
     # Between the sum, which prefers long sentences, and the mean, which prefers very short ones.
-    score = sum(weights[word] for word in content) / math.sqrt(max(len(content), _SHORT))
+    # fsum: the same whatever order a set has its words in, so that equal sentences weigh the same.
+    score = math.fsum(weights[word] for word in content) / math.sqrt(max(len(content), _SHORT))
     return score * _FIRST_SENTENCE_BONUS if index == 0 else score

@@ -25,6 +25,7 @@ from callboard.clock import Clock
 from callboard.deliveries import DeliveriesDue, DeliveryState, WebhookDelivery, receiver_of
 from callboard.errors import CallbackRefused, ConfigurationError, DeliveryNotFound
 from tests.receiver import Receiver, answer, dribble, endless, hang, receiving
+from tests.template import lay_history
 
 DAY = timedelta(days=1)
 
@@ -96,7 +97,7 @@ def start(make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Star
     def begin(clock: MovedClock | None = None, **changes: Any) -> Started:
         clock = clock or MovedClock()
         settings = make_settings(**{"webhook_allow_private": True, "workers": 2, **changes})
-        started.append(Started(AgentSystem.start(settings, clock=clock.clock), clock))
+        started.append(Started(AgentSystem.start(lay_history(settings), clock=clock.clock), clock))
         return started[-1]
 
     yield begin

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import socket
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -92,6 +93,20 @@ def page(body: bytes | str, media_type: str = "text/html; charset=utf-8", status
         handler.wfile.write(sent)
 
     return send
+
+
+def packed_zeros(mib: int, wbits: int) -> bytes:
+    """Return so many MiB of zeros, packed as zlib has it with `wbits`; one of them is packed and stands there so often."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    once = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    head = zlib.compressobj(9, zlib.DEFLATED, wbits)
+    begun = head.compress(b"") + head.flush(zlib.Z_FULL_FLUSH)
+    return begun + once * mib + packer.flush()
+
+
+def zipped_zeros(mib: int) -> Page:
+    """Send so many MiB of zeros in a kilobyte each, without the checksum at their end."""
+    return page(packed_zeros(mib, 16 + zlib.MAX_WBITS), "text/plain", Content_Encoding="gzip")
 
 
 def zipped(body: bytes) -> Page:

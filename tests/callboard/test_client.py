@@ -21,6 +21,7 @@ from callboard.clock import Clock
 from callboard.http.server import Server
 from callboard.records import NewEvent, RecordResult
 from tests.receiver import answer, receiving
+from tests.template import lay_history
 
 KEY = "the-key"
 LOOP = "```python\nwhile True: pass\n```"
@@ -61,7 +62,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AgentSyst
     settings = Settings(
         data_dir=folder / "data", port=0, rate_limit_max_requests=0, workers=4, api_key=(KEY,), skills_dir=folder
     )
-    with AgentSystem.start(settings) as system:
+    with AgentSystem.start(lay_history(settings)) as system:
         server = Server(system)
         thread = threading.Thread(target=server.run, name="http-loop")
         thread.start()

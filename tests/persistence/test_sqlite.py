@@ -38,7 +38,10 @@ def beside(store: SqlStore, path: Path) -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
-def test_the_file_and_its_folder_are_the_owners_alone(store: SqlStore, make: "Maker", path: Path) -> None:
+def test_the_file_and_its_folder_are_the_owners_alone(
+    open_at: "OpenStore", sqlite_url: str, make: "Maker", path: Path
+) -> None:
+    store = open_at(sqlite_url)  # which makes them, since nothing is there
     store.write([make.acceptance()])
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in [path.parent, *path.parent.iterdir()]}
     assert modes == {"data": 0o700, "callboard.db": 0o600, "callboard.db-wal": 0o600, "callboard.db-shm": 0o600}

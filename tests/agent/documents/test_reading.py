@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from callboard.agent.documents.reading import CannotRead, is_readable, is_textual, read
 from tests.agent.documents.pdfs import pdf
+from tests.agent.pages import packed_zeros
 from tests.profiles import examples
 
 PAGE = """<!doctype html><html><head><title>Actors &amp; you</title><style>p{}</style><script>steal()</script></head>
@@ -75,8 +76,7 @@ def test_no_page_breaks_it(data: bytes) -> None:
 
 def bomb() -> bytes:
     """A PDF whose one page unpacks to three gigabytes."""
-    packer = zlib.compressobj(9)
-    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(3000)) + packer.flush()
+    packed = packed_zeros(3000, zlib.MAX_WBITS)
     whole = pdf("x")
     start, end = whole.index(b"<< /Length"), whole.index(b"endstream")
     return (
