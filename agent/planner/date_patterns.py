@@ -29,10 +29,10 @@ _AND = r"(?:and|to|until|till|through|-)"
 _WHICH = r"(?:what|which) (?:day(?: of the week| of week)?|weekday)"
 
 
-def _patterns(*templates: str) -> tuple[re.Pattern[str], ...]:
-    """Compile patterns in which D1 and D2 stand for dates and SPAN for a span of days."""
+def _patterns(*templates: str) -> tuple[str, ...]:
+    """Return patterns in which D1 and D2 stand for dates and SPAN for a span of days; `reading.matched` compiles them."""
     filled = (t.replace("D1", f"(?P<first>{_DATE})").replace("D2", f"(?P<second>{_DATE})") for t in templates)
-    return tuple(re.compile(t.replace("SPAN", f"(?P<span>{_SPAN})")) for t in filled)
+    return tuple(t.replace("SPAN", f"(?P<span>{_SPAN})") for t in filled)
 
 
 BETWEEN = _patterns(

@@ -30,7 +30,7 @@ from callboard.agent.planner.date_patterns import (
     WHEN,
 )
 from callboard.agent.planner.numbers import whole_number
-from callboard.agent.planner.reading import Reading
+from callboard.agent.planner.reading import Reading, matched
 from callboard.agent.skills._calendar import MONTHS, WEEKDAY, WEEKDAYS, month_number, parse_date
 
 
@@ -47,12 +47,9 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     return None
 
 
-def _match(patterns: tuple[re.Pattern[str], ...], text: str) -> dict[str, str | None] | None:
-    for pattern in patterns:
-        found = pattern.fullmatch(text)
-        if found:
-            return found.groupdict()
-    return None
+def _match(patterns: tuple[str, ...], text: str) -> dict[str, str | None] | None:
+    found = matched(patterns, text)
+    return found and found.groupdict()
 
 
 def _now(text: str, request: PlanRequest) -> Plan | None:

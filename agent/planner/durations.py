@@ -4,7 +4,7 @@ import re
 
 from callboard.agent.planner.base import Plan, PlanRequest, call_plan
 from callboard.agent.planner.numbers import NUMBER, whole_number
-from callboard.agent.planner.reading import Reading
+from callboard.agent.planner.reading import Reading, matched
 from callboard.agent.skills.durations import UNITS
 
 _NAMES = "|".join(sorted((name for name in UNITS if len(name) > 2), key=len, reverse=True))
@@ -12,14 +12,11 @@ _SHORT = "|".join(sorted(UNITS, key=len, reverse=True))
 _AMOUNT = rf"(?:\d{{1,12}}(?:,\d{{3}})*(?:\.\d+)? ?(?:{_SHORT})|half an? (?:{_NAMES})|{NUMBER} (?:{_NAMES})|(?:a|one) (?:single )?(?:{_NAMES}))(?![a-z])"
 _SPAN = rf"(?P<span>{_AMOUNT}(?:(?:,? and |, | ?){_AMOUNT}){{0,5}})"
 _UNIT = rf"(?P<unit>{_NAMES})"
-_PATTERNS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"(?:how many|number of|what is the number of) {_UNIT} (?:(?:are|is|do|does|make|makes|there|we|you|have|contained) ){{0,4}}(?:in|make up|make) {_SPAN}",
-        rf"(?:how many|number of) {_UNIT} (?:is|are|does) {_SPAN}(?: have)?",
-        rf"(?:(?:convert|change|turn|express|put|translate|what is|what's|what are|how long is|how much is|give me) )?{_SPAN} (?:in|to|into|as) {_UNIT}",
-        rf"{_SPAN} (?:is|are|equals|equal|makes?|=) how many {_UNIT}",
-    )
+_PATTERNS = (
+    rf"(?:how many|number of|what is the number of) {_UNIT} (?:(?:are|is|do|does|make|makes|there|we|you|have|contained) ){{0,4}}(?:in|make up|make) {_SPAN}",
+    rf"(?:how many|number of) {_UNIT} (?:is|are|does) {_SPAN}(?: have)?",
+    rf"(?:(?:convert|change|turn|express|put|translate|what is|what's|what are|how long is|how much is|give me) )?{_SPAN} (?:in|to|into|as) {_UNIT}",
+    rf"{_SPAN} (?:is|are|equals|equal|makes?|=) how many {_UNIT}",
 )
 _JOINT = re.compile(r",? and |, ")
 _PIECE = re.compile(rf"(\d[\d,.]*) ?({_SHORT})(?![a-z])|(half an?|{NUMBER}) (?:single )?({_NAMES})(?![a-z])")
@@ -29,11 +26,8 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     line = reading.line
     if not line or len(line) > 200:
         return None
-    for pattern in _PATTERNS:
-        found = pattern.fullmatch(line)
-        if found:
-            return call_plan(request, "duration", "convert-duration", _digits(found["span"]), UNITS[found["unit"]])
-    return None
+    found = matched(_PATTERNS, line)
+    return found and call_plan(request, "duration", "convert-duration", _digits(found["span"]), UNITS[found["unit"]])
 
 
 def _digits(span: str) -> str:

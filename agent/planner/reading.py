@@ -4,7 +4,9 @@ Pure functions; any thread; imported by the recognisers. Everything here takes t
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from callboard.values import unmarked_within
 
@@ -127,3 +129,16 @@ def _unquoted(text: str) -> str:
     closing = _QUOTES.get(text[0])
     inside = text[1:-1]
     return inside.strip() if closing and len(text) > 2 and text[-1] == closing and closing not in inside else text
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def matched(patterns: Iterable[str], text: str) -> re.Match[str] | None:
+    """Return what the first of the patterns that fits the whole text has found.
+
+    PERF: each is compiled when it is first tried: those of dates and durations would take a start 60 ms of its 800.
+    """
+    return next((found for pattern in patterns if (found := _compiled(pattern).fullmatch(text))), None)
