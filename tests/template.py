@@ -26,7 +26,8 @@ def lay_history(settings: Settings) -> Settings:
     url = parse_url(settings.resolved_database_url)
     if url.get_backend_name() == "sqlite":
         path = sqlite_path(url)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not any(path.parent.glob(f"{path.name}*")):  # nor a log without its file, which is a fault of its own
+            path.touch(0o600)
             path.write_bytes(_migrated())
     return settings

@@ -27,6 +27,11 @@ BROKEN = "---\nname: Broken\ndescription: Use it: when?\n---\n"
 Run = Callable[..., Result]
 
 
+def names(folder: Path) -> list[str]:
+    """Return what lies in a folder, but for what Python leaves there when it imports a skill."""
+    return sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
+
+
 @pytest.fixture
 def skills_dir(tmp_path: Path) -> Path:
     """A folder with one skill of each kind."""
@@ -212,7 +217,7 @@ def test_a_folder_and_a_file_are_copied(run: Run, skills_dir: Path, new: Path) -
     told = json.loads(run("add", new / "yell.py", "--json").stdout)
     assert told == {"added": str(skills_dir / "yell.py"), "skills": ["yell"]}
     assert json.loads(run("show", "yell", "--json").stdout)["origin"] == str(skills_dir / "yell.py")
-    assert sorted(path.name for path in skills_dir.iterdir()) == ["forms", "pdf", "shout.py", "yell.py"]
+    assert names(skills_dir) == ["forms", "pdf", "shout.py", "yell.py"]
 
 
 def test_a_broken_one_is_not_added(run: Run, skills_dir: Path, new: Path) -> None:
@@ -231,7 +236,7 @@ def test_what_is_there_is_replaced_with_force_only(run: Run, skills_dir: Path, n
     assert run("add", new / "pdf", "--force").exit_code == 0
     assert "Draws" in (skills_dir / "pdf" / "SKILL.md").read_text()
     assert not (skills_dir / "pdf" / "old.md").exists()
-    assert sorted(path.name for path in skills_dir.iterdir()) == ["pdf", "shout.py"]
+    assert names(skills_dir) == ["pdf", "shout.py"]
 
 
 def test_a_name_that_another_file_has_is_refused(run: Run, skills_dir: Path, new: Path) -> None:
@@ -253,7 +258,7 @@ def test_what_is_no_file_is_not_added(run: Run, skills_dir: Path, new: Path) -> 
     os.mkfifo(new / "forms" / "pipe")
     done = run("add", new / "forms")
     assert (done.exit_code, "cannot be copied" in done.stderr) == (1, True)
-    assert sorted(path.name for path in skills_dir.iterdir()) == ["pdf", "shout.py"]
+    assert names(skills_dir) == ["pdf", "shout.py"]
 
 
 def test_a_link_to_a_skill_is_added_under_its_own_name(run: Run, skills_dir: Path, new: Path) -> None:

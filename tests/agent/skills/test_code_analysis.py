@@ -273,7 +273,9 @@ ROWS = [
 
 
 @pytest.mark.parametrize("unit", ROWS)
-@pytest.mark.parametrize("width", [1, 60, 2000])
+@pytest.mark.parametrize(
+    "width", [pytest.param(1, marks=pytest.mark.slow), 60, pytest.param(2000, marks=pytest.mark.slow)]
+)
 def test_code_at_the_limits_takes_about_a_second(unit: str, width: int, capfd: pytest.CaptureFixture[str]) -> None:
     line = (unit * width)[: max(width, len(unit))][:2000] + "\n"
     code = (line * (MAX_CHARS // len(line) + 1))[:MAX_CHARS]
