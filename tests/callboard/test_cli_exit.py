@@ -149,6 +149,7 @@ def test_a_full_disk_is_a_sentence(served: Served, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
 def test_a_stream_that_the_caller_has_closed_is_done_without(served: Served, tmp_path: Path, closed: str) -> None:
+    served.result("6*7")  # so that there is something to list
     for words in (("tasks",), ("run", "6*7"), ("run", "--local", "6*7")):
         done = subprocess.run(
             ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND, *words], capture_output=True, text=True,

@@ -12,6 +12,9 @@ from typing import Any
 
 import httpx
 
+from callboard import Settings
+from tests.template import lay_history
+
 BIN = Path(sys.executable).parent
 DEFAULT_ADDRESS = "http://127.0.0.1:3000"
 
@@ -44,6 +47,8 @@ class Served:
         self.environment = environment(folder, CALLBOARD_DATA_DIR=str(data))
         self.lines: list[dict[str, Any]] = []
         self.url = ""
+        if not data.exists() and "CALLBOARD_DATABASE_URL" not in settings:
+            lay_history(Settings(data_dir=data))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "callboard", "serve", "--port", str(port)],
             cwd=folder,
