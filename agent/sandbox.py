@@ -91,6 +91,9 @@ _LIMITS = {
     "suspension limit": "call_limit",
     "exceeded its memory limit": "memory_limit",
 }
+_AFTER_DEADLINE_S = 1.0
+"""How long after its task's deadline code is stopped if nobody has: before it, the limit of the code would be blamed."""
+
 SANDBOX_HINT = (
     "The sandbox runs a subset of Python: no class inheritance, no yield, no files, no network; of the standard "
     "library it has re, json, math, datetime, csv, itertools, collections, random, decimal and a few more."
@@ -182,14 +185,17 @@ class Sandbox:
         """Run checked code, after loading `state`, or go on from `snapshot`; both dumps have had their signatures verified.
 
         `pending` are the calls that the snapshot stands at, or has begun. `printed` is filled as the code prints, and holds what it had
-        printed before the snapshot, as `calls` counts the calls before it. `keep_failed` is given the dump of the
+        printed before the snapshot, as `calls` counts the calls before it. `time_s` is what is left until the task's
+        deadline, at which whoever keeps it sets the token. `keep_failed` is given the dump of the
         variables of code that failed, where there can be one. Raises `TaskError` for what the code did, `Cancelled` when
         the token was set, `SnapshotRefused`.
         """
         limits = self._settings
         with self._session(
             limits={
-                "max_feed_duration_secs": min(limits.sandbox_time_s, time_s or limits.sandbox_time_s),
+                "max_feed_duration_secs": min(
+                    limits.sandbox_time_s, (time_s or limits.sandbox_time_s) + _AFTER_DEADLINE_S
+                ),
                 "max_memory": limits.sandbox_memory_bytes,
                 "max_recursion_depth": limits.sandbox_recursion,
                 "max_suspensions": limits.sandbox_skill_calls + 100,  # imports count as well
