@@ -2,9 +2,9 @@
 
 import json
 import random
+import shutil
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench.provider import running
-from callboard import AgentSystem, AwaitTask, DecideTask, Decision, GetTask, Status, SubmitTask
+from callboard import AgentSystem, AwaitTask, DecideTask, Decision, GetTask, Settings, Status, SubmitTask
 from callboard.messages import AwaitEvents
 from chaos.agent import AGENTS
 from chaos.agent_verdict import AgentVerdict
@@ -32,6 +32,19 @@ class Scene:
         self.folder = folder
         self.memory = Memory()
         self.ids: dict[str, str] = {}
+
+    def copy(self, folder: Path) -> "Scene":
+        """Return one of its own for a test that spoils it."""
+        shutil.copytree(self.folder, folder)
+        made, known = Scene(folder), self.memory
+        made.ids = dict(self.ids)
+        made.memory = Memory(
+            posted=dict(known.posted),
+            accepted=dict(known.accepted),
+            ends=dict(known.ends),
+            approvals=dict(known.approvals),
+        )
+        return made
 
     def run(self, system: AgentSystem, work: Work) -> None:
         task_id = system.gateway.ask(
@@ -95,12 +108,14 @@ class Scene:
             file.write(json.dumps({**first, "token": token, "at": at}) + "\n")
 
 
-@pytest.fixture
-def scene(start_system: Callable[..., AgentSystem], tmp_path: Path) -> Scene:
-    scene = Scene(tmp_path)
+@pytest.fixture(scope="module")
+def load_that_went_well(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """One for all tests: each spoils a copy."""
+    scene = Scene(tmp_path_factory.mktemp("verdict"))
     with running(Scripted(scene.asked)) as provider:
-        system = start_system(
-            data_dir=tmp_path,
+        settings = Settings(
+            data_dir=scene.folder,
+            port=0,
             skills_dir=SKILLS,
             agents_dir=AGENTS,
             skill_settings={"chaos_effects": str(scene.effects), "chaos_delay_ms": "0"},
@@ -109,11 +124,16 @@ def scene(start_system: Callable[..., AgentSystem], tmp_path: Path) -> Scene:
             llm_model="scripted",
             llm_api_key="scripted",
         )
-        scene.run(system, family("f", random.Random(14), retried=False))
-        calls = f"from skills import approved_keyed\n[approved_keyed({APPROVE!r}), approved_keyed({EDIT!r})]"
-        scene.run(system, part("a", "approval", [code(calls)], [APPROVE, edited(EDIT)]))
-        system.stop()
+        with AgentSystem.start(settings) as system:
+            scene.run(system, family("f", random.Random(14), retried=False))
+            calls = f"from skills import approved_keyed\n[approved_keyed({APPROVE!r}), approved_keyed({EDIT!r})]"
+            scene.run(system, part("a", "approval", [code(calls)], [APPROVE, edited(EDIT)]))
     return scene
+
+
+@pytest.fixture
+def scene(load_that_went_well: Scene, tmp_path: Path) -> Scene:
+    return load_that_went_well.copy(tmp_path / "data")
 
 
 def test_a_load_that_went_well_misses_nothing(scene: Scene) -> None:

@@ -11,6 +11,8 @@ from chaos.scenario import Run
 
 Met = Callable[[Sequence[Figure]], dict[str, float]]
 
+pytestmark = pytest.mark.slow
+
 
 def test_durations_are_not_fooled(run: Run, assert_met: Met) -> None:
     with Skewed(run.new_folder("clock")) as skewed:
@@ -23,13 +25,11 @@ def test_a_caller_is_let_in_again_after_its_window(run: Run, assert_met: Met) ->
         assert_met([*skewed.limiter(HOUR_S), *skewed.limiter(-HOUR_S)])
 
 
-@pytest.mark.slow
 def test_a_webhook_that_failed_is_sent_again_when_the_clock_is_set_forward(run: Run, assert_met: Met) -> None:
     with Skewed(run.new_folder("clock"), webhook_allow_private="true") as skewed:
         assert_met(list(skewed.webhook(HOUR_S)))
 
 
-@pytest.mark.slow
 def test_a_webhook_that_failed_is_sent_again_when_the_clock_is_set_back(run: Run, assert_met: Met) -> None:
     with Skewed(run.new_folder("clock"), webhook_allow_private="true") as skewed:
         assert_met(list(skewed.webhook(-HOUR_S)))

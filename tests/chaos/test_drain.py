@@ -10,6 +10,8 @@ from chaos.scenario import Run
 
 Met = Callable[[Sequence[Figure]], dict[str, float]]
 
+pytestmark = pytest.mark.slow
+
 
 def test_drains_under_load_lose_and_repeat_nothing(run: Run, assert_met: Met) -> None:
     found = assert_met(drain.measure(run))
@@ -17,7 +19,6 @@ def test_drains_under_load_lose_and_repeat_nothing(run: Run, assert_met: Met) ->
     assert found["tasks handed back"] > 0
 
 
-@pytest.mark.slow
 def test_a_second_signal_is_not_waited_for(run: Run, assert_met: Met) -> None:
     with drain.draining(run) as server:
         assert_met(drain.second_signal(server))

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
+import pytest
+
 from bench.figures import Figure
 from chaos import kill9
 from chaos.scenario import Run
 
 Met = Callable[[Sequence[Figure]], dict[str, float]]
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_few_kills_lose_and_repeat_nothing(run: Run, assert_met: Met) -> None:

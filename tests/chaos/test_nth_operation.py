@@ -13,6 +13,8 @@ from chaos.verdict import Verdict
 
 Met = Callable[[Sequence[Figure]], dict[str, float]]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server(run: Run) -> Iterator[Server]:
@@ -31,6 +33,6 @@ def test_a_script_ends_in_a_documented_way_wherever_its_server_dies(run: Run, se
     assert_met([*sweeps.figures(), *Verdict(sweeps.memory, server.database, server.effects).figures()])
 
 
-@pytest.mark.slow
+@pytest.mark.nightly  # a minute
 def test_the_short_sweep_meets_every_target(run: Run, assert_met: Met) -> None:
     assert_met(nth_operation.measure(run))

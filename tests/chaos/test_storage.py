@@ -6,6 +6,8 @@ import pytest
 
 from chaos import storage
 
+pytestmark = pytest.mark.slow
+
 SHORT_S = 0.2
 
 
@@ -23,7 +25,6 @@ def test_no_accepted_task_is_lost_and_the_server_is_soon_back(scenario: storage.
     assert figures["back_s"] <= 5
 
 
-@pytest.mark.slow
 def test_a_locked_database_refuses_and_loses_nothing(tmp_path: Path) -> None:
     figures = storage.locked(tmp_path, seconds=SHORT_S)
     assert figures["back_s"] <= 5

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
+import pytest
+
 from bench.figures import Figure
 from chaos import streams
 from chaos.scenario import Run
 
 Met = Callable[[Sequence[Figure]], dict[str, float]]
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_few_kills_leave_no_gap_and_no_repeat_in_any_stream(run: Run, assert_met: Met) -> None:

@@ -2,12 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from bench.load import ROOT
-from callboard import AgentSystem
+from callboard import AgentSystem, Settings
 from chaos import work
 from chaos.load import Memory
 from chaos.scenario import SKILLS
@@ -25,14 +26,16 @@ from chaos.verdict import Verdict
 class Scene:
     """A server's folder after one script of four calls, and the clients' memory of it."""
 
-    def __init__(self, system: AgentSystem, folder: Path) -> None:
-        self.database, self.effects, self.memory = folder / "callboard.db", folder / "effects.jsonl", Memory()
-        done = work.scripted("w", ("pure", "safe", "keyed", "never"), "script")
-        self.memory.posted["w"] = done
-        record = system.execute(done.body["task"], labels=done.body["labels"])
-        self.task_id = record.task_id
-        self.memory.accepted[self.task_id] = done
-        self.memory.ends[self.task_id] = (record.status, record.error_code, record.output)
+    def __init__(self, folder: Path, task_id: str, memory: Memory) -> None:
+        self.folder, self.task_id, self.memory = folder, task_id, memory
+        self.database, self.effects = folder / "callboard.db", folder / "effects.jsonl"
+
+    def copy(self, folder: Path) -> "Scene":
+        """Return one of its own for a test that spoils it."""
+        shutil.copytree(self.folder, folder)
+        known = self.memory
+        memory = Memory(posted=dict(known.posted), accepted=dict(known.accepted), ends=dict(known.ends))
+        return Scene(folder, self.task_id, memory)
 
     def missed(self) -> list[str]:
         """Return the names of the figures that miss their target."""
@@ -52,13 +55,27 @@ class Scene:
             file.write(json.dumps({**first, "at": time.time(), **changes}) + "\n")
 
 
+@pytest.fixture(scope="module")
+def load_that_went_well(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """One for all tests: each spoils a copy."""
+    folder, memory = tmp_path_factory.mktemp("verdict"), Memory()
+    settings = Settings(
+        data_dir=folder,
+        port=0,
+        skills_dir=SKILLS,
+        skill_settings={"chaos_effects": str(folder / "effects.jsonl"), "chaos_delay_ms": "0"},
+    )
+    done = memory.posted["w"] = work.scripted("w", ("pure", "safe", "keyed", "never"), "script")
+    with AgentSystem.start(settings) as system:
+        record = system.execute(done.body["task"], labels=done.body["labels"])
+    memory.accepted[record.task_id] = done
+    memory.ends[record.task_id] = (record.status, record.error_code, record.output)
+    return Scene(folder, record.task_id, memory)
+
+
 @pytest.fixture
-def scene(start_system: Callable[..., AgentSystem], tmp_path: Path) -> Scene:
-    settings = {"chaos_effects": str(tmp_path / "effects.jsonl"), "chaos_delay_ms": "0"}
-    system = start_system(data_dir=tmp_path, skills_dir=SKILLS, skill_settings=settings)
-    scene = Scene(system, tmp_path)
-    system.stop()
-    return scene
+def scene(load_that_went_well: Scene, tmp_path: Path) -> Scene:
+    return load_that_went_well.copy(tmp_path / "data")
 
 
 def test_a_load_that_went_well_misses_nothing(scene: Scene) -> None:
