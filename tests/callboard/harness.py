@@ -3,14 +3,13 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from callboard import AgentSystem, AwaitEvents, AwaitTask, GetTask, Settings, Status, SubmitTask, TaskRecord
+from tests.callboard.forked_system import forker
 
 GATE_SKILLS = '''
 import time
@@ -114,47 +113,34 @@ def await_status(system: AgentSystem, task_id: str, status: Status) -> TaskRecor
         after = page.events[-1].seq if page.events else after
 
 
-SERVER = """
-import json
-import sys
-from callboard import AgentSystem, DecideTask, Decision, Settings, SubmitTask
-more = json.loads(sys.argv[3])
-settings = Settings(data_dir=sys.argv[1], skills_dir=sys.argv[2], port=0, rate_limit_max_requests=0, workers=2, **more)
-system = AgentSystem.start(settings)
-for line in sys.stdin:
-    kind, fields = eval(line)
-    accepted = system.gateway.ask(kind(**fields), timeout_s=10)
-    print(accepted.task_id, flush=True)
-"""
-
-
 class Killed:
     """A system in a process of its own, to be killed."""
 
     def __init__(self, settings: Settings, gates: Gates, **more: Any) -> None:
-        arguments = [sys.executable, "-c", SERVER, str(settings.data_dir), str(gates.skills), json.dumps(more)]
-        self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        fields = {"data_dir": str(settings.data_dir), "skills_dir": str(gates.skills), "port": 0, "workers": 2}
+        stdin, wishes = os.pipe()
+        answers, stdout = os.pipe()
+        self._wishes, self._answers = os.fdopen(wishes, "w"), os.fdopen(answers)
+        self.pid = forker().fork({**fields, "rate_limit_max_requests": 0, **more}, stdin, stdout)
+        for theirs in (stdin, stdout):
+            os.close(theirs)
 
     def submit(self, task: str, **spec: Any) -> str:
-        return self._ask(f"(SubmitTask, { ({'task': task, **spec})!r})")
+        return self._ask(wish="submit", task=task, **spec)
 
     def decide(self, task_id: str, decision: str, result: Any = None, arguments: Any = None) -> None:
-        wish = f"'task_id': {task_id!r}, 'decision': Decision({decision!r})"
-        self._ask(f"(DecideTask, {{{wish}, 'result': {result!r}, 'arguments': {arguments!r}}})")
+        self._ask(wish="decide", task_id=task_id, decision=decision, result=result, arguments=arguments)
 
-    def _ask(self, line: str) -> str:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline().strip()
+    def _ask(self, **wish: Any) -> str:
+        self._wishes.write(json.dumps(wish) + "\n")
+        self._wishes.flush()
+        return self._answers.readline().strip()
 
     def kill(self) -> None:
-        os.kill(self.process.pid, signal.SIGKILL)
+        os.kill(self.pid, signal.SIGKILL)
         self.wait_dead()
 
     def wait_dead(self) -> None:
-        self.process.wait(20)
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                stream.close()
+        forker().wait(self.pid)
+        for stream in (self._wishes, self._answers):
+            stream.close()

@@ -15,7 +15,9 @@ from callboard.client import Client
 from chaos.server import Server
 from tests.callboard.harness import code
 
-SHORT = code("n = 0\nfor i in range(4_000_000):\n    n += 1\nn")
+pytestmark = pytest.mark.slow
+
+SHORT = code("n = 0\nfor i in range(1_000_000):\n    n += 1\nn")
 LONG = code("while True:\n    pass")
 
 
@@ -38,7 +40,7 @@ class _InItsOwnGroup(Server):
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[_InItsOwnGroup]:
-    server = _InItsOwnGroup(tmp_path, drain_s=6, workers=2, sandbox_time_s=60)
+    server = _InItsOwnGroup(tmp_path, drain_s=3, workers=2, sandbox_time_s=60)
     with server:
         server.start()
         yield server
