@@ -1,7 +1,7 @@
 """The page at /docs: the OpenAPI document as plain HTML that needs no script and loads nothing.
 
 # SECURITY: every text of the document goes through `escape`; the one style sheet is allowed by its hash.
-Pure functions, called once at start. Imported by http/about.py only.
+Pure functions, called once. Imported by http/about.py only.
 """
 
 import re
