@@ -10,13 +10,12 @@ refused: a wrong answer is worse than none. Any thread. Imported by the wiring.
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 
 from callboard.agent.planner import (
     arithmetic,
     code,
-    dates,
     describe,
-    durations,
     memory,
     python_block,
     security,
@@ -29,7 +28,24 @@ from callboard.agent.planner import (
 from callboard.agent.planner.base import Plan, PlanRequest, no_fit, script
 from callboard.agent.planner.reading import Reading, read
 
-FAMILIES: tuple[Callable[[Reading, PlanRequest], Plan | None], ...] = (
+Recognise = Callable[[Reading, PlanRequest], Plan | None]
+
+
+def _when_asked(family: str) -> Recognise:
+    """Return a family that is loaded when the first task comes to it.
+
+    PERF: to compile the patterns of dates and durations takes 60 ms, a tenth of a server's start; what comes with code
+    or is arithmetic never asks them, nor does a server with a model.
+    """
+
+    def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
+        plan: Plan | None = import_module(f"callboard.agent.planner.{family}").recognise(reading, request)
+        return plan
+
+    return recognise
+
+
+FAMILIES: tuple[Recognise, ...] = (
     specialists.recognise,
     describe.recognise,
     security.recognise,
@@ -38,8 +54,8 @@ FAMILIES: tuple[Callable[[Reading, PlanRequest], Plan | None], ...] = (
     text.recognise,
     tables.recognise,
     arithmetic.recognise,
-    durations.recognise,
-    dates.recognise,
+    _when_asked("durations"),
+    _when_asked("dates"),
     web.recognise,
     small_talk.recognise,
     memory.recognise,
