@@ -1,8 +1,16 @@
 """Requests of the client over a network that fails: what is sent again, after which pause, and what is raised."""
 
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -166,6 +174,27 @@ def test_no_server_is_said_with_the_address_and_what_to_do(unreliable: Start, co
     server.down()
     with pytest.raises(NoServerError, match=rf"{server.url}.*callboard serve"):
         connect(server.url, retries=1).health()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_a_certificate_that_nobody_vouches_for_is_refused(connect: Connect, tmp_path: Path) -> None:
+    made = ("-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    files = {"-keyout": str(tmp_path / "key.pem"), "-out": str(tmp_path / "certificate.pem")}
+    named = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1")
+    subprocess.run(["openssl", "req", *made, *chain(*files.items()), *named], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files["-out"], files["-keyout"])
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer_one() -> None:
+            with suppress(ssl.SSLError, OSError), context.wrap_socket(listening.accept()[0], server_side=True):
+                pass
+
+        thread = threading.Thread(target=answer_one)
+        thread.start()
+        with pytest.raises(NoServerError, match="certificate verify failed"):
+            connect(f"https://127.0.0.1:{listening.getsockname()[1]}", retries=0).health()
+        thread.join(10)
 
 
 def test_a_server_that_does_not_answer_in_time_may_have_done_what_was_asked(
