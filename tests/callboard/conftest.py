@@ -1,16 +1,19 @@
 """For the tests of the command line and of the client.
 
-A server as a process, with skills that wait and that need approval; servers that fail as told; clients whose pauses are
+A server as a process and one in this process, with skills that wait and that need approval; servers that fail as told; clients whose pauses are
 noted and not waited for.
 """
 
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from callboard import Client
+from callboard import AgentSystem, Client, Settings
+from callboard.http.server import Server
 from tests.callboard.unreliable import Step, Unreliable
 from tests.docs.serving import Served
 
@@ -97,6 +100,30 @@ def serve(tmp_path: Path, skills_folder: Path) -> Iterator[Callable[..., Served]
     for server in started:
         if not server.ended:
             server.stop()
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[tuple[AgentSystem, str]]:
+    """Have a system and a server over it in this process, for what neither kills nor restarts it; and its address.
+
+    It logs no requests: a command that is run in this process has the standard error that the lines would go to.
+    """
+    with AgentSystem.start(settings.model_copy(update={"log_level": "error"})) as system:
+        server = Server(system)
+        thread = threading.Thread(target=server.run, name="http-loop")
+        thread.start()
+        try:
+            yield system, server.url
+        finally:
+            server.close()
+            thread.join(20)
+
+
+@pytest.fixture
+def start_server(make_settings: Callable[..., Settings]) -> Iterator[Callable[..., tuple[AgentSystem, str]]]:
+    """Return a function that starts a server in this process, with settings; all are stopped after the test."""
+    with ExitStack() as running:
+        yield lambda **settings: running.enter_context(serving(make_settings(**settings)))
 
 
 @pytest.fixture

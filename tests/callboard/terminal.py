@@ -26,7 +26,7 @@ def piped(*words: str, home: Path, given: str | None = None, **settings: str) ->
     """Run `callboard` with pipes at its three ends."""
     return subprocess.run(
         [*COMMAND, *words],
-        env=environment(home, CALLBOARD_DATA_DIR=str(home / "data"), **settings),
+        env=environment(home, **{"CALLBOARD_DATA_DIR": str(home / "data"), **settings}),
         input=given,
         stdin=subprocess.DEVNULL if given is None else None,
         capture_output=True,

@@ -17,7 +17,8 @@ from callboard.cli.main import main
 from callboard.cli.tasks import STATUSES
 from callboard.cli.topics import _TELLERS
 from callboard.messages import Decision, Status, Topic
-from tests.callboard.terminal import Terminal, piped
+from tests.callboard.in_process import in_process
+from tests.callboard.terminal import Terminal
 from tests.docs.documents import ROOT, rows
 from tests.docs.serving import environment
 
@@ -116,7 +117,7 @@ def test_bash_completes_commands_and_options_once_the_script_is_sourced(tmp_path
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_of_each_shell_is_one_and_says_how_to_install_it(shell: str, tmp_path: Path) -> None:
-    done = piped("completion", shell, home=tmp_path)
+    done = in_process("completion", shell, home=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.rstrip().splitlines()[-2].startswith("# To install it: ")
     if shutil.which(shell):
@@ -149,7 +150,7 @@ def test_a_console_that_is_off_is_not_named(tmp_path: Path) -> None:
 
 
 def test_the_interface_is_printed_as_json(tmp_path: Path) -> None:
-    done = piped("openapi", home=tmp_path)
+    done = in_process("openapi", home=tmp_path)
     assert done.stdout.startswith('{\n  "openapi": "3.1')
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 
 from tests.callboard.conftest import Gate
-from tests.callboard.terminal import Terminal, piped, spawned
+from tests.callboard.in_process import in_process
+from tests.callboard.terminal import Terminal, spawned
 from tests.docs.serving import Served
 
 
@@ -23,15 +24,17 @@ def submit(url: str, task: str, **fields: str) -> str:
 
 def test_a_log_is_printed_as_it_is_now_and_behind_a_number(served: Served, tmp_path: Path, gate: Gate) -> None:
     task_id = submit(served.url, gate.task)
-    done = piped("events", task_id, "--url", served.url, home=tmp_path)
+    done = in_process("events", task_id, "--url", served.url, home=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert rows[0][:2] + rows[0][3:4] == [task_id, "1", "agent.task.execute"]
     assert {len(row) for row in rows} == {5}
     gate.open()
-    whole = piped("events", task_id, "--follow", "--json", "--url", served.url, home=tmp_path).stdout.splitlines()
+    whole = in_process("events", task_id, "--follow", "--json", "--url", served.url, home=tmp_path).stdout.splitlines()
     assert [json.loads(line)["seq"] for line in whole] == list(range(1, len(whole) + 1))
-    rest = piped("events", task_id, "--after", "2", "--json", "--url", served.url, home=tmp_path).stdout.splitlines()
+    rest = in_process(
+        "events", task_id, "--after", "2", "--json", "--url", served.url, home=tmp_path
+    ).stdout.splitlines()
     assert rest == whole[2:]
 
 
@@ -85,8 +88,8 @@ def test_the_feed_of_all_goes_on_across_a_restart_until_ctrl_c(serve: Callable[.
 
 
 def test_without_a_task_and_without_follow_it_says_what_to_give(tmp_path: Path) -> None:
-    done = piped("events", home=tmp_path)
+    done = in_process("events", home=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Name a task, or --follow" in done.stderr
     for words in (("x", "--topic", "y"), ("--follow", "--after", "x")):
-        assert piped("events", *words, home=tmp_path).returncode == 2
+        assert in_process("events", *words, home=tmp_path).returncode == 2

@@ -1,8 +1,11 @@
 """`callboard run`: at a server and in this process, in pipes and on a terminal."""
 
 import json
+import logging
+import os
 import re
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from bench.provider import Reply, running
+from callboard import AgentSystem
 from tests.callboard.conftest import PAY, Gate, python
+from tests.callboard.in_process import in_process
 from tests.callboard.terminal import Terminal, piped, spawned
 from tests.docs.serving import Served
 
@@ -40,25 +45,46 @@ def test_a_pipe_gets_the_output_and_nothing_else(served: Served, tmp_path: Path,
 
 
 def test_without_a_server_it_is_worked_on_in_this_process(tmp_path: Path) -> None:
-    done = piped("run", "6*7", home=tmp_path, CALLBOARD_PORT="9")
+    done = in_process("run", "6*7", home=tmp_path, CALLBOARD_PORT="9")
     assert (done.returncode, done.stdout, done.stderr) == (0, "42\n", "")
     assert (tmp_path / "data" / "callboard.db").exists()
-    again = piped("run", "6*7", home=tmp_path, CALLBOARD_PORT="0")
+    again = in_process("run", "6*7", home=tmp_path, CALLBOARD_PORT="0")
     assert (again.returncode, again.stdout) == (0, "42\n")
+
+
+def test_a_command_in_the_process_of_the_tests_leaves_signals_logging_and_environment_as_they_were(
+    tmp_path: Path,
+) -> None:
+    def surroundings() -> tuple[object, ...]:
+        root, library = logging.getLogger(), logging.getLogger("waitress.queue")
+        signals = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+        return (
+            *root.handlers,
+            root.level,
+            library.level,
+            *signals,
+            dict(os.environ),
+            sys.stdin,
+            sys.stdout,
+            sys.stderr,
+        )
+
+    before = surroundings()
+    assert in_process("run", "6*7", "--local", home=tmp_path).stdout == "42\n"
+    assert surroundings() == before
 
 
 def test_a_server_at_the_settings_address_is_asked(served: Served, tmp_path: Path) -> None:
     there = {"CALLBOARD_PORT": served.url.rpartition(":")[2]}
-    assert piped("run", "1000 + 1", home=tmp_path, **there).stdout == "1001\n"
-    assert piped("run", "1000 + 2", home=tmp_path, CALLBOARD_URL=served.url).stdout == "1002\n"
+    assert in_process("run", "1000 + 1", home=tmp_path, **there).stdout == "1001\n"
+    assert in_process("run", "1000 + 2", home=tmp_path, CALLBOARD_URL=served.url).stdout == "1002\n"
     assert not (tmp_path / "data").exists()
     assert task_of(served, "1000 + 1")["output"] == 1001
 
 
-def test_a_history_that_a_server_has_is_left_alone(serve: Callable[..., Served], tmp_path: Path) -> None:
-    serve("data")
+def test_a_history_that_a_server_has_is_left_alone(served: Served, tmp_path: Path) -> None:
     for words in (("--local",), ()):
-        done = piped("run", "6*7", *words, home=tmp_path, CALLBOARD_PORT="9")
+        done = in_process("run", "6*7", *words, home=tmp_path, CALLBOARD_DATA_DIR=str(served.data), CALLBOARD_PORT="9")
         assert (done.returncode, done.stdout) == (78, "")
         assert "Another server is at work on the history" in done.stderr
         assert "--url" in done.stderr
@@ -74,7 +100,7 @@ def test_every_option_reaches_the_task(served: Served, tmp_path: Path, local: bo
         "--file", str(tmp_path / "numbers.csv"), "--label", "order=4711", "--label", "who=alice", "--system", "Be brief.",
         "--timeout", "30", "--priority", "5", "--budget", "skillCalls=10, costUsd=0.5",
     )  # fmt: skip
-    done = piped("run", text, *words, *place(served, local=local), "--json", home=tmp_path)
+    done = in_process("run", text, *words, *place(served, local=local), "--json", home=tmp_path)
     told = json.loads(done.stdout)
     assert (done.returncode, told["output"], told["sessionId"]) == (0, 3, f"options-{local}")
     if not local:
@@ -92,31 +118,31 @@ def test_the_text_may_come_from_standard_input(served: Served, tmp_path: Path) -
 
 
 def test_a_detached_task_is_named_and_goes_on(served: Served, tmp_path: Path) -> None:
-    done = piped("run", "6*7", "--detach", "--url", served.url, home=tmp_path)
+    done = in_process("run", "6*7", "--detach", "--url", served.url, home=tmp_path)
     task_id = done.stdout.strip()
-    followed = piped("events", task_id, "--follow", "--url", served.url, home=tmp_path)
+    followed = in_process("events", task_id, "--follow", "--url", served.url, home=tmp_path)
     assert followed.stdout.splitlines()[-1].split("\t")[3:] == [
         "agent.task.completed",
         followed.stdout.split("\t")[-1].strip(),
     ]
     for words, status in ((("--local",), 2), ((), 69)):
-        refused = piped("run", "6*7", "--detach", *words, home=tmp_path, CALLBOARD_PORT="9")
+        refused = in_process("run", "6*7", "--detach", *words, home=tmp_path, CALLBOARD_PORT="9")
         assert (refused.returncode, refused.stdout) == (status, "")
 
 
 @SERVER_AND_LOCAL
 def test_a_task_that_fails_is_1_and_says_why(served: Served, tmp_path: Path, local: bool) -> None:
-    done = piped("run", "Please paint the fence.", *place(served, local=local), home=tmp_path)
+    done = in_process("run", "Please paint the fence.", *place(served, local=local), home=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "failed (no_skill_fits): The built-in planner" in done.stderr
-    told = piped("run", "Please paint the fence.", "--json", *place(served, local=local), home=tmp_path)
+    told = in_process("run", "Please paint the fence.", "--json", *place(served, local=local), home=tmp_path)
     assert (told.returncode, json.loads(told.stdout)["errorCode"], told.stderr) == (1, "no_skill_fits", "")
 
 
 @SERVER_AND_LOCAL
 @pytest.mark.parametrize("words", [("--session", "no such id"), ("--skill", "fly"), ("--agent", "nobody")])
 def test_what_the_server_refuses_is_1(served: Served, tmp_path: Path, local: bool, words: tuple[str, ...]) -> None:
-    done = piped("run", "6*7", *words, *place(served, local=local), home=tmp_path)
+    done = in_process("run", "6*7", *words, *place(served, local=local), home=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("callboard: ")
     assert "Traceback" not in done.stderr
@@ -130,7 +156,7 @@ def test_what_the_server_refuses_is_1(served: Served, tmp_path: Path, local: boo
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_2(tmp_path: Path, words: tuple[str, ...]) -> None:
-    done = piped("run", "6*7", *words, home=tmp_path)
+    done = in_process("run", "6*7", *words, home=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert words[0] in done.stderr
 
@@ -140,7 +166,7 @@ def test_a_task_that_waits_for_a_person_is_5_in_a_pipe_and_says_how_to_decide(
     served: Served, tmp_path: Path, skills_folder: Path, local: bool
 ) -> None:
     words = ("run", PAY, *place(served, local=local))
-    done = piped(*words, home=tmp_path, CALLBOARD_SKILLS_DIR=str(skills_folder))
+    done = in_process(*words, home=tmp_path, CALLBOARD_SKILLS_DIR=str(skills_folder))
     assert (done.returncode, done.stdout) == (5, "")
     assert "waits for  pay(500)" in done.stderr
     assert """ --arguments '{"cents": 500}'""" in done.stderr
@@ -148,16 +174,16 @@ def test_a_task_that_waits_for_a_person_is_5_in_a_pipe_and_says_how_to_decide(
     if local:
         assert "Start `callboard serve`" in done.stderr
         return
-    decided = piped(*way.split()[1:], home=tmp_path)
+    decided = in_process(*way.split()[1:], home=tmp_path)
     assert (decided.returncode, decided.stderr) == (0, "")
-    followed = piped("events", way.split()[2], "--follow", "--json", "--url", served.url, home=tmp_path)
+    followed = in_process("events", way.split()[2], "--follow", "--json", "--url", served.url, home=tmp_path)
     assert json.loads(followed.stdout.splitlines()[-1])["data"]["output"] == "paid 500"
 
 
 def test_a_task_that_somebody_else_cancels_is_3(served: Served, tmp_path: Path, gate: Gate) -> None:
     with spawned("run", gate.task, "--url", served.url, home=tmp_path) as process:
         task_id = entered(served, gate)
-        assert piped("cancel", task_id, "--url", served.url, home=tmp_path).returncode == 0
+        assert in_process("cancel", task_id, "--url", served.url, home=tmp_path).returncode == 0
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (3, "")
     assert "is cancelled" in err
@@ -184,9 +210,9 @@ def entered(served: Served, gate: Gate) -> str:
 
 def test_hostile_output_is_written_out(served: Served, tmp_path: Path) -> None:
     text = python(r"'\x1b[31mred\x9b \u202e'")
-    done = piped("run", text, "--url", served.url, home=tmp_path)
+    done = in_process("run", text, "--url", served.url, home=tmp_path)
     assert done.stdout == "\\x1b[31mred\\x9b \\u202e\n"
-    told = piped("run", text, "--json", "--url", served.url, home=tmp_path)
+    told = in_process("run", text, "--json", "--url", served.url, home=tmp_path)
     assert "\x1b" not in told.stdout
     assert json.loads(told.stdout)["output"] == "\x1b[31mred\x9b \u202e"
 
@@ -272,30 +298,30 @@ def test_a_pause_shows_the_command_that_decides_and_waits_for_it(served: Served,
         assert """ --arguments '{"cents": 500}' """ in told
         [way] = {line.strip() for line in told.splitlines() if re.search("decide .* approve", line)}
         assert way.endswith(f"--url {served.url}")
-        assert piped(*way.split()[1:], home=tmp_path).returncode == 0
+        assert in_process(*way.split()[1:], home=tmp_path).returncode == 0
         assert terminal.end() == 0
         assert terminal.text.rstrip().splitlines()[-1] == "paid 500"
 
 
 @pytest.fixture
-def with_model(serve: Callable[..., Served]) -> Iterator[Callable[..., Served]]:
-    """Return a function that starts a server whose model answers with these replies."""
+def with_model(start_server: Callable[..., tuple[AgentSystem, str]]) -> Iterator[Callable[..., str]]:
+    """Return a function that starts a server whose model answers with these replies, and returns its address."""
     with ExitStack() as stack:
 
-        def start(*script: Reply) -> Served:
+        def start(*script: Reply) -> str:
             provider = stack.enter_context(running(*script))
-            llm = {"PROVIDER": "openai", "BASE_URL": provider.openai_url, "MODEL": "some", "API_KEY": "k"}
-            return serve(**{f"CALLBOARD_LLM_{name}": value for name, value in llm.items()})
+            llm = {"provider": "openai", "base_url": provider.openai_url, "model": "some", "api_key": "k"}
+            return start_server(**{f"llm_{name}": value for name, value in llm.items()})[1]
 
         yield start
 
 
-def test_agents_are_seen_while_they_work(tmp_path: Path, with_model: Callable[..., Served]) -> None:
-    server = with_model(
+def test_agents_are_seen_while_they_work(tmp_path: Path, with_model: Callable[..., str]) -> None:
+    url = with_model(
         Reply(text="```python\nfrom skills import delegate\ndelegate('code-reviewer', 'Read it.')\n```"),
         Reply(text="I have read it."),
     )
-    with Terminal("run", "Review it.", "--url", server.url, home=tmp_path) as terminal:
+    with Terminal("run", "Review it.", "--url", url, home=tmp_path) as terminal:
         assert terminal.end() == 0, terminal.text
     lines = terminal.text.splitlines()
     assert any(line.endswith("  agent code-reviewer: Read it.") for line in lines)
@@ -304,9 +330,9 @@ def test_agents_are_seen_while_they_work(tmp_path: Path, with_model: Callable[..
     assert lines[-1] == "I have read it."
 
 
-def test_the_models_answer_is_seen_as_it_is_written(tmp_path: Path, with_model: Callable[..., Served]) -> None:
-    server = with_model(Reply(text="I have \x1b[31mread " + "it, " * 200, piece_chars=500, fault="stall"))
-    with Terminal("run", "Read it.", "--url", server.url, home=tmp_path) as terminal:
+def test_the_models_answer_is_seen_as_it_is_written(tmp_path: Path, with_model: Callable[..., str]) -> None:
+    url = with_model(Reply(text="I have \x1b[31mread " + "it, " * 200, piece_chars=500, fault="stall"))
+    with Terminal("run", "Read it.", "--url", url, home=tmp_path) as terminal:
         terminal.read_until("the model is writing (plan)")
         terminal.read_until("I have \\x1b[31mread")
         assert "\x1b[31mread" not in terminal.raw
@@ -327,5 +353,5 @@ def test_a_locale_without_these_signs_gets_others(served: Served, tmp_path: Path
 
 
 def test_an_empty_task_and_a_place_named_twice_are_mistakes_in_the_command_line(tmp_path: Path) -> None:
-    assert piped("run", " ", "--local", home=tmp_path).returncode == 2
-    assert piped("run", "6*7", "--local", "--url", "http://127.0.0.1:9", home=tmp_path).returncode == 2
+    assert in_process("run", " ", "--local", home=tmp_path).returncode == 2
+    assert in_process("run", "6*7", "--local", "--url", "http://127.0.0.1:9", home=tmp_path).returncode == 2

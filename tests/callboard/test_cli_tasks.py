@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.callboard.conftest import PAY, Gate, python
-from tests.callboard.terminal import Terminal, piped
+from tests.callboard.in_process import in_process
+from tests.callboard.terminal import Terminal
 from tests.docs.serving import Served
 
 Ask = Callable[..., Any]
@@ -17,7 +18,7 @@ Ask = Callable[..., Any]
 @pytest.fixture
 def ask(served: Served, tmp_path: Path) -> Ask:
     """Return a function that runs a command against the server and returns its result."""
-    return lambda *words, **settings: piped(*words, home=tmp_path, CALLBOARD_URL=served.url, **settings)
+    return lambda *words, **settings: in_process(*words, home=tmp_path, CALLBOARD_URL=served.url, **settings)
 
 
 def submit(served: Served, task: str, **fields: Any) -> str:
@@ -58,14 +59,15 @@ def test_tasks_are_filtered(served: Served, ask: Ask) -> None:
     assert ids("--parent", good) == []
 
 
-def test_all_tasks_are_all_there_are(serve: Callable[..., Served], tmp_path: Path) -> None:
-    server = serve()
-    with server.client() as client:
-        for number in range(120):
-            client.post("/agent/execute", json={"task": f"{number} + 1"})
-    done = piped("tasks", "--all", "--url", server.url, home=tmp_path)
-    assert len(set(done.stdout.splitlines())) == 120
-    assert len(json.loads(piped("tasks", "--all", "--json", "--url", server.url, home=tmp_path).stdout)) == 120
+def test_all_tasks_are_all_there_are(served: Served, ask: Ask) -> None:
+    with served.client() as client:
+        bodies = [{"task": f"{number} + 1", "sessionId": "all"} for number in range(120)]
+        made = {client.post("/agent/execute", json=body).json()["taskId"] for body in bodies}
+    rows = [line.split("\t") for line in ask("tasks", "--session", "all", "--all").stdout.splitlines()]
+    assert (len(rows), {row[0] for row in rows}) == (120, made)
+    listed = [task["taskId"] for task in json.loads(ask("tasks", "--all", "--json").stdout)]
+    assert len(listed) == len(set(listed))
+    assert made <= set(listed)
 
 
 def test_no_tasks_are_said_to_be_none_and_json_is_an_empty_list(ask: Ask) -> None:

