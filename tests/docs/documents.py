@@ -39,6 +39,11 @@ class Block:
         return f"{self.path.name}:{self.line}"
 
     @property
+    def server(self) -> str:
+        """The name of the server that it is run against."""
+        return self.notes.get("server", "default")
+
+    @property
     def is_run(self) -> bool:
         return self.language in RUN and "not run" not in self.notes
 

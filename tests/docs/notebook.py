@@ -52,7 +52,7 @@ class Notebook:
         raise AssertionError(f"{wanted.name} is not run")
 
     def _run(self, block: Block) -> Ran:
-        served = self._servers[block.notes.get("server", "default")]
+        served = self._servers[block.server]
         environment = dict(served.environment)
         environment["CALLBOARD_PORT"] = served.url.rpartition(":")[2]  # so that commands find the server by themselves
         if "AgentSystem.start()" in block.code:  # the served folder is held by its server, as the documents say

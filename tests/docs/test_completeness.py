@@ -30,6 +30,8 @@ API = ROOT / "docs" / "api.md"
 SKILLS = ROOT / "docs" / "skills.md"
 CODE_SPAN = re.compile(r"`([^`]+)`")
 
+WITH_A_SERVER = pytest.mark.xdist_group("docs")  # where the documents' examples are run, which have started it
+
 REPORT_SECTIONS = (
     "Overview",
     "Authentication",
@@ -104,29 +106,6 @@ def later() -> str:
 """
 
 
-@pytest.fixture
-def served_again(tmp_path: Path) -> Iterator[Served]:
-    """A server on the history of one that was killed while three tasks were inside a call, one snapshot spoilt."""
-    (tmp_path / "skills").mkdir()
-    (tmp_path / "skills" / "some.py").write_text(SKILLS_OF_TOPICS)
-    killed = Served(tmp_path, tmp_path / "data", CALLBOARD_SKILLS_DIR="skills")
-    killed.wait_until_ready()
-    with killed.client() as client:
-        for session in ("spoilt", "done", "failed"):
-            body = {"task": "```python\nfrom skills import hang\nhang()\n```", "sessionId": session}
-            task_id = client.post("/agent/execute", json=body).json()["taskId"]
-            while "agent.skill.started" not in [topic for topic, _ in _log(client, task_id)]:
-                pass
-    killed.kill()
-    with closing(sqlite3.connect(tmp_path / "data" / "callboard.db")) as connection, connection:
-        spoilt = "(SELECT id FROM tasks WHERE session_id = 'spoilt')"
-        connection.execute(f"UPDATE snapshots SET data = x'00' WHERE task_id = {spoilt}")
-    again = Served(tmp_path, tmp_path / "data", CALLBOARD_SKILLS_DIR="skills")
-    again.wait_until_ready()
-    yield again
-    again.stop()
-
-
 PAY = """
 from callboard import skill
 
@@ -149,13 +128,19 @@ SCRIPT = (
     Reply(text="I have read it."),
     Reply(text="```python\nfrom skills import delegate\ndelegate('code-reviewer', 'Wait.')\n```"),
     Reply(fault="hang"),
-    Reply(text="```python\nfrom skills import hang\nhang()\n```"),
+    *[Reply(text="```python\nfrom skills import hang\nhang()\n```")] * 3,
+    Reply(text="```python\nfrom skills import later\nlater()\n```"),
 )
+IN_DOUBT = {"spoilt": "assume_done", "done": "assume_done", "failed": "fail"}
+"""The sessions of the tasks that the server dies in, and what is decided about them."""
 
 
 @pytest.fixture
 def served_with_model(tmp_path: Path) -> Iterator[Served]:
-    """A server with a model that has done all that one can do; it was killed inside a call and went on."""
+    """A server with a model that has done all that one can do, killed inside three calls, one snapshot spoilt, and again.
+
+    One scene for all topics: a server takes a second of a processor to start.
+    """
     skills = tmp_path / "skills of a model"
     skills.mkdir()
     (skills / "some.py").write_text(SKILLS_OF_TOPICS)
@@ -170,62 +155,77 @@ def served_with_model(tmp_path: Path) -> Iterator[Served]:
         killed.result("What is the capital?", agent="master", attachments=[file])
         for task in ("Be cut.", "Break off.", "Be refused."):
             killed.result(task)
-        _decided(killed, "Pay.", {"decision": "edit", "arguments": {"amount": 2}})
-        killed.result("Delegate.")
-        _cancelled_with_its_agents(killed)
         with killed.client() as client:
-            task_id = client.post("/agent/execute", json={"task": "Hang."}).json()["taskId"]
-            while "agent.skill.started" not in [topic for topic, _ in _log(client, task_id)]:
-                pass
+            _decide(client, _submit(client, "Pay."), {"decision": "edit", "arguments": {"amount": 2}})
+        killed.result("Delegate.")
+        with killed.client() as client:
+            _cancel_with_its_agents(client)
+            for session in IN_DOUBT:
+                _await(client, _submit(client, "Hang.", sessionId=session), "agent.skill.started")
         killed.kill()
         with closing(sqlite3.connect(tmp_path / "data of a model" / "callboard.db")) as connection, connection:
-            connection.execute("UPDATE snapshots SET data = x'00'")
+            spoilt = "(SELECT id FROM tasks WHERE session_id = 'spoilt')"
+            connection.execute(f"UPDATE snapshots SET data = x'00' WHERE task_id = {spoilt}")
         again = Served(tmp_path, tmp_path / "data of a model", **settings)
         again.wait_until_ready()
         with again.client() as client:
-            _decide(client, task_id, {"decision": "assume_done", "result": "It is over."})
+            for session, decision in IN_DOUBT.items():
+                [task] = client.get("/agent/results", params={"sessionId": session}).json()["results"]
+                _decide(client, task["taskId"], {"decision": decision, "reason": "We asked."})
+        again.result("Try it later.", retry={"maxAttempts": 2, "backoffMs": 1})
         yield again
         again.stop()
 
 
-def _decided(served: Served, task: str, decision: dict[str, object]) -> None:
-    with served.client() as client:
-        _decide(client, client.post("/agent/execute", json={"task": task}).json()["taskId"], decision)
+def _submit(client: httpx.Client, task: str, **fields: object) -> str:
+    return str(client.post("/agent/execute", json={"task": task, **fields}).json()["taskId"])
 
 
-def _cancelled_with_its_agents(served: Served) -> None:
-    with served.client() as client:
-        task_id = client.post("/agent/execute", json={"task": "Delegate what hangs."}).json()["taskId"]
-        while not client.get("/agent/results", params={"parentId": task_id, "status": "running"}).json()["count"]:
-            pass
-        client.post(f"/agent/tasks/{task_id}/cancel")
-        while not client.get("/agent/results", params={"parentId": task_id, "status": "cancelled"}).json()["count"]:
-            pass
+ENDS = ("agent.task.completed", "agent.task.failed", "agent.task.cancelled")
+
+
+def _await(client: httpx.Client, task_id: str, *topics: str) -> None:
+    """Wait until a task's log has an event of one of these topics."""
+    after = 0
+    while True:
+        page = client.get(f"/agent/tasks/{task_id}/events", params={"wait": 20, "after": after}).json()
+        if any(event["topic"] in topics for event in page["events"]):
+            return
+        assert page["events"], f"nothing of {topics} came: {page}"
+        assert not page["ended"], f"{task_id} ended without any of {topics}"
+        after = page["events"][-1]["seq"]
+
+
+def _cancel_with_its_agents(client: httpx.Client) -> None:
+    task_id = _submit(client, "Delegate what hangs.")
+    _await(
+        client, task_id, "agent.skill.started"
+    )  # that is the delegation; its task is accepted at about the same time
+    while not (found := client.get("/agent/results", params={"parentId": task_id, "status": "running"}).json())[
+        "count"
+    ]:
+        pass
+    client.post(f"/agent/tasks/{task_id}/cancel")
+    _await(client, found["results"][0]["taskId"], "agent.task.cancelled")
 
 
 def _decide(client: httpx.Client, task_id: str, decision: dict[str, object]) -> None:
     """Wait until a task is paused, decide, and wait for its end."""
-    while client.get(f"/agent/tasks/{task_id}").json()["status"] != "paused":
-        pass
+    _await(client, task_id, "agent.task.paused")
     assert client.post(f"/agent/tasks/{task_id}/decide", json=decision).json()["success"]
-    while not client.get(f"/agent/tasks/{task_id}/events", params={"wait": 20}).json()["ended"]:
-        pass
+    _await(client, task_id, *ENDS)
 
 
-def test_every_topic_is_documented_with_the_fields_its_events_have(
-    served: Served, served_again: Served, served_with_model: Served
-) -> None:
+@WITH_A_SERVER
+def test_every_topic_is_documented_with_the_fields_its_events_have(served: Served, served_with_model: Served) -> None:
     served.result("What is 12 times 7?")
     served.result('```python\nprint("hello")\n```')
     served.result('```python\nfrom skills import weekday\nweekday("soon")\n```')
     served.result("```python\nfrom skills import weekday\nweekday('2026-01-01')\n```", availableSkills=["summarize"])
     served.result("```python\nwhile True: pass\n```", timeoutMs=1)
     _cancel_one(served)
-    again = {"maxAttempts": 2, "backoffMs": 1}
-    served_again.result("```python\nfrom skills import later\nlater()\n```", retry=again)
-    _decide_all(served_again)
     seen: defaultdict[str, set[str]] = defaultdict(set)
-    for topic, data in (*_events(served), *_events(served_again), *_events(served_with_model)):
+    for topic, data in (*_events(served), *_events(served_with_model)):
         seen[topic] |= data.keys()
     # of an edited call that a server died in; tests/callboard/test_agent_durability.py sees it
     seen["agent.task.paused"].add("edited")
@@ -234,18 +234,6 @@ def test_every_topic_is_documented_with_the_fields_its_events_have(
     documented = {topic: _names(cells[2]) for topic, cells in _documented(API, r"agent\.[\w.]+").items()}
     assert documented == dict(seen)
     assert documented.keys() == set(Topic)
-
-
-def _decide_all(served: Served) -> None:
-    with served.client() as client:
-        for session, decision in (("spoilt", "assume_done"), ("done", "assume_done"), ("failed", "fail")):
-            [task] = client.get("/agent/results", params={"sessionId": session}).json()["results"]
-            _decide(client, task["taskId"], {"decision": decision, "reason": "We asked."})
-
-
-def _log(client: httpx.Client, task_id: str) -> list[tuple[str, dict[str, object]]]:
-    page = client.get(f"/agent/tasks/{task_id}/events").json()
-    return [(event["topic"], event["data"]) for event in page["events"]]
 
 
 def _cancel_one(served: Served) -> None:
@@ -286,6 +274,7 @@ def test_every_error_code_of_a_task_is_documented() -> None:
     assert TaskError.code in TASK_ERROR_CODES
 
 
+@WITH_A_SERVER
 def test_every_header_is_documented(served: Served) -> None:
     documented = {name.lower() for cells in rows(API) for name in _names(cells[0])}
     expected = {name.lower() for name in (*security_headers(production=True), *EXPOSED)}
@@ -374,6 +363,7 @@ def test_every_limit_of_the_sandbox_is_documented_with_its_default_and_its_error
     assert documented == {f"CALLBOARD_{name.upper()}": default for name, default in fields.items()}
 
 
+@WITH_A_SERVER
 def test_the_documented_log_line_has_the_fields_of_a_real_one(served: Served) -> None:
     served.result("What is 12 times 7?")
     with served.client() as client:
@@ -384,6 +374,7 @@ def test_the_documented_log_line_has_the_fields_of_a_real_one(served: Served) ->
     assert re.findall(r'^  "(\w+)":', example, re.MULTILINE) == list(real)
 
 
+@WITH_A_SERVER
 def test_what_the_planner_is_said_to_answer_it_answers(served: Served) -> None:
     examples = [cells for cells in rows(ROOT / "docs" / "models.md") if len(cells) == 3 and cells[1].startswith("`")]
     assert len(examples) > 10

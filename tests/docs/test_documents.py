@@ -1,5 +1,7 @@
 """Every example of the documents runs, and answers what the document shows."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.docs.documents import ANSWERS, DOCUMENTS, RUN, Block, blocks
@@ -8,8 +10,20 @@ from tests.docs.notebook import Notebook, compare, missing_program
 BLOCKS = [block for path in DOCUMENTS for block in blocks(path)]
 
 
-@pytest.mark.parametrize("block", [block for block in BLOCKS if block.is_run], ids=lambda block: block.name)
-def test_the_example_runs_and_answers_as_shown(block: Block, notebook: Notebook) -> None:
+def example(block: Block) -> object:
+    """Return a block as a case of a test.
+
+    A document's blocks share their variables, and all documents the servers: they are run in one process, but for those
+    of the API's, which are half of them all.
+    """
+    group = pytest.mark.xdist_group("doc:api" if block.path.name == "api.md" else "docs")
+    return pytest.param(block.path, block, id=block.name, marks=group)
+
+
+@pytest.mark.parametrize(
+    ("document", "block"), [example(block) for block in BLOCKS if block.is_run], indirect=["document"]
+)
+def test_the_example_runs_and_answers_as_shown(document: Path, block: Block, notebook: Notebook) -> None:
     program = missing_program(block)
     if program is not None:
         pytest.skip(f"{program} is not installed")
