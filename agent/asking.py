@@ -54,18 +54,21 @@ class ModelCalls:
         key: Sequence[Any],
         step: int,
         most_tokens: int | None = None,
+        again: bool = False,
         **told: Any,
     ) -> Completion:
         """Return the whole answer: that of an earlier attempt, which is not paid again, or a new one.
 
         An answer that was cut, or calls tools in a way that nothing here offers, is none: the model is told so and asked
-        again. `purpose` and `key` are what the call is known by in the ledger; `told` goes into the log with each call.
+        again. `purpose` and `key` are what the call is known by in the ledger; `told` goes into the log with each call, and
+        `again` says that what was heard of an earlier one is to be forgotten.
         Raises `TaskError` and `Cancelled`.
         """
         most_tokens = most_tokens or self._tools.settings.llm_max_tokens
         said = tuple(messages)
         for left in range(_MOST_MENDED, -1, -1):
-            completion = self._answer(model, said, most_tokens, _Told(purpose, step, told), key)
+            about = _Told(purpose, step, told, again or left < _MOST_MENDED)
+            completion = self._answer(model, said, most_tokens, about, key)
             if not completion.cut and not completion.tools:
                 return completion
             if left:
@@ -91,6 +94,8 @@ class ModelCalls:
     ) -> Completion:
         started_s = time.monotonic()
         deltas = _Deltas(self._journal, self._now, {"step": about.step, "purpose": about.purpose})
+        if about.again:
+            deltas.hear(None)
         call = ModelCall(
             messages=tuple(messages),
             max_tokens=most_tokens,
@@ -175,6 +180,7 @@ class _Told:
     purpose: str
     step: int
     more: Mapping[str, Any]
+    again: bool
 
 
 class _Deltas:

@@ -228,10 +228,12 @@ class TaskRun:
     def _plan(self) -> Plan:
         record, step = self._job.record, self._calls.step
 
-        def ask(model: Model, messages: tuple[Message, ...], *, most_tokens: int, **told: int) -> Completion:
+        def ask(
+            model: Model, messages: tuple[Message, ...], *, most_tokens: int, again: bool = False, **told: int
+        ) -> Completion:
             key = [record.task, step]
             return self._calls.models.ask(
-                model, messages, purpose="plan", key=key, step=step, most_tokens=most_tokens, **told
+                model, messages, purpose="plan", key=key, step=step, most_tokens=most_tokens, again=again, **told
             )
 
         roster, skills = self._tools.roster, self._calls.skills

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from callboard import Settings
 from callboard.persistence.database_file import sqlite_path
-from callboard.persistence.engine import parse_url
+from callboard.persistence.engine import database_of
 from callboard.persistence.store import SqlStore
 
 
@@ -18,12 +18,12 @@ def _migrated() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder))
         SqlStore.open(settings).close()  # which leaves no log beside the file
-        return sqlite_path(parse_url(settings.resolved_database_url)).read_bytes()
+        return sqlite_path(database_of(settings)).read_bytes()
 
 
 def lay_history(settings: Settings) -> Settings:
     """Put a migrated, empty file where these settings keep the history, if it is SQLite and nothing is there yet."""
-    url = parse_url(settings.resolved_database_url)
+    url = database_of(settings)
     if url.get_backend_name() == "sqlite":
         path = sqlite_path(url)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

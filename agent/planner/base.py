@@ -19,8 +19,13 @@ from callboard.messages import Turn
 class Ask(Protocol):
     """Asks a model within the task's time and budget; the run that plans gives it."""
 
-    def __call__(self, model: Model, messages: tuple[Message, ...], *, most_tokens: int, **told: int) -> Completion:
-        """Return a whole answer of at most `most_tokens`; `told` goes into the log. Raises `TaskError`."""
+    def __call__(
+        self, model: Model, messages: tuple[Message, ...], *, most_tokens: int, again: bool = False, **told: int
+    ) -> Completion:
+        """Return a whole answer of at most `most_tokens`; `told` goes into the log.
+
+        `again`: it takes the place of one that failed. Raises `TaskError`.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,15 +71,17 @@ class ModelPlanner:
                 raise
         # what is known of its size was wrong: once more with half
         less = _Size(prompt.tokens // 2, max(1, size.answer // 2))
-        answer = self._asked(request, model, self.prompt(request, less.prompt), less.answer)
+        answer = self._asked(request, model, self.prompt(request, less.prompt), less.answer, again=True)
         self._learnt[model.name] = less
         return answer
 
-    def _asked(self, request: PlanRequest, model: Model, prompt: Prompt, most_tokens: int) -> str:
+    def _asked(
+        self, request: PlanRequest, model: Model, prompt: Prompt, most_tokens: int, *, again: bool = False
+    ) -> str:
         assert request.ask is not None, "a model is asked through the run, which counts and records it"
         left_out = {"turnsLeftOut": prompt.turns_left_out, "roundsLeftOut": prompt.rounds_left_out}
         told = {name: number for name, number in left_out.items() if number}
-        return request.ask(model, prompt.messages, most_tokens=most_tokens, **told).text
+        return request.ask(model, prompt.messages, most_tokens=most_tokens, again=again, **told).text
 
     def _size(self, model: Model) -> _Size:
         if (learnt := self._learnt.get(model.name)) is not None:

@@ -102,6 +102,10 @@ def test_a_cut_answer_is_asked_for_again_and_the_model_is_told(
     assert (record.status, record.output, record.metadata["llmCalls"]) == (Status.COMPLETED, "Three.", 2)
     assert [call.get("cut") for call in told(system, record, Topic.MODEL_COMPLETED)] == [True, None]
     assert "cut" in provider.requests[-1].last
+    written = ""
+    for delta in told(system, record, Topic.MODEL_DELTA):
+        written = "" if delta.get("reset") else written + delta["text"]
+    assert written == "Three."
     assert provider.requests[-1].turns[-2] == ("assistant", "The three causes were: first, the")
 
 
