@@ -17,7 +17,7 @@ from callboard import AgentSystem, Settings
 from tests import profiles  # noqa: F401  # registers them
 from tests.template import lay_history
 
-GROUPS = {"servers": "documents", "bench": "models"}
+GROUPS = {"servers": "docs", "bench": "models"}
 """Fixtures that cost seconds, once in a process, with the name of the group of tests that use them.
 
 `bench` of tests/agent/models has both vendors' clients imported, for two seconds each.
@@ -40,6 +40,7 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests that share a server in one process, so that it is started once."""
     for item in items:
@@ -57,7 +58,7 @@ def _group(item: pytest.Item) -> str | None:
         if name in made.name2fixturedefs:
             return group
     if any(found[-1].scope in ("module", "package") for found in made.name2fixturedefs.values()):
-        return str(item.path)
+        return f"{item.path.parent.name}/{item.path.name}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""`make test-times` names the tests that take too long, and those only; the tests are spread as they should be."""
+"""How the tests are run: `make test-times` names those that take too long, and processes share the others rightly."""
 
 import subprocess
 import sys
@@ -69,3 +69,28 @@ def test_a_process_that_dies_is_a_failure_with_the_name_of_its_test(tmp_path: Pa
     done = run(file, "-n", "2", "--dist", "loadgroup", "--max-worker-restart", "0")
     assert done.returncode not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
     assert "crashed while running 'test_some.py::test_that_dies'" in done.stdout
+
+
+SHARING = """
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def shared():
+    (Path(__file__).parent / f"made-{os.getpid()}").touch()
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_that_shares(shared, number): ...
+"""
+
+
+def test_the_tests_that_share_a_modules_fixture_stay_in_one_process(tmp_path: Path) -> None:
+    file = tmp_path / "test_some.py"
+    file.write_text(SHARING)
+    done = run(file, "-p", "tests.conftest", "-n", "2", "--dist", "loadgroup")
+    assert "8 passed" in done.stdout, done.stdout
+    assert len(list(tmp_path.glob("made-*"))) == 1
