@@ -35,7 +35,7 @@ test: $(STAMP) ## run the tests (about four minutes)
 	$(PYTEST) $(OWN) $(PARALLEL) -m "not slow and not nightly" $(ARGS)
 
 test-slow: $(STAMP) ## run the tests that take longer
-	$(PYTEST) $(OWN) $(PARALLEL) -m "slow and not nightly" $(ARGS)
+	$(PYTEST) $(OWN) $(PARALLEL) -n 2 -m "slow and not nightly" $(ARGS)
 
 test-times: $(STAMP) ## run the tests one by one; fail where one takes over 3 s and is not marked slow
 	$(PYTEST) $(OWN) -p tests.times -m "not slow and not nightly" $(ARGS)
