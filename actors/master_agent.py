@@ -168,6 +168,7 @@ class MasterAgent(SupervisedActor):
             case TaskPaused(record=record):
                 self._queue(record)
                 self._family.look_after(record)
+                self._dispatch()  # as after an end
             case TimeLimited():
                 self._limit_time(message)
             case TaskEnded():
@@ -306,7 +307,7 @@ class MasterAgent(SupervisedActor):
         following = self._sessions.release(message.record, message.session, time.monotonic())
         if following is not None and (next_live := self._live.get(following.task_id)) is not None:
             self._make_ready(next_live)
-            self._dispatch()
+        self._dispatch()  # its worker may have been free before this: another one on its last chance has waited for it
 
     def _freed(self, task_id: str, attempt: int) -> None:
         if (task_id, attempt) not in self._running:

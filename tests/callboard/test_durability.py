@@ -693,6 +693,25 @@ def test_bystanders_of_a_task_that_kills_servers_live(
     assert ended(system, poison).error_code == "dead_letter"
 
 
+def test_a_task_on_its_last_chance_starts_as_soon_as_the_one_before_it_has_ended_or_waits(
+    make_settings: Callable[..., Settings], start: START, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = Killed(make_settings(), world.gates)
+    tasks = [process.submit(code(f"from skills import gate\ngate('g')\n{n}")) for n in range(4)]
+    waiting = [process.submit(code("from skills import gate, pay\ngate('g')\npay(1)")) for _ in range(2)]
+    process.kill()
+    with sqlite3.connect(make_settings().data_dir / "callboard.db") as connection:  # the takeover counts one for those
+        connection.execute("UPDATE tasks SET crashes = 2 - (status = 'running')")
+    connection.close()
+    world.open("g")
+    for name in ("_REAP_EVERY_S", "_EVICT_EVERY_S"):
+        monkeypatch.setattr(f"callboard.actors.master_agent.{name}", 60.0)  # only an end or a pause wakes it
+    system = start(approve_skills=("pay",))
+    assert [ended(system, task_id).output for task_id in tasks] == [0, 1, 2, 3]
+    for task_id in waiting:
+        await_status(system, task_id, Status.PAUSED)
+
+
 def test_an_error_that_no_database_can_hold_is_mended(start: START) -> None:
     python = "from skills import complain\ntry:\n    complain('oh')\nexcept RuntimeError as error:\n    text = str(error)\ntext"
     record = start().execute(code(python))
