@@ -289,8 +289,13 @@ def test_a_slow_receiver_does_not_hold_up_the_others(
 
 @pytest.mark.parametrize("under_way_before", [False, True])
 def test_a_slow_receiver_with_hundreds_due_does_not_hold_up_the_others(
-    start: Callable[..., Started], receiver: Receiver, hanging: Receiver, under_way_before: bool
+    start: Callable[..., Started],
+    receiver: Receiver,
+    hanging: Receiver,
+    under_way_before: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("callboard.system._SENDERS_STOP_S", 0.1)  # the receiver answers none before the stop
     first = start(webhook_timeout_s=30)
     first.post(hanging.url)
     hanging.next()

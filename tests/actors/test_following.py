@@ -173,13 +173,15 @@ def test_a_follower_outlives_the_event_bus(system: AgentSystem, monkeypatch: pyt
 
 def test_while_somebody_follows_commits_wake_the_bus_and_else_they_need_not(system: AgentSystem) -> None:
     mailbox = system._addresses["event bus"].mailbox
-    follower = system.follow(submit(system, "```python\nwhile True: pass\n```"))
+    task_id = submit(system, "```python\nwhile True: pass\n```")
+    follower = system.follow(task_id)
     follower.open()
     while not any(e.topic is Topic.STEP_STARTED for _, e in follower.next(10)):
         pass
     assert not mailbox.unhurried
     follower.close()
     assert follow(system.follow(submit(system, "What is 1 + 1?")))[-1] == "6"
+    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)  # or the stop waits for it
 
 
 def test_a_feed_that_has_caught_up_reads_no_more_often_than_it_must(
