@@ -20,6 +20,9 @@ from callboard.errors import Unavailable
 
 HERE = Path(__file__).parent
 TOOLS_SERVER = str(HERE / "tools_server.py")
+PLAIN = {"command": sys.executable, "args": ["-S", "-E", str(HERE / "plain_server.py")]}
+"""The entry of a server that starts fast, for one that only has to be there; its skills are add, process and pong."""
+
 PATIENCE_S = 20.0
 
 

@@ -16,13 +16,13 @@ from callboard.agent.mcp.results import ToolFailed
 from callboard.agent.skill import RetryableError
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError
-from tests.agent.mcp.conftest import TOOLS_SERVER, Start, context, is_alive, stdio, until
+from tests.agent.mcp.conftest import PLAIN, TOOLS_SERVER, Start, context, is_alive, stdio, until
 
 HANGING = {"command": sys.executable, "args": ["-c", "import sys; sys.stdin.read()"]}
 
 
 def test_a_server_that_dies_in_a_call_leaves_its_outcome_unknown_and_comes_back(start: Start) -> None:
-    running = start({"tools": stdio(), "other": stdio()})
+    running = start({"tools": stdio(), "other": PLAIN})
     with pytest.raises(ToolFailed, match="ended the connection; whether the call was carried out is not known"):
         running.call("tools-die")
     assert running.call("other-add", 1) == {"result": 3}
@@ -37,7 +37,7 @@ def test_a_call_that_may_be_repeated_is_retryable_when_its_server_dies(start: St
 
 
 def test_a_server_that_was_killed_shows_in_the_probe_and_comes_back_by_it(start: Start) -> None:
-    running = start({"tools": stdio(), "other": stdio()})
+    running = start({"tools": stdio(), "other": PLAIN})
     os.kill(running.call("tools-process")["result"], signal.SIGKILL)
     until(lambda: running.why("tools") is not None)
     assert running.why("other") is None
@@ -78,9 +78,9 @@ def test_a_server_that_has_forgotten_the_session_gets_a_new_one(start: Start, ht
 
 
 def test_servers_that_hang_do_not_hold_up_the_start(start: Start) -> None:
-    start({"tools": stdio()}).servers.close()  # its tools are known from here on, however slowly it starts
+    start({"tools": PLAIN}).servers.close()  # its tools are known from here on, however slowly it starts
     started_s = time.monotonic()
-    running = start({"tools": stdio(), "one": HANGING, "two": HANGING}, start_s=1.0)
+    running = start({"tools": PLAIN, "one": HANGING, "two": HANGING}, start_s=1.0)
     assert time.monotonic() - started_s < 1.5
     assert running.call("tools-add", 1) == {"result": 3}
     assert running.why("one") == "The MCP server one is not usable: it has not answered yet."
@@ -91,7 +91,7 @@ def test_servers_that_hang_do_not_hold_up_the_start(start: Start) -> None:
 
 def test_a_server_that_cannot_be_started_is_reported_and_the_rest_goes_on(start: Start) -> None:
     running = start(
-        {"gone": {"command": "/nowhere/at-all"}, "nobody": {"url": "http://127.0.0.1:9/mcp"}, "tools": stdio()}
+        {"gone": {"command": "/nowhere/at-all"}, "nobody": {"url": "http://127.0.0.1:9/mcp"}, "tools": PLAIN}
     )
     assert running.servers.names == ("gone", "nobody", "tools")
     gone, nobody = running.servers.problems
@@ -171,8 +171,8 @@ def test_a_changed_list_of_tools_is_noted_and_the_catalogue_stays(start: Start, 
 
 
 def test_closing_ends_every_child_and_thread(start: Start) -> None:
-    start({"one": stdio(), "two": stdio()}).servers.close()
-    running = start({"one": stdio(), "two": stdio(), "stubborn": HANGING}, start_s=1.0)
+    start({"one": PLAIN, "two": PLAIN}).servers.close()  # their tools are known from here on
+    running = start({"one": PLAIN, "two": PLAIN, "stubborn": HANGING}, start_s=1.0)
     pids = [running.call(f"{name}-process")["result"] for name in ("one", "two")]
     assert running.servers.close()
     assert not any(is_alive(pid) for pid in pids)
@@ -260,8 +260,7 @@ def test_children_notice_that_we_were_killed(tmp_path: Path) -> None:
 
 
 def test_a_server_of_the_older_protocol_is_spoken_to_in_it(start: Start) -> None:
-    old = str(Path(__file__).parent / "old_server.py")
-    running = start({"old": {"command": sys.executable, "args": [old]}})
+    running = start({"old": {**PLAIN, "args": [*PLAIN["args"], "chatty"]}})
     assert running.call("old-pong") == "pong"
     assert running.skill("old-pong").version == "0.9"
     assert running.servers.protocol_version("old") == "2025-11-25"

@@ -15,7 +15,7 @@ from callboard.agent.skill import RetryableError
 from callboard.errors import TaskError
 from callboard.settings import Settings
 from tests.agent.answers import one_by_one
-from tests.agent.mcp.conftest import Start, context, stdio, until
+from tests.agent.mcp.conftest import PLAIN, Start, context, stdio, until
 
 LISTED_SERVER = str(Path(__file__).parent / "listed_server.py")
 
@@ -152,6 +152,6 @@ def test_a_file_is_written_only_when_something_has_changed(tmp_path: Path) -> No
 
 def test_a_folder_that_cannot_be_written_is_reported_and_nothing_more(start: Start, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("in the way")
-    running = start({"tools": stdio()})
+    running = start({"tools": PLAIN})
     assert running.call("tools-add", 1) == {"result": 3}
     assert "its tools cannot be kept in" in running.servers.problems[0]
