@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -89,26 +90,52 @@ def start(tmp_path: Path) -> Iterator[Start]:
         assert servers.close()
 
 
+class HttpServers:
+    """What starts servers over HTTP, each in a process of its own."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, TOOLS_SERVER, "http"]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+
+    def start(self, port: str, *words: str) -> tuple[int, str]:
+        """Start a server; return the id of its process and its port."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(" ".join((port, *words)) + "\n")
+        self._process.stdin.flush()
+        pid, port = self._process.stdout.readline().split()
+        return int(pid), port
+
+    def close(self) -> None:
+        self._process.communicate(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def http_servers() -> Iterator[HttpServers]:
+    """What starts servers over HTTP."""
+    servers = HttpServers()
+    yield servers
+    servers.close()
+
+
 class HttpServer:
     """The tools' server behind an address; can be killed and started again there."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, servers: HttpServers, *words: str) -> None:
+        self._servers = servers
         self._words = words
         self._port = "0"
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, TOOLS_SERVER, "http", self._port, *self._words]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        assert self._process.stdout is not None
-        self._port = self._process.stdout.readline().decode().strip()
-        assert self._port, "the server did not start"
+        self._pid, self._port = self._servers.start(self._port, *self._words)
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+            os.kill(self._pid, signal.SIGKILL)
+        until(lambda: not is_alive(self._pid))
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -116,12 +143,12 @@ class HttpServer:
 
 
 @pytest.fixture
-def http_server() -> Iterator[Callable[..., HttpServer]]:
+def http_server(http_servers: HttpServers) -> Iterator[Callable[..., HttpServer]]:
     """Return a function that starts a server over HTTP; all are killed after the test."""
     servers: list[HttpServer] = []
 
     def begin(*words: str) -> HttpServer:
-        servers.append(HttpServer(*words))
+        servers.append(HttpServer(http_servers, *words))
         return servers[-1]
 
     yield begin
@@ -130,13 +157,15 @@ def http_server() -> Iterator[Callable[..., HttpServer]]:
 
 
 @pytest.fixture(scope="module", params=["stdio", "stdio 2025-11-25", "http", "http 2025-11-25", "http json"])
-def tools(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def tools(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, http_servers: HttpServers
+) -> Iterator[Running]:
     """The tools' server, in each way that it can be reached; the same one for all tests of a module."""
     transport, _, more = request.param.partition(" ")
     with contextlib.ExitStack() as undo:
         entry = stdio()
         if transport == "http":
-            web = HttpServer("json" if more == "json" else "")
+            web = HttpServer(http_servers, *["json"] * (more == "json"))
             undo.callback(web.kill)
             entry = web.entry
         versions = {"protocolVersion": more} if more.startswith("2025") else {}
@@ -147,8 +176,8 @@ def tools(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def is_alive(pid: int) -> bool:
+    """Say whether there is such a process that has not ended; it may end while we look."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()

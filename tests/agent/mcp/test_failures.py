@@ -18,6 +18,7 @@ from callboard.clock import Clock
 from callboard.errors import ConfigurationError
 from tests.agent.mcp.conftest import PLAIN, TOOLS_SERVER, Start, context, is_alive, stdio, until
 
+SDK_PATIENCE = ("mcp.client.stdio.PROCESS_TERMINATION_TIMEOUT", "mcp.client.stdio.FORCE_KILL_TIMEOUT")
 HANGING = {"command": sys.executable, "args": ["-c", "import sys; sys.stdin.read()"]}
 
 
@@ -80,8 +81,8 @@ def test_a_server_that_has_forgotten_the_session_gets_a_new_one(start: Start, ht
 def test_servers_that_hang_do_not_hold_up_the_start(start: Start) -> None:
     start({"tools": PLAIN}).servers.close()  # its tools are known from here on, however slowly it starts
     started_s = time.monotonic()
-    running = start({"tools": PLAIN, "one": HANGING, "two": HANGING}, start_s=1.0)
-    assert time.monotonic() - started_s < 1.5
+    running = start({"tools": PLAIN, "one": HANGING, "two": HANGING}, start_s=0.3)
+    assert time.monotonic() - started_s < 0.3 + 0.5
     assert running.call("tools-add", 1) == {"result": 3}
     assert running.why("one") == "The MCP server one is not usable: it has not answered yet."
     assert any(
@@ -172,7 +173,7 @@ def test_a_changed_list_of_tools_is_noted_and_the_catalogue_stays(start: Start, 
 
 def test_closing_ends_every_child_and_thread(start: Start) -> None:
     start({"one": PLAIN, "two": PLAIN}).servers.close()  # their tools are known from here on
-    running = start({"one": PLAIN, "two": PLAIN, "stubborn": HANGING}, start_s=1.0)
+    running = start({"one": PLAIN, "two": PLAIN, "stubborn": HANGING}, start_s=0.3)
     pids = [running.call(f"{name}-process")["result"] for name in ("one", "two")]
     assert running.servers.close()
     assert not any(is_alive(pid) for pid in pids)
@@ -190,14 +191,16 @@ def test_closing_does_not_wait_where_everybody_ends_by_himself(
     assert running.servers.close(timeout_s=15)
 
 
-def test_a_child_that_ignores_its_end_is_killed(start: Start, tmp_path: Path) -> None:
+def test_a_child_that_ignores_its_end_is_killed(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for patience in ("callboard.agent.mcp.servers._GRACE_S", *SDK_PATIENCE):  # all of them 2 s
+        monkeypatch.setattr(patience, 0.2)
     script = (
         "import os, signal, sys, time, threading\n"
         f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "threading.Event().wait()\n"
     )
-    running = start({"stubborn": {"command": sys.executable, "args": ["-c", script]}}, start_s=1.0)
+    running = start({"stubborn": {"command": sys.executable, "args": ["-c", script]}}, start_s=0.1)
     until(lambda: (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text()))
     pid = int((tmp_path / "pid").read_text())
     assert running.servers.close()

@@ -1,7 +1,8 @@
 """An MCP server made with the official SDK, with a tool for everything that tests want of one.
 
-`tools_server.py stdio` speaks over its standard input; `tools_server.py http [PORT]` listens on 127.0.0.1 and prints
-its port. The environment variable TOOLS leaves tools out or changes them; TOKEN is a secret that it gives away.
+`tools_server.py stdio` speaks over its standard input. `tools_server.py http` starts servers over HTTP: for each line
+`PORT [json]` that it reads, a process of its own that listens on 127.0.0.1, whose id and port it prints. The SDK takes most
+of a second to import, and they share that. The environment variable TOOLS leaves tools out or changes them; TOKEN is a secret that it gives away.
 """
 
 import os
@@ -152,13 +153,27 @@ def main() -> None:
     if sys.argv[1] == "stdio":
         server.run("stdio")
         return
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that have ended
+    for line in sys.stdin:
+        port, *words = line.split()
+        with listening(int(port)) as listener:
+            if (pid := os.fork()) == 0:
+                serve(listener, json="json" in words)
+                os._exit(0)
+            print(pid, listener.getsockname()[1], flush=True)
+
+
+def listening(port: int) -> socket.socket:
     # the protocol by its name, or asyncio does not turn off what delays each answer by 40 ms
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", int(sys.argv[2]) if len(sys.argv) > 2 else 0))
+    listener.bind(("127.0.0.1", port))
     listener.listen()
-    print(listener.getsockname()[1], flush=True)
-    app = server.streamable_http_app(json_response="json" in sys.argv)
+    return listener
+
+
+def serve(listener: socket.socket, *, json: bool) -> None:
+    app = server.streamable_http_app(json_response=json)
     uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1)).run(sockets=[listener])
 
 
