@@ -16,8 +16,9 @@ from itertools import islice
 from markdown_it import MarkdownIt
 
 from callboard.agent.planner.base import Plan
+from callboard.agent.planner.syntax import PYTHON, parsed
 
-_PYTHON = frozenset({"python", "py", "python3", "py3", "ipython", "tool_code"})
+_PYTHON = PYTHON | {"ipython", "tool_code"}
 _CODE_LIKE = re.compile(r"^\s*(?:from skills import |import |print\(|[A-Za-z_]\w* = |def |await )", re.MULTILINE)
 _IMPORTS_SKILLS = re.compile(r"^[ \t]*(?:from|import) skills\b", re.MULTILINE)
 _MOST_BLOCKS = 50
@@ -71,9 +72,9 @@ def read_answer(
     after = re.search(r"\w", "\n".join(lines[blocks[-1].end :])) is not None
     around = after or re.search(r"\w", "\n".join(lines[: blocks[0].start])) is not None
     insists = text in said or any(MEANT in words or SEVERAL in words for words in told)
-    parsed = [tree for block in blocks if (tree := _tree(block.code)) is not None]
+    trees = [tree for block in blocks if (tree := parsed(block.code)) is not None]
     works = any(_works(block.code, variables) for block in blocks)
-    if not works and parsed and not any(_shows(tree) for tree in parsed) and (after or (around and text in said)):
+    if not works and trees and not any(_shows(tree) for tree in trees) and (after or (around and text in said)):
         return Plan(code=None, intent="answer", text=text.strip())  # to run it would come to nothing
     if after and insists and not works and (code is None or _WORDS.search(task)):
         return Plan(code=None, intent="answer", text=text.strip())
@@ -94,7 +95,7 @@ def _one_of(codes: list[str]) -> str | None:
     codes = list(dict.fromkeys(codes))
     bound: set[str] = set()
     for number, code in enumerate(codes):
-        tree = _tree(code)
+        tree = parsed(code)
         if number and (tree is None or not _unbound(tree) & bound):
             return None
         bound |= set() if tree is None else _bound(tree)
@@ -145,7 +146,7 @@ def _python_in(text: str) -> Iterator[Block]:
 def _is_python(info: str, code: str) -> bool:
     found = _LANGUAGE.match(info)
     language = found[1].lower() if found else ""
-    return language in _PYTHON or (not language and bool(_CODE_LIKE.search(code)) and _tree(code) is not None)
+    return language in _PYTHON or (not language and bool(_CODE_LIKE.search(code)) and parsed(code) is not None)
 
 
 def _repaired(block: Block, fence: str, lines: list[str]) -> Block:
@@ -153,10 +154,10 @@ def _repaired(block: Block, fence: str, lines: list[str]) -> Block:
 
     Too late: the closing fence stands at the end of a line of code. Too early: a string in the code holds a fence.
     """
-    if _tree(block.code) is not None or len(block.code) > _MOST_CHARS:
+    if parsed(block.code) is not None or len(block.code) > _MOST_CHARS:
         return block
     for found in (*_ends_within(block, fence), *_ends_behind(block, fence, lines)):
-        if found.code.strip() and _tree(found.code) is not None:
+        if found.code.strip() and parsed(found.code) is not None:
             return found
     return block
 
@@ -184,19 +185,11 @@ def _ends_behind(block: Block, fence: str, lines: list[str]) -> Iterator[Block]:
 # --- what code does ---
 
 
-def _tree(code: str) -> ast.Module | None:
-    """Return the code parsed, None where it is no Python."""
-    try:
-        return ast.parse(textwrap.dedent(code))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
 def _works(code: str, variables: Collection[str]) -> bool:
     """Tell whether code is there to be run: it imports skills, or goes on with what earlier code has bound."""
     if _IMPORTS_SKILLS.search(code):
         return True
-    tree = _tree(code)
+    tree = parsed(code)
     return tree is not None and bool(_unbound(tree) & set(variables))
 
 

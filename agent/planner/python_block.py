@@ -8,8 +8,8 @@ import re
 
 from callboard.agent.planner.base import Plan, PlanRequest, no_fit
 from callboard.agent.planner.reading import Reading
+from callboard.agent.planner.syntax import PYTHON
 
-_PYTHON = frozenset({"python", "py", "python3", "py3"})
 _VERB = r"(?:run|execute|eval(?:uate)?|interpret|try|compute|calculate)"
 _WORDS = r"(?:this|that|it|these|those|the|my|following|both|all|of|python3?|py|code|scripts?|snippets?|programs?|(?:code )?blocks?|piece|above|below)"
 _OBJECT = rf"{_WORDS}(?: {_WORDS}){{0,5}}"
@@ -38,19 +38,19 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     line = line.rstrip(" :,").removesuffix(" for me").removesuffix(" please").rstrip(" ,")
     asked = bool(_RUN.fullmatch(line))
     tags = {fence.tag for fence in reading.fences}
-    if tags <= _PYTHON and (asked or (_LABEL.fullmatch(line) and (line or not _said(reading)))):
+    if tags <= PYTHON and (asked or (_LABEL.fullmatch(line) and (line or not _said(reading)))):
         return _plan(reading)
     if not asked:
-        if tags <= _PYTHON and _RUN_MORE.match(reading.outside):
+        if tags <= PYTHON and _RUN_MORE.match(reading.outside):
             raise no_fit(
                 "A block of Python is run for a plain request only, such as 'Run this:', and this task says more than "
                 "that. Put what it says into the code, or leave it away."
             )
         return None
-    if tags <= _PYTHON | {""}:
+    if tags <= PYTHON | {""}:
         return _plan(reading)
     raise no_fit(
-        f"Only Python can be run here, and the block is marked {', '.join(sorted(tags - _PYTHON)) or 'otherwise'}. "
+        f"Only Python can be run here, and the block is marked {', '.join(sorted(tags - PYTHON)) or 'otherwise'}. "
         "Mark it ```python if it is Python, or ask for it to be analysed."
     )
 

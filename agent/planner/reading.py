@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
+from callboard.agent.planner.syntax import PYTHON, parses
 from callboard.values import unmarked_within
 
 MAX_LINE_CHARS = 500
 _MAX_FENCES = 50
+_MOST_JOINED = 12
 _HEAD_CHARS = 300
 _TAIL_CHARS = 120
 
@@ -81,11 +83,25 @@ def _without_closing(line: str) -> str:
 
 def _fences(ask: str) -> tuple[tuple[Fence, ...], str]:
     """Return the fenced blocks, and the rest; a block that is never closed goes to the end."""
-    parts = ask.split("```", 2 * _MAX_FENCES)
+    parts = _whole(ask.split("```", 2 * _MAX_FENCES))
     blocks = [_fence(part) for part in parts[1::2]]
     return tuple(block for block in blocks if block.content.strip()), " ".join(
         part.strip() for part in parts[0::2]
     ).strip()
+
+
+def _whole(parts: list[str]) -> list[str]:
+    """Return the parts, blocks at odd places, with Python put together where a string in it holds a fence."""
+    found: list[str] = []
+    at = 0
+    while at < len(parts):
+        end = at + 1
+        if len(found) % 2 and _fence(parts[at]).tag in PYTHON and not parses(_fence(parts[at]).content):
+            longer = range(at + 3, min(len(parts), at + 2 * _MOST_JOINED) + 1, 2)
+            end = next((end for end in longer if parses(_fence("```".join(parts[at:end])).content)), end)
+        found.append("```".join(parts[at:end]))
+        at = end
+    return found
 
 
 def _fence(part: str) -> Fence:

@@ -170,3 +170,18 @@ def _seconds_to_plan(planner: OfflinePlanner, request: PlanRequest) -> float:
         if best < 0.1:
             break
     return best
+
+
+@pytest.mark.parametrize(
+    ("task", "answer"),
+    [
+        ('```python\nt = """\n```bash\nmake\n```\n"""\nlen(t)\n```', 18),
+        ('Run this:\n```python\nt = """\n```\nx\n```\n"""\nlen(t)\n```\n', 11),
+        ("Run this:\r\n```python\r\nx = 6\r\nx * 7\r\n```\r\n", 42),
+        ("Run this:\n\ufeff```python\n\ufeff6 * 7\n```", 42),
+        ("Run this:\n```python\n6 * 7```", 42),
+        ("Run both:\n```python\nx = 6\n```\n```python\nx * 7\n```", 42),
+    ],
+)
+def test_code_in_a_task_is_found_however_its_fence_is_written(desk: Any, task: str, answer: int) -> None:
+    assert desk.answer(task) == answer
