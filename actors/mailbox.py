@@ -230,15 +230,20 @@ class Mailbox:
 
     def _refuse_all(self, error: CallboardError) -> None:
         self._soon.clear()  # told, not asked: nobody waits for an answer
+        stop = None
         while True:
             try:
                 envelope = self._queue.get_nowait()
             except queue.Empty:
-                return
+                break
             if isinstance(envelope, Delivery):
                 envelope.fail(error)
-            elif envelope is not _LOOK and envelope.reply_to is not None:  # Pykka's own request to stop
-                envelope.reply_to.set(None)
+            elif envelope is not _LOOK:  # Pykka's own request to stop
+                if envelope.reply_to is not None:
+                    envelope.reply_to.set(None)
+                stop = type(envelope)(envelope.message)
+        if stop is not None:  # an actor that is about to wait here would wait for good without it
+            self._queue.put(stop)
 
 
 class Address:

@@ -3,6 +3,8 @@
 import threading
 
 import pytest
+from pykka import ThreadingFuture
+from pykka._envelope import Envelope
 
 from callboard.actors.mailbox import Address, Delivery, Mailbox
 from callboard.errors import ActorStopped, Overloaded, ReplyTimeout
@@ -159,3 +161,14 @@ def test_with_many_threads_nothing_is_lost_and_what_is_put_soon_is_never_late() 
         assert told == [(number, 3) for number in range(300)]
         for number in range(300):
             assert mine.index((number, 2)) < mine.index((number, 3))
+
+
+def test_an_inbox_that_is_closed_keeps_the_request_to_stop_for_an_actor_that_comes_to_wait_at_it() -> None:
+    mailbox, answered = Mailbox("sender", 10), ThreadingFuture[None]()
+    mailbox.put(Envelope("stop", answered))
+    late = Address(mailbox).ask_later(Ping())
+    mailbox.close()
+    with pytest.raises(ActorStopped):
+        late.get(timeout_s=1)
+    assert answered.get(timeout=1) is None
+    assert mailbox.get().message == "stop"
