@@ -5,7 +5,7 @@ import gc
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -41,6 +41,14 @@ from tests.callboard.harness import Gates, Killed, at_gate, await_status, code, 
 START = Callable[..., AgentSystem]
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentSystem]:
+    """A system with the defaults of the tests, for those that neither change it nor count what it holds."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("shared"), port=0, rate_limit_max_requests=0, workers=4)
+    with AgentSystem.start(settings) as system:
+        yield system
+
+
 @pytest.fixture
 def gates(tmp_path: Path) -> Gates:
     return Gates(tmp_path / "gates")
@@ -49,8 +57,8 @@ def gates(tmp_path: Path) -> Gates:
 # --- the interface of the README -----------------------------------------------------------------------------------
 
 
-def test_a_task_is_worked_out_and_returned(system: AgentSystem) -> None:
-    result = system.execute("What is 12 times 7?")
+def test_a_task_is_worked_out_and_returned(shared: AgentSystem) -> None:
+    result = shared.execute("What is 12 times 7?")
     assert (result.success, result.output, result.status) == (True, 84, Status.COMPLETED)
     assert result.metadata["planner"] == "offline"
     assert result.metadata["skillCalls"] == 1
@@ -59,9 +67,9 @@ def test_a_task_is_worked_out_and_returned(system: AgentSystem) -> None:
     assert result.execution_time_ms > 0
 
 
-def test_the_gateway_itself_takes_messages(system: AgentSystem) -> None:
-    accepted = system.gateway.ask(SubmitTask(task="What is 2 + 2?"), timeout_s=5)
-    events = list(system.events(accepted.task_id))
+def test_the_gateway_itself_takes_messages(shared: AgentSystem) -> None:
+    accepted = shared.gateway.ask(SubmitTask(task="What is 2 + 2?"), timeout_s=5)
+    events = list(shared.events(accepted.task_id))
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert [event.topic for event in events] == [
         Topic.TASK_EXECUTE,
@@ -75,16 +83,16 @@ def test_the_gateway_itself_takes_messages(system: AgentSystem) -> None:
     assert "calculate" in events[1].data["code"]
 
 
-def test_the_events_of_an_ended_task_can_be_read_again_from_any_number(system: AgentSystem) -> None:
-    task_id = system.execute("What is 2 + 2?").task_id
-    assert [event.seq for event in system.events(task_id, after=4)] == [5, 6]
-    page = system.gateway.ask(GetEvents(task_id=task_id, after=6), timeout_s=5)
+def test_the_events_of_an_ended_task_can_be_read_again_from_any_number(shared: AgentSystem) -> None:
+    task_id = shared.execute("What is 2 + 2?").task_id
+    assert [event.seq for event in shared.events(task_id, after=4)] == [5, 6]
+    page = shared.gateway.ask(GetEvents(task_id=task_id, after=6), timeout_s=5)
     assert page.events == ()
     assert page.ended
 
 
-def test_a_task_that_nothing_fits_fails_and_says_how_to_connect_a_model(system: AgentSystem) -> None:
-    result = system.execute("Write a sonnet about the sea.")
+def test_a_task_that_nothing_fits_fails_and_says_how_to_connect_a_model(shared: AgentSystem) -> None:
+    result = shared.execute("Write a sonnet about the sea.")
     assert result.success is False
     assert result.error_code == "no_skill_fits"
     assert "CALLBOARD_LLM_PROVIDER" in str(result.error)
@@ -100,17 +108,17 @@ def test_waiting_too_short_leaves_the_task_going_on(start_system: START, gates: 
     assert ended(system, page.tasks[0].task_id).output == "slow"
 
 
-def test_unknown_things_are_named(system: AgentSystem) -> None:
+def test_unknown_things_are_named(shared: AgentSystem) -> None:
     with pytest.raises(TaskNotFound, match="no-such-task"):
-        system.gateway.ask(GetTask(task_id="no-such-task"), timeout_s=5)
+        shared.gateway.ask(GetTask(task_id="no-such-task"), timeout_s=5)
     with pytest.raises(TaskNotFound):
-        system.gateway.ask(CancelTask(task_id="no-such-task"), timeout_s=5)
+        shared.gateway.ask(CancelTask(task_id="no-such-task"), timeout_s=5)
     with pytest.raises(TaskNotFound):
-        system.gateway.ask(AwaitTask(task_id="no-such-task", wait_s=1), timeout_s=5)
+        shared.gateway.ask(AwaitTask(task_id="no-such-task", wait_s=1), timeout_s=5)
     with pytest.raises(SessionNotFound):
-        system.gateway.ask(GetSession(session_id="no-such-session"), timeout_s=5)
+        shared.gateway.ask(GetSession(session_id="no-such-session"), timeout_s=5)
     with pytest.raises(UnknownSkill, match=r"summarise.*summarize"):
-        system.execute("hello", available_skills=["summarise"])
+        shared.execute("hello", available_skills=["summarise"])
 
 
 def test_a_bad_task_is_refused_where_it_is_built() -> None:
@@ -125,12 +133,12 @@ def test_a_bad_task_is_refused_where_it_is_built() -> None:
             SubmitTask(**bad)
 
 
-def test_available_skills_limit_what_code_may_call(system: AgentSystem) -> None:
+def test_available_skills_limit_what_code_may_call(shared: AgentSystem) -> None:
     python = "from skills import calculate\ncalculate('1+1')"
-    result = system.execute(code(python), available_skills=["summarize"])
+    result = shared.execute(code(python), available_skills=["summarize"])
     assert result.error_code == "skill_not_allowed"
     assert "calculate" in str(result.error)
-    completed = [e for e in system.events(result.task_id) if e.topic is Topic.SKILL_STARTED]
+    completed = [e for e in shared.events(result.task_id) if e.topic is Topic.SKILL_STARTED]
     assert completed == [], "the skill must not have been called"
 
 
@@ -154,11 +162,11 @@ def test_a_skill_that_raises_system_exit_fails_its_task_only(start_system: START
 # --- sessions -------------------------------------------------------------------------------------------------------
 
 
-def test_a_session_remembers_conversation_and_variables(system: AgentSystem) -> None:
-    system.execute("My name is Alice", session_id="alice")
-    assert "Alice" in str(system.execute("What is my name?", session_id="alice").output)
-    assert "Alice" not in str(system.execute("What is my name?", session_id="bob").output)
-    session = system.gateway.ask(GetSession(session_id="alice"), timeout_s=5)
+def test_a_session_remembers_conversation_and_variables(shared: AgentSystem) -> None:
+    shared.execute("My name is Alice", session_id="alice")
+    assert "Alice" in str(shared.execute("What is my name?", session_id="alice").output)
+    assert "Alice" not in str(shared.execute("What is my name?", session_id="bob").output)
+    session = shared.gateway.ask(GetSession(session_id="alice"), timeout_s=5)
     assert [turn.role for turn in session.conversation] == ["user", "assistant"] * 2
     assert "memory" in session.variables
 
@@ -319,15 +327,15 @@ def test_a_cancelled_task_in_the_middle_of_a_session_lets_the_next_one_start(sta
     assert ended(system, second).status is Status.CANCELLED
 
 
-def test_a_running_loop_is_cancelled_within_a_second(system: AgentSystem) -> None:
-    task_id = submit(system, code("print('going')\nwhile True: pass"))
-    for event in system.events(task_id):
+def test_a_running_loop_is_cancelled_within_a_second(shared: AgentSystem) -> None:
+    task_id = submit(shared, code("print('going')\nwhile True: pass"))
+    for event in shared.events(task_id):
         if event.topic is Topic.STEP_STARTED:
             break
     before = time.monotonic()
-    record = system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)
+    record = shared.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)
     assert record.status is Status.CANCELLED
-    assert system.execute("What is 2 + 2?").output == 4
+    assert shared.execute("What is 2 + 2?").output == 4
     assert time.monotonic() - before < 5
 
 
@@ -340,15 +348,15 @@ def test_a_skill_is_told_of_the_cancellation(start_system: START, gates: Gates) 
     assert ended(system, task_id).status is Status.CANCELLED
 
 
-def test_cancelling_again_or_too_late_answers_what_is_true(system: AgentSystem) -> None:
-    done = system.execute("What is 2 + 2?")
-    record = system.gateway.ask(CancelTask(task_id=done.task_id), timeout_s=5)
+def test_cancelling_again_or_too_late_answers_what_is_true(shared: AgentSystem) -> None:
+    done = shared.execute("What is 2 + 2?")
+    record = shared.gateway.ask(CancelTask(task_id=done.task_id), timeout_s=5)
     assert (record.status, record.output) == (Status.COMPLETED, 4)
-    assert [e.topic for e in system.events(done.task_id)][-1] is Topic.TASK_COMPLETED
+    assert [e.topic for e in shared.events(done.task_id)][-1] is Topic.TASK_COMPLETED
 
 
-def test_a_task_that_overruns_its_timeout_fails_and_says_so(system: AgentSystem) -> None:
-    result = system.execute(code("while True: pass"), timeout_ms=150)
+def test_a_task_that_overruns_its_timeout_fails_and_says_so(shared: AgentSystem) -> None:
+    result = shared.execute(code("while True: pass"), timeout_ms=150)
     assert (result.status, result.error_code) == (Status.FAILED, "deadline_exceeded")
 
 
