@@ -1,9 +1,8 @@
 """The master agent: the life of every task from its acceptance to its end.
 
 One task at a time within a session, in order; sessions in parallel, as many as there are workers; higher priority
-first. It hands jobs to the task pool and hears of their end from the result logger, after the commit. It takes over
-the tasks of servers that died, cancels, decides, keeps deadlines, and answers those who wait for a task. No task's
-code runs in its thread.
+first. It hands jobs to the task pool and hears of their end from the result logger, after the commit. It takes over what
+servers that died have left, cancels, decides, keeps deadlines, and answers those who wait. No task's code runs in its thread.
 """
 
 import logging
