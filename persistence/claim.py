@@ -9,6 +9,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +27,8 @@ logger = logging.getLogger("callboard.store")
 
 _ADVISORY_KEY = 0x63616C6C  # "call"; a number of ours within the database
 _LET_GO_S = 1.0
+_PATIENCE_S = 0.5
+"""How long a lock on a file is tried for."""
 
 # PostgreSQL asks whether we are still there, so that it lets go of a lock whose holder it cannot reach: within half a
 # minute, and not after the two hours of most systems. In seconds; no matter on a Unix socket.
@@ -86,10 +89,25 @@ class _FileClaim:
         except OSError as error:
             raise ConfigurationError(f"The history cannot be kept at {path.parent}: {why_not(error)}.") from error
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take()
         except OSError as error:
             os.close(self._descriptor)
             raise _taken(str(path.with_suffix(""))) from error
+
+    def _take(self) -> None:
+        """Lock the file; raise `OSError` where another server has it.
+
+        A server that was killed while it started a process leaves the lock to that one until the program is loaded, a few
+        milliseconds or, on a busy machine, a few hundred: whoever restarts it at once must not be refused.
+        """
+        until_s = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() > until_s:
+                    raise
+            threading.Event().wait(0.01)
 
     def renew(self) -> None:
         """Do nothing."""

@@ -1,5 +1,6 @@
 """One server at a time works on a history, and a dead one's hold is gone with it."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -50,6 +51,20 @@ def test_the_hold_of_a_killed_process_ends_with_it(make_settings: Callable[..., 
             claim(settings)
         holder.kill()
     claim(settings).let_go()
+
+
+def test_a_hold_that_a_killed_server_s_child_has_for_a_moment_is_waited_for(
+    make_settings: Callable[..., Settings],
+) -> None:
+    held = claim(make_settings())
+    child = os.dup(held._descriptor)  # type: ignore[attr-defined]  # what a child has until its program is loaded
+    held.let_go()
+    with pytest.raises(ConfigurationError):
+        claim(make_settings())
+    loaded = threading.Timer(0.05, os.close, [child])
+    loaded.start()
+    claim(make_settings()).let_go()
+    loaded.join()
 
 
 def test_different_histories_are_held_at_once(make_settings: Callable[..., Settings]) -> None:
