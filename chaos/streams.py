@@ -133,6 +133,7 @@ class FeedClient:
     def __init__(self, port: int) -> None:
         self.seen: list[Seen] = []
         self.connections = 0
+        self.connected = False
         self._port = port
         self._stop = threading.Event()
         self.thread = threading.Thread(target=self._work)
@@ -148,6 +149,7 @@ class FeedClient:
         while not self._stop.is_set():
             with contextlib.suppress(OSError, http.client.HTTPException):
                 self._connect()
+            self.connected = False
             time.sleep(AGAIN_S)
 
     def _connect(self) -> None:
@@ -159,6 +161,7 @@ class FeedClient:
             if reply.status != 200:
                 return
             self.connections += 1
+            self.connected = True
             for place, _, data in entries(reply):
                 if data is not None:
                     self.seen.append(Seen(place, data["taskId"], data["seq"]))
@@ -218,9 +221,9 @@ def kill_in_the_middle(run: Run, server: Server, clients: list[Client], feed: Fe
         while kills < run.kills:
             until_s = time.monotonic() + MIDDLE_WITHIN_S
             time.sleep(chance.uniform(0.0, LONGEST_LIFE_S / 2))
-            while not (broken := sum(client.middle for client in clients)):
+            while not (broken := sum(client.middle for client in clients)) or not feed.connected:
                 if time.monotonic() > until_s:
-                    raise ChaosError(f"no stream was in the middle within {MIDDLE_WITHIN_S} s")
+                    raise ChaosError(f"no stream was in the middle, and the feed open, within {MIDDLE_WITHIN_S} s")
                 time.sleep(0.002)
             server.kill()
             kills, middles = kills + 1, middles + broken
