@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -99,14 +97,23 @@ class HttpServers:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
 
-    def start(self, port: str, *words: str) -> tuple[int, str]:
+    def start(self, port: str, *words: str) -> tuple[str, str]:
         """Start a server; return the id of its process and its port."""
+        pid, port = self._ask("start", port, *words)
+        return pid, port
+
+    def kill(self, pid: str) -> None:
+        """Kill a server, if it has not ended by itself, and wait until it is gone."""
+        self._ask("kill", pid)
+
+    def _ask(self, *words: str) -> list[str]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(" ".join((port, *words)) + "\n")
+        self._process.stdin.write(" ".join(words) + "\n")
         self._process.stdin.flush()
-        pid, port = self._process.stdout.readline().split()
-        return int(pid), port
+        answer = self._process.stdout.readline().split()
+        assert answer, f"what starts servers has ended over {words}"
+        return answer
 
     def close(self) -> None:
         self._process.communicate(timeout=20)
@@ -130,12 +137,13 @@ class HttpServer:
         self.start()
 
     def start(self) -> None:
-        self._pid, self._port = self._servers.start(self._port, *self._words)
+        pid, self._port = self._servers.start(self._port, *self._words)
+        self._pid: str | None = pid
 
     def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
-            os.kill(self._pid, signal.SIGKILL)
-        until(lambda: not is_alive(self._pid))
+        if self._pid is not None:
+            self._servers.kill(self._pid)
+            self._pid = None
 
     @property
     def entry(self) -> dict[str, Any]:

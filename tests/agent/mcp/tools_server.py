@@ -1,8 +1,9 @@
 """An MCP server made with the official SDK, with a tool for everything that tests want of one.
 
-`tools_server.py stdio` speaks over its standard input. `tools_server.py http` starts servers over HTTP: for each line
-`PORT [json]` that it reads, a process of its own that listens on 127.0.0.1, whose id and port it prints. The SDK takes most
-of a second to import, and they share that. The environment variable TOOLS leaves tools out or changes them; TOKEN is a secret that it gives away.
+`tools_server.py stdio` speaks over its standard input. `tools_server.py http` starts servers over HTTP, each a process of
+its own: the SDK takes most of a second to import, and they share that. For a line `start PORT [json]` it prints the new
+process and the port that it listens on at 127.0.0.1; for `kill PID`, once that is over, the PID.
+The environment variable TOOLS leaves tools out or changes them; TOKEN is a secret that it gives away.
 """
 
 import os
@@ -153,14 +154,19 @@ def main() -> None:
     if sys.argv[1] == "stdio":
         server.run("stdio")
         return
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that have ended
     for line in sys.stdin:
-        port, *words = line.split()
-        with listening(int(port)) as listener:
-            if (pid := os.fork()) == 0:
-                serve(listener, json="json" in words)
-                os._exit(0)
-            print(pid, listener.getsockname()[1], flush=True)
+        match line.split():
+            case "start", port, *words:
+                with listening(int(port)) as listener:
+                    if (pid := os.fork()) == 0:
+                        serve(listener, json="json" in words)
+                        os._exit(0)
+                    print(pid, listener.getsockname()[1], flush=True)
+            case "kill", pid:
+                # one that has ended by itself keeps its number, and perhaps its port, until it has been waited for
+                os.kill(int(pid), signal.SIGKILL)
+                os.waitpid(int(pid), 0)
+                print(pid, flush=True)
 
 
 def listening(port: int) -> socket.socket:
