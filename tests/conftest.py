@@ -61,6 +61,7 @@ def _group(item: pytest.Item) -> str | None:
         return f"{item.path.parent.name}/{item.path.name}"
     return None
 
+
 # what is looked at is what comes out, not how long it takes on a machine that has other things to do
 hypothesis.settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
