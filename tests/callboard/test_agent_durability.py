@@ -115,6 +115,15 @@ def by_name(gates: Gates) -> Counter[str]:
     return Counter(line.split()[0] for line in effects(gates).elements())
 
 
+def wait_for_row(settings: Settings, query: str) -> None:
+    """Return once a query finds something in the history of the process that is to be killed."""
+    deadline = time.monotonic() + 20
+    with closing(sqlite3.connect(settings.data_dir / "callboard.db")) as history:
+        while not history.execute(query).fetchall():
+            assert time.monotonic() < deadline, query
+            threading.Event().wait(0.002)
+
+
 def topics(system: AgentSystem, task_id: str) -> list[Topic]:
     events = list(system.events(task_id))
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
@@ -178,6 +187,9 @@ def test_a_finished_model_call_without_a_snapshot_is_answered_from_the_ledger(
     process = Killed(make_settings(), gates, **model(provider))
     task_id = process.submit("stand")
     gates.wait_entered("here")
+    wait_for_row(
+        make_settings(), "SELECT 1 FROM calls WHERE kind = 'model' AND state = 'done'"
+    )  # which nobody waits for
     process.kill()
     gates.open("here")
     record = ended(start_system(skills_dir=gates.skills, **model(provider)), task_id)
@@ -305,7 +317,7 @@ def test_delegations_go_on_after_a_kill_with_nothing_done_twice(
     task_id = process.submit("whole")
     gates.wait_entered(gate)
     if gate in ("one", "two"):  # or the other part's call may be under way as well, and be made again
-        wait_for_a_part(make_settings().data_dir / "callboard.db")
+        wait_for_row(make_settings(), "SELECT 1 FROM tasks WHERE parent_id IS NOT NULL AND status = 'completed'")
     process.kill()
     gates.open(gate)
     asked = len(provider.requests)
@@ -319,17 +331,6 @@ def test_delegations_go_on_after_a_kill_with_nothing_done_twice(
     assert [child.status for child in children] == [Status.COMPLETED] * 2
     assert len(children) == 2
     topics(system, task_id)
-
-
-def wait_for_a_part(history: Path) -> None:
-    """Return once one of the agents' tasks has completed."""
-    deadline = time.monotonic() + 20
-    with closing(sqlite3.connect(history)) as connection:
-        while not connection.execute(
-            "SELECT 1 FROM tasks WHERE parent_id IS NOT NULL AND status = 'completed'"
-        ).fetchall():
-            assert time.monotonic() < deadline, "no part was completed"
-            threading.Event().wait(0.002)
 
 
 @pytest.fixture
