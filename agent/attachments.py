@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from callboard.agent.cancel import Cancelled
 from callboard.agent.documents.charsets import is_text
-from callboard.agent.documents.reading import is_textual
+from callboard.agent.documents.reading import WORKBOOKS, is_textual
 from callboard.agent.fetch.client import FetchFailed, FetchLimits, fetch
 from callboard.agent.fetch.target import FetchRefused, check_host
 from callboard.agent.models.base import Image
@@ -30,6 +30,16 @@ IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 FETCH_TIMEOUT_S = 60.0
 """Longest time that getting one attachment from its address takes."""
 
+
+_OTHER_WORKBOOKS = frozenset(
+    {
+        "application/vnd.ms-excel",
+        "application/vnd.ms-excel.sheet.binary.macroenabled.12",
+        "application/vnd.oasis.opendocument.spreadsheet",
+    }
+)
+_OLE = b"\xd0\xcf\x11\xe0"
+"""How an XLS begins, and an XLSX with a password."""
 
 NOTE = ".attached-"
 """What the name begins with of the file that says that a task's attachments are there; the task's id follows."""
@@ -86,8 +96,10 @@ def check_attachment(spec: Attachment, settings: Settings) -> AttachedFile:
     except TaskError as error:
         raise _refused(spec, f"has a name that cannot be used: {error.message}") from error
     if not _is_taken(spec.media_type):
+        old = " Save it as XLSX or CSV (text/csv)." if spec.media_type.lower() in _OTHER_WORKBOOKS else ""
         raise _refused(
-            spec, f"is {spec.media_type}; text, JSON, XML, YAML, PDF and {', '.join(IMAGE_TYPES)} can be attached."
+            spec,
+            f"is {spec.media_type}; text, JSON, XML, YAML, PDF, XLSX and {', '.join(IMAGE_TYPES)} can be attached.{old}",
         )
     if (spec.data is None) == (spec.url is None):
         raise _refused(spec, "must have either data or url.")
@@ -101,7 +113,12 @@ def check_attachment(spec: Attachment, settings: Settings) -> AttachedFile:
 
 
 def _is_taken(media_type: str) -> bool:
-    return media_type in IMAGE_TYPES or media_type == "application/pdf" or is_textual(media_type.lower())
+    return (
+        media_type in IMAGE_TYPES
+        or media_type == "application/pdf"
+        or media_type.lower() in WORKBOOKS
+        or is_textual(media_type.lower())
+    )
 
 
 def _decoded(spec: Attachment, text: str, limit: int) -> bytes:
@@ -139,9 +156,12 @@ def _fault(data: bytes, media_type: str) -> str | None:
         "image/gif": data.startswith((b"GIF87a", b"GIF89a")),
         "image/webp": data[:4] == b"RIFF" and data[8:12] == b"WEBP",
         "application/pdf": b"%PDF-" in data[:1024],
+        **dict.fromkeys(WORKBOOKS, data.startswith(b"PK\x03\x04")),
     }
-    if begins.get(media_type, is_text(data)):
+    if begins.get(media_type.lower(), is_text(data)):
         return None
+    if media_type.lower() in WORKBOOKS and data.startswith(_OLE):
+        return "is an XLS, or has a password, and neither can be read; save it as XLSX without one, or as CSV"
     return f"says that it is {media_type}, and its bytes are not"
 
 

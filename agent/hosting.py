@@ -71,3 +71,6 @@ class Host:
     def restrict(self, allowed: frozenset[str]) -> None:
         before = self._calls.restricted
         self._calls.restricted = allowed if before is None else before | allowed
+
+    def note(self, name: str, value: Any) -> None:
+        self._job.progress.note(name, value)

@@ -3,6 +3,7 @@
 Data only. Imported by the runner, by the skill calls and by `actors/`.
 """
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,10 @@ from callboard.errors import TaskError
 from callboard.messages import AttachedFile, SessionRecord, TaskRecord
 from callboard.records import CallRecord, NewEvent, TaskLedger
 from callboard.settings import Settings
+from callboard.values import storable
+
+_MAX_NOTES = 50
+_MAX_NOTE_CHARS = 100
 
 
 class Journal(Protocol):
@@ -48,6 +53,18 @@ class Progress:
     printed: list[str] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
     purse: Purse | None = None
+    # Guards `notes` in the metadata: skills that are called at once may each note something, in threads of their own.
+    _noting: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def note(self, name: str, value: Any) -> None:
+        """Put what a skill says of its answer into the metadata's `notes`; an object is joined with the one that is there."""
+        name, value = name[:_MAX_NOTE_CHARS], storable(value)
+        with self._noting:
+            notes: dict[str, Any] = self.metadata.setdefault("notes", {})
+            before: Any = notes.get(name)
+            if len(notes) < _MAX_NOTES or name in notes:
+                joined = isinstance(before, dict) and isinstance(value, dict)
+                notes[name] = before | value if joined else value
 
     def charges(self) -> Charges:
         """Return what was spent and is not on record yet; it goes with the next record."""

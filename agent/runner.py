@@ -7,6 +7,7 @@ from the start with the ledger's answers. Imported by `actors/`.
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from callboard.agent.async_calls import with_twins
@@ -14,6 +15,7 @@ from callboard.agent.attached import Attached, attached
 from callboard.agent.bindings import bound_names
 from callboard.agent.call_views import excerpt, question_of
 from callboard.agent.delegation import DELEGATE
+from callboard.agent.file_text import look_at
 from callboard.agent.job import Job, Journal, Outcome, Tools
 from callboard.agent.ledger import Paused, Snapshot, stands_at, unpack
 from callboard.agent.limits import limits_of
@@ -249,6 +251,7 @@ class TaskRun:
                 agent=self._agent,
                 agents=tuple(roster.get(name) for name in delegates),
                 files=self._files.files,
+                look=partial(look_at, ctx=self._calls.context()) if self._files.files else None,
                 images=self._files.images,
                 rounds=tuple(Message(role=_role(said[0]), text=said[1]) for said in self._calls.rounds),
                 ask=ask,

@@ -65,6 +65,9 @@ class SkillHost(Protocol):
     def restrict(self, allowed: frozenset[str]) -> None:
         """Let the task's code call no other skills from here on than these, and those of earlier restrictions."""
 
+    def note(self, name: str, value: Any) -> None:
+        """Put something about the answer into the task's metadata, in `notes` under a name; see `SkillContext.note`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkillContext:
@@ -92,6 +95,14 @@ class SkillContext:
     def cancelled(self) -> bool:
         """Whether the task has been cancelled or has passed its deadline: a long skill should look and return."""
         return self.cancel_event.is_set()
+
+    def note(self, name: str, value: Any) -> None:
+        """Say something about the answer in the task's metadata: `notes` has it under the name, objects are joined.
+
+        It does nothing where the skill is called outside of a task.
+        """
+        if self.host is not None:
+            self.host.note(name, value)
 
     @property
     def remaining_s(self) -> float | None:

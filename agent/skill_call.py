@@ -44,13 +44,14 @@ class Before:
     counted: Mapping[str, Any]
 
 
-COUNTED = ("llmCalls", "inputTokens", "outputTokens", "totalTokens", "costUsd", "model", "subagents")
+COUNTED = ("llmCalls", "inputTokens", "outputTokens", "totalTokens", "costUsd", "model", "subagents", "notes")
 """What a task's metadata says of all its attempts; a snapshot carries it on."""
 
 
 def before_calls(metadata: Mapping[str, Any], passed: list[int]) -> Before:
     """Return where a run stands, by what the task's metadata says now and the calls that its script has come to."""
     counted = {name: value for name, value in metadata.items() if name in COUNTED}
-    if "subagents" in counted:  # it is added to in place
-        counted["subagents"] = dict(counted["subagents"])
+    for name in ("subagents", "notes"):  # they are added to in place
+        if name in counted:
+            counted[name] = dict(counted[name])
     return Before(made=metadata["skillCalls"], passed=passed, counted={**counted, "skillCalls": metadata["skillCalls"]})

@@ -49,6 +49,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(group))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the scores that tests recorded, wherever they ran."""
+    reports = [
+        report for found in terminalreporter.stats.values() for report in found if hasattr(report, "user_properties")
+    ]
+    for line in dict.fromkeys(value for report in reports for name, value in report.user_properties if name == "score"):
+        terminalreporter.write_line(str(line))
+
+
 def _group(item: pytest.Item) -> str | None:
     """Return the name of those that share a dear fixture with this test, or its file's if the file has a fixture."""
     made = getattr(item, "_fixtureinfo", None)  # which functions have, and doctests

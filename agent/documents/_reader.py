@@ -2,16 +2,19 @@
 
 Run by `reading.py` by its path, and never imported: what strangers made is taken apart here, where a fault of a parser,
 a document that unpacks to gigabytes, or one that takes hours costs a process and not the server. In: one line of JSON
-(`kind`, `max_chars`, `base_url`, `cpu_s`, `memory_bytes`, `path`), then the document. Out: JSON, `text`, `title` and
-`cut`, or `error`.
+(`kind`, `max_chars`, `base_url`, `sheet`, `cpu_s`, `memory_bytes`, `path`), then the document. Out: JSON, `text`, `title`
+and `cut`, of a workbook what `_workbook.py` has beside it, or `error`.
 """
 
 import contextlib
 import json
 import re
 import resource
+import runpy
 import sys
 from html import unescape
+from pathlib import Path
+from typing import Any
 
 NOT_SHOWN = ["nav", "footer", "aside", "form", "svg", "iframe", "button", "[role=navigation]", "[aria-hidden=true]"]
 """What of a page is not what it is about."""
@@ -59,6 +62,14 @@ def pdf(data: bytes, max_chars: int) -> tuple[str, str | None]:
     return "\n\n".join(pages).strip(), title
 
 
+def workbook(data: bytes, sheet: str | None, max_chars: int) -> dict[str, Any]:
+    # openpyxl would take these where they are there: to load numpy costs much of this process's memory, and lxml reads otherwise
+    sys.modules |= {"numpy": None, "lxml": None}  # type: ignore[dict-item]
+    program = runpy.run_path(str(Path(__file__).with_name("_workbook.py")))
+    found: dict[str, Any] = program["read"](data, sheet, max_chars)
+    return found
+
+
 def main() -> None:
     asked = json.loads(sys.stdin.buffer.readline())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -68,14 +79,19 @@ def main() -> None:
     sys.path[:] = asked["path"]
     data, max_chars = sys.stdin.buffer.read(), asked["max_chars"]
     try:
-        text, title = html(data, asked["base_url"]) if asked["kind"] == "html" else pdf(data, max_chars)
-        said = {"text": text[:max_chars], "title": title and str(title)[:500], "cut": len(text) > max_chars}
+        if asked["kind"] == "xlsx":
+            said = workbook(data, asked["sheet"], max_chars)
+            said["text"] = said["text"][:max_chars]
+        else:
+            text, title = html(data, asked["base_url"]) if asked["kind"] == "html" else pdf(data, max_chars)
+            said = {"text": text[:max_chars], "title": title and str(title)[:500], "cut": len(text) > max_chars}
     except MemoryError:
         said = {"error": "it takes too much memory"}
     except RecursionError:
         said = {"error": "it is nested too deeply"}
     except Exception as error:  # noqa: BLE001  # a parser of what strangers made raises anything
         said = {"error": " ".join(f"{error}".split())[:300] or type(error).__name__}
+        said |= {"sheets": getattr(error, "sheets", [])}
     sys.stdout.buffer.write(json.dumps(said).encode())
 
 

@@ -9,10 +9,8 @@ import re
 from callboard.agent.planner.base import Plan, PlanRequest, call_plan
 from callboard.agent.planner.phrases import to_expression
 from callboard.agent.planner.reading import Reading
+from callboard.agent.skills._written import in_ascii
 
-_SPELLINGS = str.maketrans(
-    {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "²": "^2", "³": "^3", "π": "pi", "’": "'"}
-)
 _OPENING = re.compile(
     r"(?:what(?:'s|s| is| are| does| do| would| will)\b|how (?:much|many) (?:is|are|does|do|would|will)\b|(?:the )?answer to\b|"
     r"what (?:do|would|will) (?:you|i|we) get (?:if|when) (?:you|i|we)\b|know (?:what|how much)\b|"
@@ -35,7 +33,7 @@ _CLOSINGS = (
     "=",
 )
 _SIGNS_ONLY = re.compile(r"[\d\s.,+\-*/^%!()x]+")
-_BINARY = re.compile(r"[\d)!%]\s*(?:[-+*/^x]|%(?=\s*[\d(]))|\d!")
+_BINARY = re.compile(r"[\d)!%]\.?\s*(?:[-+*/^x]|%(?=\s*[\d(]))|\d!")
 _DATE_LIKE = re.compile(r"\s*(?:\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4})\s*")
 # Signs between digits that are no arithmetic: dates, telephone numbers, hexadecimal numbers.
 _YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
@@ -52,7 +50,7 @@ _MAX_WORDED_CHARS = 400
 def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     if reading.fences:
         return None
-    text = _bare(reading.ask.translate(_SPELLINGS))
+    text = _bare(in_ascii(reading.ask))
     if text is None or _DATE_INSIDE.search(text) or _HEXADECIMAL.search(text) or _TELEPHONE.fullmatch(text.strip()):
         return None
     if _SIGNS_ONLY.fullmatch(text):

@@ -5,15 +5,26 @@ thread. Imported by the runner and by every planner.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from callboard.agent.documents.reading import Document
 from callboard.agent.models.base import Completion, Image, Message, Model
 from callboard.agent.roster import MASTER_AGENT, AgentDefinition
 from callboard.agent.skill import AnySkill
 from callboard.errors import TaskError
 from callboard.messages import Turn
+
+
+class Look(Protocol):
+    """Reads a file of the task's workspace, as the skill `read-file` would; the run that plans gives it.
+
+    It changes nothing, so that a plan may be made again after a crash.
+    """
+
+    def __call__(self, path: str, sheet: str | None = None, *, rendered: bool = False) -> Document:
+        """Return the whole text; raise ValueError that names the file, or `TaskError`."""
 
 
 class Ask(Protocol):
@@ -47,6 +58,10 @@ class PlanRequest:
     """Those that the task may delegate to."""
     files: tuple[Mapping[str, Any], ...] = ()
     """What was attached: `{name, mediaType, size}`, each in the session's workspace."""
+    look: Look | None = None
+    """Given where a file may be looked at."""
+    written: Mapping[str, str] = field(default_factory=dict)
+    """Texts that code has by an expression, such as `read_file('a.csv')`, instead of writing them out."""
     images: tuple[Image, ...] = ()
     rounds: tuple[Message, ...] = ()
     ask: Ask | None = None
@@ -93,8 +108,15 @@ def call(request: PlanRequest, skill: str, *args: Any, **kwargs: Any) -> str:
             f"This task needs the skill {skill}, which {why}",
             details={"skill": skill, "availableSkills": sorted(request.skills)},
         )
-    arguments = [literal(value) for value in args] + [f"{name}={literal(value)}" for name, value in kwargs.items()]
+    arguments = [source_of(request, value) for value in args]
+    arguments += [f"{name}={source_of(request, value)}" for name, value in kwargs.items()]
     return f"{skill.replace('-', '_')}({', '.join(arguments)})"
+
+
+def source_of(request: PlanRequest, value: Any) -> str:
+    """Return a value as source: what stands in a file as what reads it."""
+    known = request.written.get(value.strip()) if request.written and isinstance(value, str) else None
+    return literal(value) if known is None else known
 
 
 _PLAIN_CHARS = 190

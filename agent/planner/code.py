@@ -4,6 +4,7 @@ import re
 
 from callboard.agent.planner.base import Plan, PlanRequest, call_plan, no_fit
 from callboard.agent.planner.reading import Reading, find_material
+from callboard.agent.planner.wishes import behind_code, beside_code
 from callboard.agent.skills._languages import find_language
 
 _HEAD_CHARS = 300
@@ -32,6 +33,8 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     if not verb:
         return None
     named, says_code = named_language(instruction)
+    if (reading.fences or says_code) and (wish := beside_code(reading.outside if reading.fences else instruction)):
+        raise no_fit(f"Code can be analysed here, and nothing else asked of it: {wish!r} is not understood.")
     if reading.fences:
         return review(reading, request, named, says_code=says_code)
     if verb.start() > 40 or not says_code:
@@ -39,9 +42,11 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     material = find_material(reading, verb.end())
     if material is None or not material.content.strip():
         raise no_fit(
-            "There is no code to analyse in this task. Put the code itself behind the request, best between ``` marks; "
-            "the built-in planner cannot open files or look back at earlier tasks."
+            "There is no code to analyse in this task. Put the code itself behind the request, best between ``` marks, "
+            "or attach a file; the built-in planner cannot look back at earlier tasks."
         )
+    if not material.marked and (wish := behind_code(material.content)):
+        raise no_fit(f"{wish!r} may be code or a wish. Put the code between ``` marks.")
     return _plan(request, material.content, named)
 
 

@@ -6,6 +6,7 @@ Patterns of a kind are tried in their order. Pure data; imported by `dates` only
 import re
 
 from callboard.agent.planner.numbers import NUMBER
+from callboard.agent.planner.relative_days import RELATIVE
 from callboard.agent.skills._calendar import MONTH, WEEKDAY
 
 HOLIDAYS = {
@@ -15,10 +16,10 @@ HOLIDAYS = {
 }  # fmt: skip
 _HOLIDAY = "|".join(sorted(HOLIDAYS, key=len, reverse=True))
 _YEAR = r"(?:,? (?:in )?\d{4})"
-_DATE = (
+DATE = (
     rf"(?:today|tomorrow|yesterday|now|(?:{WEEKDAY},? )?(?:\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{2,4}}"
     rf"|(?:the )?\d{{1,2}}(?:st|nd|rd|th)?(?: of)?[ -]{MONTH}\.?(?:[ -]\d{{4}}|{_YEAR})?"
-    rf"|{MONTH}\.? (?:the )?\d{{1,2}}(?:st|nd|rd|th)?{_YEAR}?)|(?:the )?(?:{_HOLIDAY})(?:{_YEAR}| this year)?|{WEEKDAY})"
+    rf"|{MONTH}\.? (?:the )?\d{{1,2}}(?:st|nd|rd|th)?{_YEAR}?)|(?:the )?(?:{_HOLIDAY})(?:{_YEAR}| this year)?|{RELATIVE}|{WEEKDAY})"
 )
 _UNIT = r"days?|weeks?|months?|years?"
 _SPAN = rf"{NUMBER} (?:{_UNIT})(?:(?:,? and |, | ){NUMBER} (?:{_UNIT})){{0,3}}"
@@ -31,7 +32,7 @@ _WHICH = r"(?:what|which) (?:day(?: of the week| of week)?|weekday)"
 
 def _patterns(*templates: str) -> tuple[str, ...]:
     """Return patterns in which D1 and D2 stand for dates and SPAN for a span of days; `reading.matched` compiles them."""
-    filled = (t.replace("D1", f"(?P<first>{_DATE})").replace("D2", f"(?P<second>{_DATE})") for t in templates)
+    filled = (t.replace("D1", f"(?P<first>{DATE})").replace("D2", f"(?P<second>{DATE})") for t in templates)
     return tuple(t.replace("SPAN", f"(?P<span>{_SPAN})") for t in filled)
 
 
@@ -52,6 +53,7 @@ SINCE = _patterns(
     rf"how (?:many (?P<unit>{_UNIT})|long) (?:ago )?(?:is|was|has it been since|is it since) D1(?: ago)?",
 )
 AGE = _patterns(
+    r"(?:what(?:'s| is) )?(?:the |my )?age (?:of )?(?:someone|a person|somebody|a man|a woman|a child)?(?: (?:who|that) (?:was|is))? ?(?:if i was |i was )?born (?:on )?D1",
     r"how old (?:am i|is (?:he|she|it|someone|somebody|a person)|are they)(?: if (?:i|he|she|it|they))?(?: (?:who |was |were |i |he |she |they ){0,3})?,? ?born (?:on |in )?D1",
     r"(?:if )?(?:i|he|she|someone|a person|it|they) (?:was|were|am|is) born (?:on )?D1[.,;]? (?:and )?(?:then )?how old (?:am i|is (?:he|she|it|someone)|are they)(?: now| today)?",
 )
@@ -73,7 +75,7 @@ OPENING = re.compile(
     r"(?:what(?:'s| is| was| will be| are)|tell me|find|calculate|compute|work out|give me|do you know|determine) (?!day|date)"
 )
 CLUE = re.compile(
-    r"\b(?:days?|date|weeks?|months?|years?|long|far|weekday|until|till|since|today|tomorrow|when|old|time|ago)\b|today's|\d{4}-"
+    r"\b(?:days?|date|weeks?|months?|years?|long|far|weekday|until|till|since|today|tomorrow|when|old|age|time|ago)\b|today's|\d{4}-"
 )
 FIXED_DAY = re.compile(
     r"(?:(?:the )?(?:current |today'?s )?date(?: (?:is it )?(?P<day>today|tomorrow|yesterday|now))?|(?:what |which )?date (?:is|was|will be) (?:it |the date )?(?P<day2>today|tomorrow|yesterday|now)|(?P<day3>tomorrow|yesterday)'?s date|(?:what |which )date is it|(?P<today>today))"

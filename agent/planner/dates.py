@@ -6,7 +6,8 @@ the code means the same whenever it runs. Any thread; imported by the offline pl
 
 import contextlib
 import re
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 
 from callboard.agent.planner.base import Plan, PlanRequest, call, no_fit, script
 from callboard.agent.planner.date_patterns import (
@@ -31,7 +32,11 @@ from callboard.agent.planner.date_patterns import (
 )
 from callboard.agent.planner.numbers import whole_number
 from callboard.agent.planner.reading import Reading, matched
-from callboard.agent.skills._calendar import MONTHS, WEEKDAY, WEEKDAYS, month_number, parse_date
+from callboard.agent.planner.relative_days import RELATIVE, relative_day, weekday_number
+from callboard.agent.skills._calendar import MONTHS, WEEKDAY, month_number, parse_date
+
+_YEAR = re.compile(r"\d{4}|\d[/.-]\d{1,2}[/.-]\d")
+_PAST = re.compile(r"\b(?:was|did|fell)\b")
 
 
 def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
@@ -63,7 +68,7 @@ def _now(text: str, request: PlanRequest) -> Plan | None:
     if found := WHEN.fullmatch(text):
         named = found["day"].replace("next year", str(today.year + 1))
         return Plan(
-            code=repr(_day(named, request, 0 if named != found["day"] or "this" in named else 1)), intent=intent
+            code=repr(resolve_day(named, request, 0 if named != found["day"] or "this" in named else 1)), intent=intent
         )
     if found := FIXED_DAY.fullmatch(text):
         day = next((value for value in found.groupdict().values() if value), "today")
@@ -86,7 +91,8 @@ def _calendar_facts(text: str, request: PlanRequest) -> Plan | None:
 
 def _difference(text: str, request: PlanRequest) -> Plan | None:
     if found := _match(BETWEEN, text):
-        first, second, unit = _day(found["first"], request), _day(found["second"], request), _unit(found.get("unit"))
+        first, second = _both(found["first"] or "", found["second"] or "", request, between="between" in text)
+        unit = _unit(found.get("unit"))
         code = call(request, "date-difference", first, second, "days" if unit in PER_DAY else unit)
         # What lies between two days has no direction; from one to the other it has.
         code = f"abs({code})" if "between" in text else code
@@ -94,12 +100,57 @@ def _difference(text: str, request: PlanRequest) -> Plan | None:
         return Plan(code=script(code, skills=("date-difference",)), intent="date")
     today = request.now.date().isoformat()
     if found := _match(AGE, text):
-        return _age(_day(found["first"], request, -1), request)
+        born = found["first"] or ""
+        return _age(born if _lacks_year(born) else resolve_day(born, request, -1), request)
     if found := _match(UNTIL, text):
-        return _plan(request, "date-difference", today, _day(found["first"], request, 1), _unit(found.get("unit")))
+        return _plan(
+            request, "date-difference", today, resolve_day(found["first"], request, 1), _unit(found.get("unit"))
+        )
     if found := _match(SINCE, text):
-        return _plan(request, "date-difference", _day(found["first"], request, -1), today, _unit(found.get("unit")))
+        return _plan(
+            request, "date-difference", resolve_day(found["first"], request, -1), today, _unit(found.get("unit"))
+        )
     return None
+
+
+def _both(first: str, second: str, request: PlanRequest, *, between: bool) -> tuple[str, str]:
+    """Return the days that a span goes from and to; what lacks a year, or is a weekday, is the next one after the other.
+
+    Raises `TaskError` where `between` leaves open which comes first.
+    """
+    if re.fullmatch(WEEKDAY, first) and re.fullmatch(WEEKDAY, second):
+        start = parse_date(resolve_day(first, request), request.now.date())
+        days_on = (weekday_number(second) - start.weekday() - 1) % 7 + 1
+        return start.isoformat(), (start + timedelta(days=days_on)).isoformat()
+    open_ends = _lacks_year(first), _lacks_year(second)
+    if any(open_ends) and (_YEAR.search(first) or _YEAR.search(second)):
+        return first, second  # the skill says which has no year
+    days = resolve_day(first, request), resolve_day(second, request)
+    if not any(open_ends) or days[0] <= days[1]:
+        return days
+    if between:
+        raise no_fit(f"Of which years {first!r} and {second!r} are is not clear; write the years.")
+    return (days[0], _a_year_later(second, request)) if open_ends[1] else (resolve_day(first, request, -1), days[1])
+
+
+def _a_year_later(text: str, request: PlanRequest) -> str:
+    now = request.now
+    return resolve_day(text, replace(request, now=now.replace(year=now.year + 1, day=min(now.day, 28))))
+
+
+def _of_one_year(day: str, text: str, request: PlanRequest) -> None:
+    """Raise `TaskError` for a day without its year that has passed, unless the question says that it speaks of the past."""
+    if not _lacks_year(day) or _PAST.search(text):
+        return
+    this, coming = resolve_day(day, request), resolve_day(day, request, 1)
+    if this != coming:
+        raise no_fit(f"{day.title()} may be {this} or {coming}; write the year.")
+
+
+def _lacks_year(text: str) -> bool:
+    """Tell whether a date is a day of any year, as `March 3` and `Christmas` are."""
+    relative = text in ("today", "tomorrow", "yesterday", "now") or re.fullmatch(rf"(?:{WEEKDAY}|{RELATIVE})", text)
+    return bool(text) and not relative and not _YEAR.search(text) and "this year" not in text
 
 
 def _age(born: str, request: PlanRequest) -> Plan:
@@ -115,16 +166,19 @@ def _weekday(text: str, request: PlanRequest) -> Plan | None:
     if not found:
         return None
     day = found["first"] or ""
-    return _plan(request, "weekday", _day(f"{day} {found['year']}" if found.get("year") else day, request))
+    if not found.get("year"):
+        _of_one_year(day, text, request)
+    return _plan(request, "weekday", resolve_day(f"{day} {found['year']}" if found.get("year") else day, request))
 
 
 def _later(text: str, request: PlanRequest) -> Plan | None:
     found = _match(LATER, text)
     if not found:
         return None
+    _of_one_year(found.get("first") or "", text, request)
     way = found.get("way") or "after"
     sign = -1 if way in ("before", "prior to", "earlier than", "subtract", "take", "minus", "-", "ago") else 1
-    code = repr(_day(found.get("first") or "today", request))
+    code = repr(resolve_day(found.get("first") or "today", request))
     for amount, unit in _amounts(found["span"] or ""):
         call(request, "add-to-date", "")
         code = f"add_to_date({code}, {sign * amount}, {unit!r})"
@@ -149,7 +203,7 @@ def _unit(unit: str | None) -> str:
     return f"{unit.removesuffix('s')}s" if unit else "days"
 
 
-def _day(text: str | None, request: PlanRequest, direction: int = 0) -> str:
+def resolve_day(text: str | None, request: PlanRequest, direction: int = 0) -> str:
     """Return a date for the skill: relative words resolved, a missing year added, the rest as it was written.
 
     `direction` is 1 for the next such day, -1 for the last, 0 for that of this year.
@@ -157,6 +211,8 @@ def _day(text: str | None, request: PlanRequest, direction: int = 0) -> str:
     today, text = request.now.date(), (text or "today").removeprefix("the ").removesuffix(" this year")
     if text in ("today", "tomorrow", "yesterday", "now"):
         return parse_date(text, today).isoformat()
+    if relative := relative_day(text, today):
+        return relative.isoformat()
     if re.fullmatch(WEEKDAY, text):
         return _next_weekday(text, today, direction or 1)
     name, year = re.sub(r",? (?:in )?\d{4}$", "", text), re.search(r"\d{4}$", text)
@@ -181,6 +237,6 @@ def _in_year(text: str, today: date, direction: int) -> str:
 
 
 def _next_weekday(name: str, today: date, direction: int) -> str:
-    wanted = next(n for n, weekday in enumerate(WEEKDAYS) if weekday.startswith(name[:3]))
+    wanted = weekday_number(name)
     distance = (wanted - today.weekday()) % 7 if direction > 0 else -((today.weekday() - wanted) % 7)
     return date.fromordinal(today.toordinal() + (distance or 7 * direction)).isoformat()

@@ -13,6 +13,7 @@ from callboard.agent.skills._tables import read_table
 _MAX_WORDS_CHARS = 300
 _WHICH = r"(?:(?:this|these|that|the|following|my|our|given|below|attached|all of)\s+)*"
 _DATA = rf"{_WHICH}(?:(?:csv|json|tsv|markdown|sales|raw)\s+)?(?:csv|json|tsv|data ?sets?|data|tables?|spreadsheet|records)(?:\s+(?:data|file|table|below|above|here))*"
+_LOOSE_END = re.compile(r"(?:\s+(?:in|from|of|for|on|using|given|with))+$")
 _KINDS = r"(?:short|brief|quick|general|statistical|descriptive|basic|summary|data|quality|first)"
 _GIVE = r"(?:(?:give|show|tell|get|make|write|create|compute|calculate|provide|i need|do)\s+(?:me\s+)?)?(?:(?:a|an|the|some|all)\s+)?"
 _ASK = re.compile(
@@ -42,4 +43,5 @@ def plan(data: str, request: PlanRequest) -> Plan:
 
 
 def _plain(words: str) -> str:
-    return " ".join(words.lower().replace("’", "'").split()).rstrip(" ?.!:,")
+    line = " ".join(words.lower().replace("’", "'").split()).rstrip(" ?.!:,")
+    return _LOOSE_END.sub("", line).rstrip(" ?.!:,")

@@ -2,14 +2,17 @@
 
 import re
 
-from callboard.agent.planner.base import Plan, PlanRequest, call_plan
+from callboard.agent.planner.base import Plan, PlanRequest, call_plan, no_fit
 from callboard.agent.planner.numbers import NUMBER, whole_number
 from callboard.agent.planner.reading import Reading, matched
+from callboard.agent.skills._written import RUN, is_clear, plain
 from callboard.agent.skills.durations import UNITS
 
 _NAMES = "|".join(sorted((name for name in UNITS if len(name) > 2), key=len, reverse=True))
 _SHORT = "|".join(sorted(UNITS, key=len, reverse=True))
-_AMOUNT = rf"(?:\d{{1,12}}(?:,\d{{3}})*(?:\.\d+)? ?(?:{_SHORT})|half an? (?:{_NAMES})|{NUMBER} (?:{_NAMES})|(?:a|one) (?:single )?(?:{_NAMES}))(?![a-z])"
+_AMOUNT = (
+    rf"(?:{RUN} ?(?:{_SHORT})|half an? (?:{_NAMES})|{NUMBER} (?:{_NAMES})|(?:a|one) (?:single )?(?:{_NAMES}))(?![a-z])"
+)
 _SPAN = rf"(?P<span>{_AMOUNT}(?:(?:,? and |, | ?){_AMOUNT}){{0,5}})"
 _UNIT = rf"(?P<unit>{_NAMES})"
 _PATTERNS = (
@@ -19,7 +22,7 @@ _PATTERNS = (
     rf"{_SPAN} (?:is|are|equals|equal|makes?|=) how many {_UNIT}",
 )
 _JOINT = re.compile(r",? and |, ")
-_PIECE = re.compile(rf"(\d[\d,.]*) ?({_SHORT})(?![a-z])|(half an?|{NUMBER}) (?:single )?({_NAMES})(?![a-z])")
+_PIECE = re.compile(rf"({RUN}) ?({_SHORT})(?![a-z])|(half an?|{NUMBER}) (?:single )?({_NAMES})(?![a-z])")
 
 
 def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
@@ -32,8 +35,15 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
 
 def _digits(span: str) -> str:
     """Return the span with its numbers in digits, as the skill reads it."""
-    parts = []
+    parts, clear = [], is_clear(span)
     for digits, short, words, name in _PIECE.findall(_JOINT.sub(" ", span)):
-        amount = digits.replace(",", "") or ("0.5" if words.startswith("half") else str(whole_number(words)))
+        amount = (digits and _plain(digits, clear)) or ("0.5" if words.startswith("half") else str(whole_number(words)))
         parts.append(f"{amount} {short or name}")
     return " ".join(parts)
+
+
+def _plain(digits: str, clear: bool) -> str:
+    try:
+        return plain(digits, clear=clear)
+    except ValueError as error:
+        raise no_fit(f"{error}.") from error

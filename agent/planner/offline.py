@@ -1,6 +1,7 @@
 """The built-in planner: fixed rules, no model, the same plan for the same task every time.
 
-Families of tasks are tried in the order of `FAMILIES`. First comes what the agent that is addressed is there for, then
+Families of tasks are tried in the order of `FAMILIES`. First come files that are attached, and what the agent that is
+addressed is there for, then
 those that a task has to bring something along for (code, Python to run, a text, a table), because what they bring may
 look like anything; then arithmetic, durations
 and dates, which must understand every word; then the web, small talk and memory. What no family understands is
@@ -27,6 +28,8 @@ from callboard.agent.planner import (
 )
 from callboard.agent.planner.base import Plan, PlanRequest, no_fit, script
 from callboard.agent.planner.reading import Reading, read
+from callboard.agent.planner.unclear import not_understood
+from callboard.errors import TaskError
 
 Recognise = Callable[[Reading, PlanRequest], Plan | None]
 
@@ -45,7 +48,12 @@ def _when_asked(family: str) -> Recognise:
     return recognise
 
 
+def _attached(reading: Reading, request: PlanRequest) -> Plan | None:
+    return _when_asked("attachments")(reading, request) if request.files else None
+
+
 FAMILIES: tuple[Recognise, ...] = (
+    _attached,
     specialists.recognise,
     describe.recognise,
     security.recognise,
@@ -54,17 +62,22 @@ FAMILIES: tuple[Recognise, ...] = (
     text.recognise,
     tables.recognise,
     arithmetic.recognise,
+    _when_asked("money"),
+    _when_asked("whole_numbers"),
+    _when_asked("letters"),
     _when_asked("durations"),
     _when_asked("dates"),
+    _when_asked("calendar_facts"),
+    _when_asked("units"),
     web.recognise,
     small_talk.recognise,
     memory.recognise,
 )
 
-NO_SKILL_FITS = (
-    "The built-in planner cannot work this task out. It does arithmetic, dates and durations, summaries, text "
+ABLE = (
+    "It does arithmetic, sums of everyday life, units, dates and durations, questions on letters and words, summaries, text "
     "statistics, code analysis, security scans, questions on CSV or JSON and descriptions of it, and Python blocks, each "
-    "on what the task itself contains."
+    "on what the task itself contains or a file that is attached to it."
 )
 
 _FIRST_SENTENCE = re.compile(r"[^.!?\n]{3,150}[.!,]\s+(?=\S)")
@@ -78,10 +91,30 @@ class OfflinePlanner:
 
     def plan(self, request: PlanRequest) -> Plan:
         """Return the plan; raise `TaskError` where no family understands the task or its skill is not allowed."""
+        if request.files:
+            return _with_files(request)
         plan = _plan(request) or _after_statement(request)
         if plan is None:
-            raise no_fit(NO_SKILL_FITS)
+            raise _refusal(request)
         return plan
+
+
+def _with_files(request: PlanRequest) -> Plan:
+    """Plan a task that files came with; what is refused is refused with a word on them."""
+    from callboard.agent.planner import attachments  # PERF: as `_when_asked`
+    from callboard.agent.planner.files import AboutFile
+
+    request = attachments.looked_at_once(request)
+    try:
+        plan = _plan(request)
+    except TaskError as error:
+        plan = _after_statement(request) if isinstance(error, AboutFile) else None
+        return plan or attachments.otherwise(request, error)
+    return plan or _after_statement(request) or attachments.otherwise(request, _refusal(request))
+
+
+def _refusal(request: PlanRequest) -> TaskError:
+    return no_fit(f"The built-in planner cannot work this task out. {not_understood(read(request.task))} {ABLE}")
 
 
 def _plan(request: PlanRequest) -> Plan | None:

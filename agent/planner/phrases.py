@@ -7,8 +7,10 @@ what is not understood whole is not understood. Pure functions; any thread; impo
 import re
 from typing import NoReturn
 
+from callboard.agent.planner.base import no_fit
 from callboard.agent.planner.numbers import SCALES, WORDS, read_number
 from callboard.agent.planner.vocabulary import (
+    CLOSE,
     FUNCTION_TABLE,
     FUNCTIONS,
     INFIX_TABLE,
@@ -17,13 +19,26 @@ from callboard.agent.planner.vocabulary import (
     PERCENT,
     SHARES,
     Table,
+    Tokens,
     tokenise,
 )
 
 _MAX_DEPTH = 30
 _CURRENCY = re.compile(r"[$€£¥]")
 _CALLED = re.compile(r"[a-z]\s*\(|\[")
+_FRACTION = re.compile(r"\d+ / \d+|\(\d+ / \d+\)")
 _CHANGES = {"increase": "+", "raise": "+", "grow": "+", "decrease": "-", "reduce": "-", "lower": "-"}
+_NEAREST = {
+    "whole number": 0,
+    "integer": 0,
+    "ten": -1,
+    "hundred": -2,
+    "thousand": -3,
+    "million": -6,
+    "tenth": 1,
+    "hundredth": 2,
+    "thousandth": 3,
+}
 _SEVERAL = frozenset({"sum", "mean", "median", "min", "max", "gcd", "lcm"})
 _JOINTS: dict[str, tuple[str, ...]] = {
     "add": ("to", "and", ","),
@@ -40,30 +55,39 @@ class _NotArithmetic(Exception):
 
 
 def to_expression(text: str) -> str | None:
-    """Return the expression that lower-case words mean, or None; a number alone is not a question."""
+    """Return the expression that lower-case words mean, or None; a number alone is not a question.
+
+    Raises `TaskError` where the words are understood, and a number among them has no one meaning.
+    """
     if len(set(_CURRENCY.findall(text))) > 1:
         return None
-    # In a list the commas of 100,200,300 stand between numbers; elsewhere they are read as thousands first.
-    for grouped in (False,) if _CALLED.search(text) else (True, False):
-        tokens = tokenise(text, grouped)
-        if tokens is None:
+    # In a list the commas of 100,200,300 stand between numbers; elsewhere they are part of them.
+    for listed in (True,) if _CALLED.search(text) else (False, True):
+        read = tokenise(text, listed)
+        if read is None:
             return None
         try:
-            return _Phrase(tokens).parse()
+            expression = _Phrase(read).parse()
         except _NotArithmetic:
             if "," not in text:
                 return None
+            continue
+        if read.unclear:
+            raise no_fit(f"{read.unclear[0].upper()}{read.unclear[1:]}.")
+        return expression
     return None
 
 
 class _Phrase:
     """One pass over the tokens; `operations` counts what there is to work out."""
 
-    def __init__(self, tokens: list[str]) -> None:
-        self.tokens = tokens
+    def __init__(self, read: Tokens) -> None:
+        self.tokens = read.tokens
+        self.lists = read.lists
         self.index = 0
         self.depth = 0
         self.operations = 0
+        self.reaches = ""
 
     # --- tokens ---
 
@@ -101,6 +125,7 @@ class _Phrase:
     def parse(self) -> str:
         for request in (self.command, self.percentage, self.of_list, self.sequence):
             self.index = self.operations = self.depth = 0
+            self.reaches = ""
             try:
                 expression = request()
             except _NotArithmetic:
@@ -120,7 +145,7 @@ class _Phrase:
             if verb == "raise" and self.take("to the power of", "to the power"):
                 return f"{first} ^ {self.operand()}"
             self.need("by")
-            return f"{first} {_CHANGES[verb]} {self.operand()}"
+            return f"{first} {_CHANGES[verb]} {self.not_of_percent(first, self.operand())}"
         joint = self.need(*_JOINTS[verb])
         if verb == "add" and joint != "to":
             return " + ".join([first, *self.items()])
@@ -129,12 +154,21 @@ class _Phrase:
         return f"{first} {sign} {second}" if verb in ("multiply", "divide") else f"{second} {sign} {first}"
 
     def items(self) -> list[str]:
-        """Read `4, 5 and 6`, also with nothing but spaces between."""
+        """Read `4, 5 and 6`, also with nothing but spaces, or nothing but commas and no spaces between.
+
+        `1,5 and 2,5` or `1 234 and 5` may be two numbers or more: between those of a list stands one sort of gap.
+        """
+        start = self.index
         self.take("and")
-        found = [self.operand()]
-        while self.take(",", "and") or self.now()[:1].isdigit():
+        found, gaps = [self.operand()], set[str]()
+        while (gap := self.take(",", "and", CLOSE)) or self.now()[:1].isdigit():
+            gaps.add("," if gap == "and" else gap or " ")
             self.take("and")
             found.append(self.operand())
+        if len(gaps) > 1 or (CLOSE in gaps and len(found) < 3):
+            self.fail()
+        if not self.lists.isdisjoint(range(start, self.index)):
+            self.fail()
         return found
 
     def percentage(self) -> str:
@@ -172,13 +206,21 @@ class _Phrase:
         ):
             return f"{first} / {self.operand()} * 100"
         sign = {"more than": "+", "less than": "-"}[self.need("more than", "less than")]
-        return f"{self.operand()} {sign} {first}"
+        return f"{self.not_of_percent(first, self.operand())} {sign} {first}"
+
+    def not_of_percent(self, one: str, other: str) -> str:
+        """Return the second operand; 5% more than 20% may be 21% or 25%."""
+        if "%" in one and "%" in other:
+            self.fail()
+        return other
 
     def of_list(self) -> str:
         """Read `the average of 3, 4 and 5`."""
         self.operations = 1
         self.take("the")
-        name = self.take_of(LIST_TABLE) or self.fail()
+        name = self.take_of(LIST_TABLE)
+        if name is None:
+            self.fail()
         self.need("of", "between")
         self.take("the numbers", "the", "numbers")
         bracket = self.take("[", "(")
@@ -187,21 +229,48 @@ class _Phrase:
             self.need("]" if bracket == "[" else ")")
         if len(items) < 2 or (name in ("-", "/") and len(items) != 2):
             self.fail()
+        if not name:
+            raise no_fit(
+                "A standard deviation or variance is that of a sample or of a whole population, and they differ: say "
+                "'sample standard deviation of …' or 'population standard deviation of …'."
+            )
+        if name == "range":
+            return f"max({', '.join(items)}) - min({', '.join(items)})"
         if name == "-":
             return f"abs({items[0]} - {items[1]})"
         return f" {name} ".join(items) if name in ("*", "/") else f"{name}({', '.join(items)})"
 
     # --- expressions ---
 
+    def of(self, *, far: bool = True) -> bool:
+        """Step over an `of`; what follows has no end but the next sign or word, unless it is in parentheses.
+
+        `20% of 50 + 5` is read as a pocket calculator does; `square root of 16 + 9` is not read at all.
+        """
+        found = self.take("of", "on") is not None
+        if (found or far) and self.now() != "(":
+            self.reaches = "far" if far else self.reaches or "words"
+        return found
+
     def sequence(self) -> str:
         parts = [self.operand()]
-        while not self.at_end() and self.now() not in (")", ",", "degrees", "degree"):
+        while not self.at_end() and self.now() not in (")", ",", CLOSE, "degrees", "degree", "radians", "radian"):
+            reaches, before = self.reaches, self.now()
             operator = self.take_of(INFIX_TABLE)
-            if not operator and len(parts) == 3 and parts[1] == "/" and self.take("of"):
+            if operator and (reaches == "far" or (reaches and len(before) > 1 and before.isalpha())):
+                raise no_fit(
+                    f"Whether what stands behind {before!r} is a part of what stands before it is not clear: write "
+                    "parentheses, as in sqrt(16) + 9 or sqrt(16 + 9)."
+                )
+            if operator == "^" and self.tokens[self.index - 1].isalpha() and self.now() != "(":
+                self.reaches = "far"
+            if not operator and _FRACTION.fullmatch(" ".join(parts[-3:])) and len(parts) < 4 and self.take("of"):
                 operator = "*"  # 3/4 of 80
             if operator:
                 self.operations += 1
                 parts += [operator, self.operand()]
+                if operator == "/" and "%" in parts[-1] and parts[-1][0] != "(":
+                    self.fail()  # 1/2% of 200
             elif self.take("to the"):
                 self.operations += 1
                 parts += ["^", self.ordinal()]
@@ -229,7 +298,10 @@ class _Phrase:
     def atom(self) -> str:
         token = self.now()
         if self.take("-", "minus", "negative"):
-            return f"-{self.operand()}"
+            positive = self.operand()
+            if self.tokens[self.index - 1] in ("squared", "cubed"):
+                self.fail()  # of -5 or of 5
+            return f"-{positive}"
         if token[:1].isdigit() or token[:1] == ".":
             self.index += 1
             if self.now() not in SCALES:
@@ -237,8 +309,10 @@ class _Phrase:
             self.index += 1
             return f"({token} * {SCALES[self.tokens[self.index - 1]]})"
         if self.take("("):
+            outer, self.reaches = self.reaches, ""
             inner = self.sequence()
             self.need(")")
+            self.reaches = outer
             return f"({inner})"
         if token in ("pi", "e", "tau"):
             self.index += 1
@@ -256,7 +330,8 @@ class _Phrase:
         if self.now() in MULTIPLES:
             self.operations += 1
             self.index += 1
-            self.take("of", "the")
+            self.of()
+            self.take("the")
             return f"({MULTIPLES[self.tokens[start]]} * {self.operand()})"
         count = 1
         if not self.take("a", "an"):
@@ -266,7 +341,7 @@ class _Phrase:
         name = self.now()
         if name in SHARES:
             self.index += 1
-            if not self.take("of") and name != "half":
+            if not self.of() and name != "half":
                 self.fail()
             self.operations += 1
             return f"({count} / {SHARES[name]} * {self.operand()})"
@@ -284,10 +359,12 @@ class _Phrase:
         if self.take("square of", "cube of"):
             self.operations += 1
             power = 2 if self.tokens[self.index - 2] == "square" else 3
+            self.of()
             return f"({self.operand()})^{power}"
         if self.take("log base", "logarithm base"):
             base = self.operand()
-            self.need("of")
+            if not self.of():
+                self.fail()
             self.operations += 1
             return f"log({self.operand()}, {base})"
         name = self.take_of(FUNCTION_TABLE)
@@ -295,23 +372,43 @@ class _Phrase:
             return None
         self.operations += 1
         if self.take("("):
-            arguments = [self.sequence() + self.degrees(name)]
-            while self.take(","):
+            outer, self.reaches = self.reaches, ""
+            angle = self.sequence()
+            arguments = [angle + self.degrees(name, angle)]
+            gaps = set[str]()
+            while gap := self.take(",", CLOSE):
+                gaps.add(gap)
+                self.reaches = ""
                 arguments.append(self.sequence())
+            self.reaches = outer
             self.need(")")
+            if len(gaps) > 1 or (CLOSE in gaps and name == "round" and arguments[0].isdigit()):
+                self.fail()
             return f"{name}({', '.join(arguments)})"
         if name in _SEVERAL:
             self.fail()
-        self.take("of")
+        if name != "sqrt" or self.tokens[self.index - 1] != "√":
+            self.of()
         value = self.operand()
+        if name == "round" and self.take("to the nearest"):
+            return f"round({value}, {_NEAREST[self.need(*_NEAREST)]})"
         if name == "round" and self.take("to"):
             places = self.operand()
             self.need("decimal places", "decimals", "places", "digits", "decimal place")
             return f"round({value}, {places})"
-        return f"{name}({value}{self.degrees(name)})"
+        return f"{name}({value}{self.degrees(name, value)})"
 
-    def degrees(self, name: str) -> str:
-        return " * pi / 180" if name in ("sin", "cos", "tan") and self.take("degrees", "degree") else ""
+    def degrees(self, name: str, value: str) -> str:
+        """Return what turns degrees into radians; raise `TaskError` where an angle may be in either."""
+        if name not in ("sin", "cos", "tan") or self.take("radians", "radian"):
+            return ""
+        if self.take("degrees", "degree"):
+            return " * pi / 180"
+        if "pi" in value or value == "0":
+            return ""
+        raise no_fit(
+            f"Whether {value} is in degrees or in radians is not said: write '{name} {value} degrees' or '… radians'."
+        )
 
     def postfix(self, value: str) -> str:
         while True:
@@ -336,8 +433,8 @@ class _Phrase:
         return not (after[:1].isdigit() or after in ("(", "-", "√") or after in WORDS or after in FUNCTIONS)
 
     def of_percent(self, value: str) -> str:
-        self.take("tip", "tax", "vat", "discount")
-        if self.take("of", "on"):
+        self.take("tip", "tax", "vat")
+        if self.of(far=False):
             self.operations += 1
             return f"{value}% * {self.operand()}"
         if self.take("off"):

@@ -5,7 +5,7 @@ Pure functions; any thread; imported by the recognisers. Everything here takes t
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from callboard.agent.planner.syntax import PYTHON, parses
@@ -116,11 +116,15 @@ def _fence(part: str) -> Fence:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a task is about, and the words of the request before and after it."""
+    """What a task is about, and the words of the request before and after it.
+
+    `marked`: a fence or quotes say where it begins and ends, so that no word of the request is in it.
+    """
 
     before: str
     content: str
     after: str = ""
+    marked: bool = False
 
 
 def find_material(reading: Reading, start: int) -> Material | None:
@@ -130,15 +134,27 @@ def find_material(reading: Reading, start: int) -> Material | None:
     """
     rest = reading.outside[start:]
     if reading.fences:
-        return Material(rest[:_HEAD_CHARS], "\n\n".join(fence.content for fence in reading.fences))
+        return Material(rest[:_HEAD_CHARS], "\n\n".join(fence.content for fence in reading.fences), marked=True)
     mark, quote = _COLON.search(rest, 0, _HEAD_CHARS), _OPENING.search(rest, 0, _HEAD_CHARS)
     if quote and (not mark or quote.start() < mark.start()):
         closing = rest.rfind(_QUOTES[quote[0]], quote.end())
         if closing > quote.end() and len(rest) - closing <= _TAIL_CHARS:
-            return Material(rest[: quote.start()], rest[quote.end() : closing], rest[closing + 1 :])
+            return Material(rest[: quote.start()], rest[quote.end() : closing], rest[closing + 1 :], marked=True)
     if not mark or not rest[mark.end() :].strip():
         return None
-    return Material(rest[: mark.start()], _unquoted(rest[mark.end() :].strip()))
+    content = rest[mark.end() :].strip()
+    unquoted = _unquoted(content)
+    return Material(rest[: mark.start()], unquoted, marked=unquoted != content)
+
+
+def quoted(material: Material) -> Material:
+    """Return the material without what stands behind its quotes, where it begins with some: `"a b" in five words`."""
+    text = material.content
+    close = _QUOTES.get(text[:1])
+    if material.marked or close is None or text.count(close) != 1 + (close == text[0]):
+        return material
+    end = text.index(close, 1)
+    return replace(material, content=text[1:end], after=text[end + 1 :], marked=True)
 
 
 def _unquoted(text: str) -> str:

@@ -7,7 +7,8 @@ import re
 
 from callboard.agent.planner.base import Plan, PlanRequest, call_plan, no_fit
 from callboard.agent.planner.code import named_language
-from callboard.agent.planner.reading import Reading, find_material
+from callboard.agent.planner.reading import Reading, find_material, quoted
+from callboard.agent.planner.wishes import behind_code, beside_code
 from callboard.agent.skills._languages import find_language, guess_language
 
 _HEAD_CHARS = 300
@@ -40,8 +41,14 @@ def _secrets(reading: Reading, request: PlanRequest) -> Plan | None:
         return None
     if material is None or not material.content.strip():
         raise no_fit(
-            "There is no text to search in this task. Put the text itself behind the request, best between ``` marks; "
-            "the built-in planner cannot open files or look back at earlier tasks."
+            "There is no text to search in this task. Put the text itself behind the request, best between ``` marks, "
+            "or attach a file; the built-in planner cannot look back at earlier tasks."
+        )
+    material = quoted(material)
+    wish = material.after.strip(" .!?") if material.marked else behind_code(material.content)
+    if wish:
+        raise no_fit(
+            f"A text can be searched for credentials, and nothing else asked of it: {wish!r} is not understood."
         )
     return call_plan(request, "find-secrets", "find-secrets", material.content)
 
@@ -55,6 +62,8 @@ def _weaknesses(reading: Reading, request: PlanRequest) -> Plan | None:
     named, says_code = named_language(instruction)
     if not _WEAK.search(instruction) or not (reading.fences or says_code):
         return None
+    if wish := beside_code(reading.outside if reading.fences else instruction):
+        raise no_fit(f"Code can be scanned here, and nothing else asked of it: {wish!r} is not understood.")
     return scan(reading, material.content, request, named)
 
 

@@ -5,19 +5,18 @@ This module finds the data and makes the plan; `questions` reads what is asked.
 
 import re
 
-from callboard.agent.planner.base import Plan, PlanRequest, call, no_fit, script
-from callboard.agent.planner.questions import CLUE, Question, ask
+from callboard.agent.planner import table_plans
+from callboard.agent.planner.base import Plan, PlanRequest, no_fit
+from callboard.agent.planner.questions import CLUE, NotUnderstoodError, ask
 from callboard.agent.planner.reading import Reading
-from callboard.agent.skills._tables import Table, read_table
+from callboard.agent.planner.table_facts import Facts, read_table
 
-_SKILL = "query-table"
 _MAX_QUESTION_CHARS = 600
 _MAX_LINES_BEFORE = 20
 _SAMPLE_LINES = 50
 _DATA_TAGS = frozenset({"", "csv", "json", "tsv", "table", "markdown", "md", "text", "txt", "jsonl"})
 _SAYS_DATA = re.compile(r"\b(?:csv|json|tsv|table|spreadsheet|dataset)\b", re.IGNORECASE)
 _END_OF_WORDS = re.compile(r"[?!.]\s+|:\s*")
-_LOOSE_END = re.compile(r"(?:\s+(?:in|from|of|for|on|using|given|with))+\s*[:,]?\s*$", re.IGNORECASE)
 _JSON = re.compile(r"\[\s*\{|\{\s*\"")
 
 
@@ -26,29 +25,33 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     if found is None:
         return None
     words, data = found
-    if len(words) > _MAX_QUESTION_CHARS or not (CLUE.search(words) or _SAYS_DATA.search(words)):
+    if len(words) > _MAX_QUESTION_CHARS or not words.strip():
         return None
+    said = bool(_SAYS_DATA.search(words))
     try:
-        table = read_table(sample(data))
-        question = ask(words, table, data)
+        table = read_table(data)
     except ValueError as error:
-        if _SAYS_DATA.search(words):
+        if said:
             raise no_fit(f"The data in this task cannot be read. {error}") from error
         return None
-    if question is None:
-        if not (_SAYS_DATA.search(words) or reading.fences or (len(table.columns) > 1 and len(table.rows) > 1)):
+    try:
+        question = ask(words, table)
+    except NotUnderstoodError as error:
+        is_table = reading.fences or (len(table.columns) > 1 and len(table.rows) > 1)
+        asked = said or (is_table and (error.named or CLUE.search(words)))
+        if not asked:
             return None
-        raise no_fit(
-            "The question on the data is not understood. Ask for a count, sum, average, median, minimum or maximum of "
-            f"a column, by another column or where a column has some value; the columns are {_columns(table)}."
-        )
-    return _plan(question, data, table, request)
+        raise no_fit(str(error)) from error
+    return table_plans.plan(question, data, Facts(table), request)
 
 
 def sample(data: str) -> str:
     """Return enough of the data to know its columns; JSON is read whole, and fast."""
     # PERF: reading 33,000 rows takes 60 ms, and the skill will do it anyway.
-    return data if data[:1] in "[{" else "\n".join(data.split("\n", _SAMPLE_LINES)[:_SAMPLE_LINES])
+    if data[:1] in "[{":
+        return data
+    first = "\n".join(data.split("\n", _SAMPLE_LINES)[:_SAMPLE_LINES])
+    return data if first.count('"') % 2 else first  # a cell in quotes may go on for lines
 
 
 def find_data(reading: Reading) -> tuple[str, str] | None:
@@ -61,32 +64,63 @@ def find_data(reading: Reading) -> tuple[str, str] | None:
     if start and start.start() <= _MAX_QUESTION_CHARS:
         end = max(text.rfind("]"), text.rfind("}")) + 1
         if end > start.start():
-            return f"{_LOOSE_END.sub('', text[: start.start()])} {text[end:]}", text[start.start() : end]
+            return _both(text[: start.start()], text[end:]), text[start.start() : end]
     return _lines(text) if "\n" in text else None
 
 
 def _lines(text: str) -> tuple[str, str] | None:
     """Split off the first lines that all hold the separator their header has, and the words around them.
 
-    The header may stand behind a colon on the question's own line.
+    The header may stand behind a colon on the question's own line. A line of words with a comma is no header, and none
+    of the rows: `In IT, what is the average?`
     """
     lines = text.split("\n")
-    for delimiter in ",;\t|":
-        for second in range(1, min(len(lines), _MAX_LINES_BEFORE)):
-            if delimiter in lines[second] and _goes_with(lines, second, delimiter):
-                break
-        else:
-            continue
-        before, header = _cut_header(lines[second - 1])
-        words = " ".join([*lines[: second - 1], before])
-        end = second
-        while end < len(lines) and delimiter in lines[end]:
-            end += 1
-        if len(words) > _MAX_QUESTION_CHARS:
-            return None
-        after = " ".join(lines[end : end + _MAX_QUESTION_CHARS])
-        return f"{_LOOSE_END.sub('', words)} {after}".strip(), "\n".join([header, *lines[second:end]])
+    starts = {delimiter: start for delimiter in ",;\t|" if (start := _first_row(lines, delimiter))}
+    if not starts:
+        return None
+    delimiter, second = min(starts.items(), key=lambda item: item[1])
+    before, header = _cut_header(lines[second - 1])
+    words = " ".join([*lines[: second - 1], before])
+    end = second
+    while end < len(lines) and delimiter in lines[end]:
+        end += 1
+    if end - second > 1 and _is_prose(lines[end - 1], delimiter) and not _is_prose(lines[end - 2], delimiter):
+        end -= 1
+    if len(words) > _MAX_QUESTION_CHARS:
+        return None
+    after = " ".join(lines[end : end + _MAX_QUESTION_CHARS])
+    return _both(words, after), "\n".join([header, *lines[second:end]])
+
+
+def _first_row(lines: list[str], delimiter: str) -> int | None:
+    for second in range(1, min(len(lines), _MAX_LINES_BEFORE)):
+        if delimiter in lines[second] and _goes_with(lines, second, delimiter):
+            header = _cut_header(lines[second - 1])[1]
+            if not (
+                _is_prose(header, delimiter)
+                and not _has_number(lines[second], delimiter)
+                and second + 1 < len(lines)
+                and delimiter in lines[second + 1]
+                and _goes_with(lines, second + 1, delimiter)
+            ):
+                return second
     return None
+
+
+def _is_prose(line: str, delimiter: str) -> bool:
+    """Tell a line of words that happens to hold a separator."""
+    words = max(len(cell.split()) for cell in line.split(delimiter))
+    return line.rstrip().endswith("?") or (words > 3 and bool(CLUE.search(line)) and not _has_number(line, delimiter))
+
+
+def _has_number(line: str, delimiter: str) -> bool:
+    return any(cell.strip().strip('"$€£%').replace(".", "").isdigit() for cell in line.split(delimiter))
+
+
+def _both(before: str, after: str) -> str:
+    """Return the words at both sides of the data, as two sentences where there are two."""
+    before, after = before.strip().removesuffix(",").rstrip(), after.strip()
+    return f"{before}{'' if before[-1] in '.?!:;,' else '.'} {after}" if before and after else before or after
 
 
 def _cut_header(line: str) -> tuple[str, str]:
@@ -99,49 +133,3 @@ def _goes_with(lines: list[str], second: int, delimiter: str) -> bool:
     """Tell whether a line is the first row under a header, the line before it."""
     wanted = _cut_header(lines[second - 1])[1].count(delimiter)
     return wanted > 0 and (lines[second].count(delimiter) == wanted or '"' in lines[second])
-
-
-def _columns(table: Table) -> str:
-    return ", ".join(table.columns)[:500]
-
-
-def _plan(question: Question, data: str, table: Table, request: PlanRequest) -> Plan:
-    operation = question.operations[0]
-    if operation == "columns":
-        return Plan(code=repr(list(table.columns)), intent="table")
-    if operation == "columnCount":
-        return Plan(code=repr(len(table.columns)), intent="table")
-    if operation in ("argmax", "argmin"):
-        return _extreme(question, data, request)
-    options = _given(
-        column=question.column,
-        group_by=question.group_by,
-        where=question.where,
-        sort_by=question.sort_by,
-        descending=question.descending,
-        limit=question.limit,
-    )
-    if len(question.operations) == 1:
-        return _of(call(request, _SKILL, data, operation, **options))
-    parts = [f"{name!r}: {call(request, _SKILL, data, name, **options)}" for name in question.operations]
-    return _of("{" + ", ".join(parts) + "}")
-
-
-def _extreme(question: Question, data: str, request: PlanRequest) -> Plan:
-    """Plan `which product has the highest price`: one value, or a list of those that share the extreme."""
-    descending = question.operations == ("argmax",)
-    options = _given(where=question.where, sort_by=question.sort_by, descending=descending)
-    rows = call(request, _SKILL, data, "rows", **options)
-    asked, deciding = repr(question.column), repr(question.sort_by)
-    # Functions instead of variables, which would stay in the session.
-    best = f"lambda rows: [row.get({asked}) for row in rows if row.get({deciding}) == rows[0].get({deciding})]"
-    return _of(f"(lambda best: best[0] if len(best) == 1 else best)(\n    ({best})(\n        {rows}\n    )\n)")
-
-
-def _of(expression: str) -> Plan:
-    return Plan(code=script(expression, skills=(_SKILL,)), intent="table")
-
-
-def _given(**options: str | int | bool | None) -> dict[str, str | int | bool]:
-    """Leave out what is not asked for, so that the code reads as a person would write it."""
-    return {name: value for name, value in options.items() if value is not None and value is not False}

@@ -5,11 +5,12 @@ Bible?` is not taken for one. Any thread; imported by the offline planner.
 """
 
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 from callboard.agent.planner.base import Plan, PlanRequest, call_plan, no_fit
 from callboard.agent.planner.numbers import whole_number
-from callboard.agent.planner.reading import Material, Reading, find_material
+from callboard.agent.planner.reading import Material, Reading, find_material, quoted
+from callboard.agent.planner.wishes import beside_text
 from callboard.errors import TaskError
 
 _SUMMARY = re.compile(
@@ -73,21 +74,25 @@ _LEAD = re.compile(
     rf"|{_NOUNS}|texts?|email|document|story|report|paper|one|two|three|four|five|\d{{1,3}}|sentences?)\b[\s,]*+)++[?.!:]\s+",
     re.IGNORECASE,
 )
+_COURTESY = re.compile(r"(?:[,.!?]\s*|\s+|^)(?:please|thanks|thank you|for me)$", re.IGNORECASE)
 _ASKED = re.compile(r"\?\s+(?=\S)")
 _NAMED = re.compile(
     rf"\s*(?:(?:are|is|there|contained|used)\s+)*(?:of|in|for)\s+the\s+(?P<noun>{_NOUNS})\s+(?P<text>\S.*)",
     re.IGNORECASE | re.DOTALL,
 )
 
+_TWO_QUOTED = re.compile(r"""[ ]?(["“'‘])[^"”'’]{1,60}["”'’] [^"“'‘]{1,60}["“'‘]""")
+
 
 def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
-    return _summary(reading, request) or _count(reading, request)
+    return _summary(reading, request) or count(reading, request)
 
 
 def _summary(reading: Reading, request: PlanRequest) -> Plan | None:
     opening = _SUMMARY.match(reading.outside)
     if opening:
         material = find_material(reading, opening.end()) or _running_on(reading.outside[opening.end() :])
+        material = material and quoted(material)
     else:
         last = _SUMMARY_LAST.search(reading.outside, max(0, len(reading.outside) - _TAIL_CHARS))
         if not last:
@@ -100,13 +105,25 @@ def _summary(reading: Reading, request: PlanRequest) -> Plan | None:
     if material is None or not material.content.strip() or _ADDRESS.fullmatch(material.content.strip()):
         raise no_fit(
             "There is no text to summarise in this task. Put the text itself behind the request, as in "
-            "'Summarize: …'; the built-in planner cannot fetch pages, open files or look back at earlier tasks."
+            "'Summarize: …', or attach a file; the built-in planner cannot fetch pages or look back at earlier tasks."
         )
     # Around blocks all that is said counts; `before` holds only its beginning.
     request_words = (
         reading.outside if reading.fences else f"{opening[0] if opening else ''} {material.before} | {material.after}"
     )
-    return call_plan(request, "summary", "summarize", material.content.strip(), **_summary_limit(request_words))
+    limit = _summary_limit(request_words)
+    wish = None if material.marked else beside_text(material.content.strip())
+    if wish:
+        raise _unclear(wish, "summarise")
+    return call_plan(request, "summary", "summarize", material.content.strip(), **limit)
+
+
+def _unclear(wish: str, verb: str) -> TaskError:
+    shown = wish if len(wish) <= 80 else wish[:77] + "..."
+    return no_fit(
+        f"{shown!r} may belong to the text or say how to {verb} it. Put the text between quotes or ``` marks, and "
+        "what is wished in front of it."
+    )
 
 
 def _summary_limit(words: str) -> dict[str, Any]:
@@ -141,9 +158,12 @@ def _running_on(rest: str) -> Material | None:
     return None
 
 
-def _count(reading: Reading, request: PlanRequest) -> Plan | None:
+def count(reading: Reading, request: PlanRequest) -> Plan | None:
+    """Plan the counts of a text, and nothing else."""
     opening = _COUNT.match(reading.outside)
-    if not opening:
+    if not opening or _TWO_QUOTED.match(
+        reading.outside, opening.end()
+    ):  # of `letters "a" in "banana"` neither is the text
         return None
     text = _counted(reading, opening.end())
     if text is None:
@@ -154,19 +174,37 @@ def _count(reading: Reading, request: PlanRequest) -> Plan | None:
 
 
 def _counted(reading: Reading, start: int) -> str | None:
+    """Return the text to count; raise `TaskError` where words beside it are not understood."""
     material = find_material(reading, start)
-    if material and (reading.fences or _only_joins(material.before)):
-        return material.content
+    material = material and quoted(material)
+    if material and reading.fences:
+        return material.content if _only_joins(reading.outside[start:]) else _not_understood(reading.outside[start:])
+    if material and _only_joins(material.before.rstrip(" ?.!:\n")):
+        if material.marked:
+            return material.content if _only_joins(material.after) else _not_understood(material.after)
+        return _unmarked(material.content)
     joins = _JOINING.match(reading.outside, start)
     asked = _ASKED.match(reading.outside, joins.end()) if joins else None
     if asked:
-        return reading.outside[asked.end() :]
+        return _unmarked(reading.outside[asked.end() :])
     named = _NAMED.fullmatch(reading.outside, start)
     if not named or len(named["text"]) > 2000:
         return None
     text = named["text"].strip().rstrip("?").rstrip()
-    return text if named["noun"].lower() != "word" or " " not in text else None
+    return _unmarked(text) if named["noun"].lower() != "word" or " " not in text else None
+
+
+def _unmarked(text: str) -> str:
+    wish = beside_text(text.strip(), counted=True)
+    if wish:
+        raise _unclear(wish, "count")
+    return text
+
+
+def _not_understood(words: str) -> NoReturn:
+    shown = " ".join(words.split()).strip(" :?.,!")
+    raise no_fit(f"Beside the text to count stands {shown[:80]!r}, which is not understood.")
 
 
 def _only_joins(words: str) -> bool:
-    return bool(_JOINING.fullmatch(words))
+    return bool(_JOINING.fullmatch(_COURTESY.sub("", words.strip(" :?.,!\n\t")).strip(" :?.,!\n\t")))

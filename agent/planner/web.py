@@ -2,8 +2,9 @@
 
 import re
 
-from callboard.agent.planner.base import Plan, PlanRequest, call_plan
+from callboard.agent.planner.base import Plan, PlanRequest, call_plan, no_fit
 from callboard.agent.planner.reading import Reading
+from callboard.agent.planner.wishes import beside_query
 
 _WHERE = r"(?:the )?(?:web|internet|net)|online"
 _SEARCH = re.compile(
@@ -21,4 +22,6 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
         return None
     found = _SEARCH.fullmatch(ask.rstrip(" ?.!"))
     query = (found["early"] or found["online"] or found["query"]).strip(" '\"“”") if found else ""
+    if query and (wish := beside_query(query)):
+        raise no_fit(f"The web can be searched, and nothing else done with what is found: {wish!r} is not understood.")
     return call_plan(request, "web-search", "web-search", query) if query else None

@@ -6,6 +6,7 @@ take long or could not be printed, with a `ValueError` in a plain sentence. Pure
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
@@ -135,7 +136,10 @@ def _cube_root(value: Number) -> Number:
 def _round(value: Number, places: Number = 0) -> Number:
     if not isinstance(places, int) or abs(places) > 100:
         raise ValueError("round takes a whole number of places, at most 100")
-    return round(Fraction(value), places)
+    # Halves go away from 0, as people are taught; Python's own round takes them to the even digit.
+    scale = Fraction(10) ** places
+    size = Fraction(math.floor(abs(Fraction(value)) * scale + Fraction(1, 2))) / scale
+    return -size if value < 0 else size
 
 
 def _log(value: Number, base: Number | None = None) -> Number:
@@ -193,6 +197,27 @@ def _median(*values: Number) -> Number:
     return divide(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2], 2)
 
 
+def _mode(*values: Number) -> Number:
+    counts = Counter(values)
+    most = max(counts.values())
+    found = [value for value, count in counts.items() if count == most]
+    if len(found) > 1:
+        raise ValueError("there is no one mode: several numbers occur equally often")
+    return found[0]
+
+
+def _spread(*, sample: bool, root: bool) -> Callable[..., Number]:
+    def spread(*values: Number) -> Number:
+        if sample and len(values) < 2:
+            raise ValueError("a sample needs two numbers at least")
+        mean = _mean(*values)
+        squares = sum(((value - mean) * (value - mean) for value in values), Fraction(0))
+        variance = exact(divide(squares, len(values) - sample))
+        return _root(variance) if root else variance
+
+    return spread
+
+
 def _whole(function: Callable[..., int]) -> Callable[..., Number]:
     def whole(*values: Number) -> Number:
         if not all(isinstance(value, int) for value in values):
@@ -214,6 +239,11 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Number], int, int]] = {
     "sum": (lambda *values: sum(values), 1, 100),
     "mean": (_mean, 1, 100),
     "median": (_median, 1, 100),
+    "mode": (_mode, 1, 100),
+    "stdev": (_spread(sample=True, root=True), 1, 100),
+    "pstdev": (_spread(sample=False, root=True), 1, 100),
+    "variance": (_spread(sample=True, root=False), 1, 100),
+    "pvariance": (_spread(sample=False, root=False), 1, 100),
     "gcd": (_whole(math.gcd), 2, 100),
     "lcm": (_whole(math.lcm), 2, 100),
     "factorial": (factorial, 1, 1),

@@ -1,49 +1,94 @@
-"""Reading CSV, TSV, Markdown tables and JSON into one shape, and the numbers in their cells.
+"""Reading CSV, TSV, Markdown tables and JSON into one shape: named columns with kinds, and rows.
 
-Pure functions; any thread; imported by `query_table`, its filter, and the planner's recogniser of tables.
+Pure functions; any thread, one `Table` each; imported by the skills of tables, the filter, and the planner's
+recogniser of tables.
 """
 
-import csv
-import io
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
+from callboard.agent.skills._cell_units import sure_figure
+from callboard.agent.skills._codes import may_be_versions
+from callboard.agent.skills._columns import ADDED, Column, Kind, exact, is_missing, is_number
+from callboard.agent.skills._csv_text import read_grid
+from callboard.agent.skills._figures import Notation, figure, settle, shown
+from callboard.agent.skills._json_rows import read_rows
+from callboard.agent.skills._kinds import typed
 from callboard.values import unmarked_within
+
+__all__ = ["ADDED", "Column", "Kind", "Row", "Table", "is_missing", "number", "plain", "read_table", "shown"]
 
 MAX_COLUMNS = 200
 MAX_CHARS = 1_000_000
 Row = Mapping[str, Any]
 
-_DELIMITERS = ",;\t|"
-_RULE = re.compile(r"[\s|:+=-]+")
-_MISSING = frozenset({"", "-", "n/a", "na", "null", "none", "nan"})
-_NUMBER = re.compile(
-    r"([-+]?)([$€£¥]?) ?([-+]?)(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE]([-+]?\d{1,2}))? ?([$€£¥%]?)"
-)
+_MAX_DEPTH = 3
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-@dataclass(frozen=True, slots=True)
 class Table:
-    """Named columns in their order, and rows that may lack some of them."""
+    """Named columns in their order, and rows that may lack some of them.
 
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    `nested` are paths to values inside of objects, such as `address.city`, which name columns as well. `lines` says
+    where each row stands: the line of a text, or the place in a list.
+    """
+
+    def __init__(self, columns: Sequence[str], rows: Sequence[Row], lines: Sequence[int], separator: str = "") -> None:
+        self.columns, self.rows, self.lines = tuple(columns), tuple(rows), lines
+        self.nested = () if separator else tuple(_paths(self.columns, self.rows))
+        self._separator = separator
+        self._typed: dict[str, Column] = {}
 
     def column(self, name: str) -> str:
         """Return the column that `name` means, whatever its case, spaces, hyphens and underscores."""
-        found = [column for column in self.columns if column == name]
+        names = (*self.columns, *self.nested)
+        found = [column for column in names if column == name]
         for same in (plain, _joined):
-            found = found or [column for column in self.columns if same(column) == same(name)]
+            found = found or [column for column in names if same(column) == same(name)]
         if len(found) != 1:
-            known = ", ".join(self.columns)
+            known = ", ".join(names)
             problem = "is not unique" if found else "is not there"
             raise ValueError(f"The column {name[:60]!r} {problem}; the columns are {known[:500]}.")
         return found[0]
+
+    def cells(self, column: str) -> list[Any]:
+        """Return the cells of a column by its own name, as they stand, None for those that rows lack."""
+        if column in self.columns:
+            return [row.get(column) for row in self.rows]
+        return [_inside(row, column) for row in self.rows]
+
+    def typed(self, column: str) -> Column:
+        """Return a column by its own name, with its kind and what its cells mean."""
+        if column not in self._typed:
+            self._typed[column] = typed(
+                column, plain(column), self.cells(column), self.lines, self._separator, lambda: self._notation(column)
+            )
+        return self._typed[column]
+
+    def kind(self, column: str) -> Kind:
+        """Return what all the cells of a column are together; `mixed` where some are of another kind."""
+        return self.typed(self.column(column)).kind
+
+    def _notation(self, asking: str) -> Notation | None:
+        """Return the one way in which the numbers of the other columns are written, where there is one.
+
+        A decimal point says nothing in a file with semicolons, since a version such as 1.10 has it as well.
+        """
+        found: set[Notation] = set()
+        for column in self.columns:
+            texts = {
+                cell.strip() for row in self.rows if isinstance(cell := row.get(column), str) and not is_missing(cell)
+            }
+            figures = {text: one for text in texts if (one := figure(text)) is not None}
+            if column == asking or not texts or len(figures) < len(texts) or may_be_versions(texts, plain(column)):
+                continue
+            settled = settle(figures, self._separator)
+            grouped = any("," in text or one.unit for text, one in figures.items())
+            if settled.firm and settled.notation and (settled.notation == "comma" or grouped or self._separator != ";"):
+                found.add(settled.notation)
+        return found.pop() if len(found) == 1 else None
 
 
 def plain(name: str) -> str:
@@ -55,92 +100,62 @@ def _joined(name: str) -> str:
     return plain(name).replace(" ", "")
 
 
-def read_table(data: str) -> Table:
-    """Read CSV (separated by comma, semicolon, tab or |), a Markdown table, a JSON list of objects or JSON lines."""
+def _paths(columns: Sequence[str], rows: Sequence[Row], above: str = "", depth: int = 1) -> list[str]:
+    """Return the paths to values inside of objects, in the order in which they come."""
+    found: dict[str, None] = {}
+    for column in columns:
+        inner = [cell for row in rows if isinstance(cell := row.get(column), dict)]
+        if not inner or depth > _MAX_DEPTH:
+            continue
+        keys = list(dict.fromkeys(key for cell in inner for key in cell))[:MAX_COLUMNS]
+        path = f"{above}{column}."
+        found.update(dict.fromkeys(f"{path}{key}" for key in keys))
+        found.update(dict.fromkeys(_paths(keys, inner, path, depth + 1)))
+    return list(found)[:MAX_COLUMNS]
+
+
+def _inside(row: Row, path: str) -> Any:
+    """Return what is at a path; a key may hold dots itself."""
+    if path in row:
+        return row[path]
+    for place, mark in enumerate(path):
+        if mark == "." and isinstance(inner := row.get(path[:place]), dict):
+            return _inside(inner, path[place + 1 :])
+    return None
+
+
+def read_table(data: str, path: str | None = None) -> Table:
+    """Read CSV (separated by comma, semicolon, tab or |), a Markdown table, a JSON list of objects or JSON lines.
+
+    `path` names the list of rows in JSON that holds several, as in `data.items`.
+    """
     if len(data) > MAX_CHARS:
         raise ValueError(f"The data has {len(data)} characters and the limit is {MAX_CHARS}; give it in parts.")
-    text = unmarked_within(data).strip()
-    if not text:
+    text = unmarked_within(data)
+    start = text.lstrip()[:1]
+    if not start:
         raise ValueError("There is no data; put the CSV or JSON itself into the task.")
-    table = _from_json(text) if text[0] in "[{" else _from_lines(text)
+    if start in "[{":
+        rows = read_rows(text, path)
+        table = Table(tuple(dict.fromkeys(key for row in rows for key in row)), rows, range(1, len(rows) + 1))
+    elif path is not None:
+        raise ValueError(f"path={path[:60]!r} leads into JSON, and the data is not JSON; leave path out.")
+    else:
+        grid = read_grid(text)
+        rows = [dict(zip(grid.header, cells, strict=True)) for cells in grid.rows]
+        table = Table(grid.header, rows, grid.lines, grid.separator)
     if len(table.columns) > MAX_COLUMNS:
         raise ValueError(f"The data has {len(table.columns)} columns and the limit is {MAX_COLUMNS}.")
     return table
 
 
-def _from_json(text: str) -> Table:
-    try:
-        value = json.loads(text)
-    except RecursionError:
-        raise ValueError("The JSON is nested too deeply.") from None
-    except json.JSONDecodeError as error:
-        value = _json_lines(text)
-        if value is None:
-            raise ValueError(f"The JSON cannot be read: {error.msg} at line {error.lineno}.") from None
-    if isinstance(value, dict):
-        lists = [inner for inner in value.values() if isinstance(inner, list)]
-        value = lists[0] if len(lists) == 1 else [value]
-    if not isinstance(value, list) or not value or not all(isinstance(row, dict) for row in value):
-        raise ValueError("The JSON must be a list of objects, one for each row.")
-    columns = tuple(dict.fromkeys(key for row in value for key in row))
-    return Table(columns, tuple(value))
-
-
-def _json_lines(text: str) -> list[Any] | None:
-    try:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except (ValueError, RecursionError):
-        return None
-
-
-def _from_lines(text: str) -> Table:
-    first = text.split("\n", 1)[0]
-    delimiter = max(_DELIMITERS, key=first.count)
-    if delimiter == "|":
-        lines = [line.strip().removeprefix("|").removesuffix("|") for line in text.split("\n")]
-        text = "\n".join(line for n, line in enumerate(lines) if n != 1 or not _RULE.fullmatch(line))
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-        cells = [[cell.strip() for cell in row] for row in reader if any(row)]
-    except csv.Error as error:
-        raise ValueError(f"The CSV cannot be read: {error}.") from None
-    header, body = cells[0] if cells else [], cells[1:]
-    _check(header, body)
-    return Table(tuple(header), tuple(dict(zip(header, row, strict=False)) for row in body))
-
-
-def _check(header: list[str], body: list[list[str]]) -> None:
-    if len(set(header)) < len(header) or "" in header:
-        raise ValueError("The first line must give each column a name of its own.")
-    for position, row in enumerate(body, 2):
-        if len(row) > len(header):
-            raise ValueError(
-                f"Row {position} has {len(row)} cells and there are {len(header)} columns; "
-                "put quotes around cells that hold the separator."
-            )
-
-
-def is_missing(cell: Any) -> bool:
-    return cell is None or (isinstance(cell, str) and cell.strip().lower() in _MISSING)
-
-
 def number(cell: Any) -> tuple[Decimal, str] | None:
-    """Return a cell's number and its unit (a currency, % or nothing); None if it is not a number."""
-    if isinstance(cell, bool) or not isinstance(cell, str | int | float):
-        return None
-    if not isinstance(cell, str):
-        try:
-            value = Decimal(str(cell))
-        except InvalidOperation:
-            return None
+    """Return the number of one cell by itself and its unit; None if it is not a number. Columns know better: `Table.typed`."""
+    if is_number(cell):
+        value = exact(cell)
         return (value, "") if value.is_finite() else None
-    found = _NUMBER.fullmatch(cell.strip())
-    if not found or (found[1] and found[3]) or (found[2] and found[6]):
+    found = sure_figure(cell) if isinstance(cell, str) else None
+    if found is None:
         return None
-    value = Decimal(found[4].replace(",", "") + (f"e{found[5]}" if found[5] else ""))
-    return (-value if "-" in (found[1], found[3]) else value), found[2] or found[6]
-
-
-def shown(value: Decimal) -> int | float:
-    """Return a number as JSON has it: whole ones as int."""
-    return int(value) if value == value.to_integral_value() else float(value)
+    read = found.point if found.point is not None else found.comma
+    return None if read is None else (read, found.unit)

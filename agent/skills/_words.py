@@ -5,7 +5,8 @@ Pure functions; any thread; imported by the text skills only. Every pattern runs
 
 import re
 
-WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
+# A number with its points, commas and colons is one word, and so is an abbreviation such as e.g. or U.S.A.
+WORD = re.compile(r"\d+(?:[.,:'’]\d+)+[^\W_]*|(?:[^\W\d_]\.){2,}|[^\W_]+(?:['’\-][^\W_]+)*")
 PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*\n\s*")
 
 # The lookbehind keeps a run of stops from being tried again at each of its characters.

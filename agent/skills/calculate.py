@@ -1,7 +1,8 @@
 """The skill `calculate`: arithmetic in a bounded grammar of its own.
 
 The expression is read by a small recursive descent parser rather than by Python's: people write `2^10`, `12 × 7`,
-`1,234.5` and `15%`, and long sums must not depend on Python's recursion limit. Any thread.
+`1,234.5` and `15%`, and long sums must not depend on Python's recursion limit. What a number means as it is written is
+for `_written` to say. Any thread.
 """
 
 import re
@@ -21,13 +22,13 @@ from callboard.agent.skills._numbers import (
     modulo,
     power,
 )
+from callboard.agent.skills._written import in_ascii, is_clear, plain
 
 MAX_CHARS = 1000
 _MAX_DEPTH = 40
 
-_SPELLINGS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "²": "^2", "³": "^3", "π": "pi"})
 _TOKEN = re.compile(r"\s*(?:((?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)|([A-Za-z][A-Za-z0-9]*)|(\*\*|//|[-+*/%^!(),]))")
-_GROUP = re.compile(r"\d{3}(?:\.\d+)?")
+_APOSTROPHES = re.compile(r"(?<![\w.,'])\d{1,3}(?:'\d{3})+(?![\w,'])")
 _HUGE_EXPONENT = re.compile(r"[eE][+-]?\d{4}")
 _FACTOR_OPERATORS = {"*": lambda a, b: a * b, "/": divide, "//": floor_divide, "%": modulo}
 
@@ -38,7 +39,9 @@ def calculate(expression: str) -> int | float:
 
     Knows + - * / // % ** ^ ! and parentheses, pi, e, tau, and sqrt, cbrt, abs, round, floor, ceil, min, max, sum,
     mean, median, gcd, lcm, factorial, exp, ln, log(x, base), log10, log2, sin, cos, tan, asin, acos, atan (radians).
-    `15%` is 0.15, and `80 + 15%` is 80 raised by 15%. Exact for whole numbers and fractions.
+    `15%` is 0.15, and `80 + 15%` is 80 raised by 15%. Exact for whole numbers and fractions; round takes halves away
+    from 0. stdev and variance are of a sample, pstdev and pvariance of a whole population. Decimals take a point;
+    a comma may group thousands where nothing else can be meant (`1,234.5`).
     Raises ValueError, in a sentence, for what it cannot read and for results beyond its limits.
     """
     if len(expression) > MAX_CHARS:
@@ -65,7 +68,9 @@ class _Parser:
     """One pass over one expression; each method reads one level of precedence and returns its value."""
 
     def __init__(self, expression: str) -> None:
-        self.tokens = _tokens(expression.translate(_SPELLINGS))
+        text = _APOSTROPHES.sub(lambda found: found[0].replace("'", ""), in_ascii(expression))
+        self.tokens = _tokens(text)
+        self.clear = is_clear(text)
         self.index = 0
         self.depth = 0
         self.calls = 0
@@ -95,7 +100,7 @@ class _Parser:
         if token.kind in ("number", "name") or token.text == "(":
             return ValueError(f"an operator is missing before {token.text!r}, such as *")
         if token.text == ",":
-            return ValueError("a comma stands before groups of three digits only; decimals take a point")
+            return ValueError("a comma stands before groups of three digits only, and decimals take a point")
         return ValueError(f"{token.text!r} is not expected there")
 
     def sum(self) -> Number:
@@ -113,7 +118,13 @@ class _Parser:
             operator = self.take("*", "/", "//", "%") or ("*" if percent and self.take("of") else None)
             if operator is None:
                 return left, percent
-            right, _ = self.signed()
+            close, start = (
+                operator == "/" and self.tokens[self.index - 2].end == self.tokens[self.index].start - 1,
+                self.index,
+            )
+            right, of_percent = self.signed()
+            if close and of_percent and self.index == start + 2:
+                raise ValueError("a percentage right behind '/' can be read in two ways; use parentheses, as in (1/2)%")
             left, percent = exact(_FACTOR_OPERATORS[operator](left, right)), False
 
     def signed(self) -> tuple[Number, bool]:
@@ -167,18 +178,17 @@ class _Parser:
         self.index += 1
         text, end = token.text, token.end
         # Thousands separators; within a function's parentheses a comma separates arguments.
-        while not self.calls and len(text) < MAX_CHARS and self.grouped(end):
-            text, end = text + self.peek(1).text, self.peek(1).end
+        while not self.calls and len(text) < MAX_CHARS and self.goes_on(end):
+            text, end = f"{text},{self.peek(1).text}", self.peek(1).end
             self.index += 2
         if _HUGE_EXPONENT.search(text):
             raise ValueError(f"{text} has too large an exponent")
-        return exact(int(text) if text.isdigit() else Fraction(text))
+        digits = text if text.isascii() and "," not in text else plain(text, clear=self.clear)
+        return exact(int(digits) if digits.isdigit() else Fraction(digits))
 
-    def grouped(self, end: int) -> bool:
+    def goes_on(self, end: int) -> bool:
         comma, group = self.peek(), self.peek(1)
-        if comma.text != "," or comma.start != end or group.start != comma.end or group.kind != "number":
-            return False
-        return bool(_GROUP.fullmatch(group.text)) and "." not in self.tokens[self.index - 1].text
+        return comma.text == "," and comma.start == end == group.start - 1 and group.kind == "number"
 
     def named(self, name: str) -> Number:
         if name in CONSTANTS and self.peek().text != "(":
@@ -187,12 +197,23 @@ class _Parser:
             return apply(name, ())
         self.enter()
         self.calls += 1
-        arguments = [self.sum()]
-        while self.take(","):
+        arguments, close = [self.sum()], set[bool | None]()
+        while self.peek().text == ",":
+            close.add(self.is_close())
+            self.index += 1
             arguments.append(self.sum())
+        if {True, False} <= close or (True in close and name == "round" and isinstance(arguments[0], int)):
+            raise ValueError("a comma between digits can be read in two ways; put a space behind each that separates")
         self.calls -= 1
         self.close()
         return apply(name, arguments)
+
+    def is_close(self) -> bool | None:
+        """Tell whether the comma stands right between two numbers, as one within a number does; None: it could not."""
+        before, comma, after = self.tokens[self.index - 1], self.peek(), self.peek(1)
+        if before.end != comma.start or comma.end != after.start:
+            return False
+        return True if before.kind == after.kind == "number" else None
 
     def enter(self) -> None:
         self.depth += 1

@@ -4,142 +4,162 @@ Numbers are exact (decimal) where `query-table`'s are; quartiles are interpolate
 spreadsheets and most statistics programs do it. Any thread.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
+from fractions import Fraction
 from typing import Any
 
-from callboard.agent.skill import skill
-from callboard.agent.skills._tables import Table, is_missing, number, read_table, shown
+from callboard.agent.skill import SkillContext, skill
+from callboard.agent.skills._columns import Column, Value
+from callboard.agent.skills._folds import fold, mean, numbers, ordered, total, written
+from callboard.agent.skills._tables import read_table, shown
 
 _TOP = 5
 _ODD = 3
 _SHOWN_CHARS = 60
-_BOOLEAN = frozenset({"true", "false", "yes", "no"})
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:\d{2})?)?")
+_DIGITS = 10
+_MAX_DIGITS = 300
+_AS_NUMBERS = frozenset({"number", "percentage", "money"})
+_MEASURED = frozenset({"size", "duration", "quantity", "time"})
 
 
 @skill(replay="pure")
-def describe_table(data: str) -> dict[str, Any]:
+def describe_table(data: str, path: str | None = None, ctx: SkillContext | None = None) -> dict[str, Any]:
     """Describe CSV text or a JSON list of objects: keys rows, duplicateRows, columns and summary; ask this first of data that is not known.
 
-    Each of columns has name, type (integer, number, boolean, date, text, list, object, mixed or empty), filled, missing,
-    distinct, and: of numbers min, max, mean, median, q1, q3, standardDeviation, sum and unit; of dates min and max; of a
-    mixed column numbers (how many) and others (some cells that are none); of all that repeat topValues (value and count).
+    Each of columns has name, type (integer, number, size, duration, quantity, time, date, boolean, code, text, list, object,
+    mixed or empty), filled, missing, distinct, and: of numbers min, max, mean, median, q1, q3, standardDeviation, sum and unit;
+    of dates, times, durations, sizes and codes min and max; of a mixed column numbers (how many) and others (some cells that
+    are none); of one that cannot be worked with problem (why); of all that repeat topValues (value and count). Values inside
+    of objects are columns such as address.city. `path` names the list in JSON that holds several.
     Raises ValueError for data that cannot be read.
     """
-    table = read_table(data)
-    columns = [_column(table, name) for name in table.columns]
-    duplicates = len(table.rows) - len({tuple(_key(row.get(name)) for name in table.columns) for row in table.rows})
+    table = read_table(data, path)
+    columns = [_column(table.typed(name)) for name in (*table.columns, *table.nested)]
+    missing = {column["name"]: column["missing"] for column in columns if column["missing"]}
+    if ctx is not None and missing:
+        ctx.note("missingCells", missing)
+    keys = [[_key(cell) for cell in table.cells(name)] for name in table.columns]
+    duplicates = len(table.rows) - len(set(zip(*keys, strict=True)))
     return {
         "rows": len(table.rows),
         "duplicateRows": duplicates,
         "columns": columns,
-        "summary": _summary(len(table.rows), duplicates, columns),
+        "summary": _summary(len(table.rows), duplicates, columns[: len(table.columns)]),
     }
 
 
-def _column(table: Table, name: str) -> dict[str, Any]:
-    cells = [row.get(name) for row in table.rows]
-    filled = [cell for cell in cells if not is_missing(cell)]
-    keys = list(map(_key, filled))
-    counts = Counter(keys)
-    # PERF: each value is read once, however often it is there; equal texts are equal numbers
-    read = {key: number(cell) for key, cell in dict(zip(keys, filled, strict=True)).items()}
-    numbers = [read[key] for key in keys]
-    kind = _kind(filled, numbers)
+def _column(column: Column) -> dict[str, Any]:
+    filled = [index for index in range(len(column.cells)) if not column.missing(index)]
+    cells = [column.cells[index] for index in filled]
+    counts = Counter(map(_key, cells))
     described = {
-        "name": name,
-        "type": kind,
+        "name": column.name,
+        "type": _type(column, filled),
         "filled": len(filled),
-        "missing": len(cells) - len(filled),
-        "distinct": len(counts),
+        "missing": len(column.cells) - len(filled),
+        "distinct": len({column.same(index) for index in filled}),
     }
-    if kind in ("integer", "number"):
-        described |= _of_numbers([found for found in numbers if found is not None])
-    elif kind == "date":
-        texts = [str(cell).strip() for cell in filled]
-        described |= {"min": min(texts), "max": max(texts)}
-    elif kind == "mixed":
-        odd = [cell for cell, found in zip(filled, numbers, strict=True) if found is None]
-        others = list(dict.fromkeys(_shown(cell) for cell in odd))[:_ODD]
-        described |= {"numbers": len(filled) - len(odd), "others": others}
-    return described | _top_values(filled, counts)
+    return described | _problem(column, filled) | _details(column, filled) | _top_values(cells, counts)
 
 
-def _kind(filled: list[Any], numbers: Sequence[tuple[Decimal, str] | None]) -> str:
-    """Return the one type that all filled cells have; `mixed` where some are numbers and some are not."""
-    if not filled:
-        return "empty"
-    found = [value for value in numbers if value is not None]
-    if len(found) == len(filled):
-        return "integer" if all(value == value.to_integral_value() for value, _ in found) else "number"
-    if found:
-        return "mixed"
-    for kind, fits in (("boolean", _is_boolean), ("date", _is_date), ("list", _is_list), ("object", _is_object)):
-        if all(map(fits, filled)):
-            return kind
-    return "text"
+def _type(column: Column, filled: Sequence[int]) -> str:
+    if column.kind not in _AS_NUMBERS:
+        return column.kind
+    orders = {value.order for index in filled if isinstance(value := column.values[index], Value)}
+    return "integer" if all(order == order.to_integral_value() for order in orders) else "number"
 
 
-def _is_boolean(cell: Any) -> bool:
-    return isinstance(cell, bool) or (isinstance(cell, str) and cell.strip().lower() in _BOOLEAN)
-
-
-def _is_list(cell: Any) -> bool:
-    return isinstance(cell, list)
-
-
-def _is_object(cell: Any) -> bool:
-    return isinstance(cell, dict)
-
-
-def _is_date(cell: Any) -> bool:
-    """Tell a date, or a date with a time, as ISO 8601 writes them."""
-    if not isinstance(cell, str) or not _DATE.fullmatch(cell.strip()):
-        return False
-    text = cell.strip()
+def _problem(column: Column, filled: Sequence[int]) -> dict[str, str]:
+    """Return what keeps a column from being worked with: what any question that needs its cells is told."""
+    if column.kind in ("mixed", "text", "list", "object", "empty", "boolean"):
+        return {}
     try:
-        date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
+        ordered(column, filled)
+        column.check_same()
+        for index in filled:
+            column.value(index)
+    except ValueError as error:
+        return {"problem": str(error)}
+    return {}
+
+
+def _details(column: Column, filled: Sequence[int]) -> dict[str, Any]:
+    if column.kind == "mixed":
+        odd = [column.cells[index] for index in filled if not isinstance(column.values[index], Value)]
+        others = list(dict.fromkeys(_shown(one) for one in odd))[:_ODD]
+        fitting = len(filled) - len(odd) if column.expected == "number" else 0
+        return {"numbers": fitting, "others": others} if column.expected == "number" else {
+            "expected": column.expected, "others": others
+        }  # fmt: skip
+    if column.kind in _AS_NUMBERS:
+        try:
+            return _of_numbers(numbers(column, filled), column.unit(filled))
+        except ValueError as error:
+            return {"note": f"No statistics: {str(error)[0].lower()}{str(error)[1:]}"}
+    if column.kind in (*_MEASURED, "date", "code"):
+        return _of_order(column, filled)
+    return {}
+
+
+def _of_order(column: Column, filled: Sequence[int]) -> dict[str, Any]:
+    """Return the extremes of cells that are ordered, and the sum and mean of those that can be added."""
+    described: dict[str, Any] = {}
+    try:
+        described = {"min": fold(column, filled, "min"), "max": fold(column, filled, "max")}
+        if column.kind in _MEASURED:
+            values = numbers(column, filled)
+            described["mean"] = written(column, filled, mean(values), rounded=True)
+            described["sum"] = written(column, filled, total(values))
+            unit = column.unit(filled) if column.kind == "quantity" else ""
+            return described | ({"unit": unit} if unit else {})
     except ValueError:
-        return False
-    return True
+        return described  # `problem` says why, or times of the day are not added
+    return described
 
 
-def _of_numbers(found: list[tuple[Decimal, str]]) -> dict[str, Any]:
-    units = sorted({unit for _, unit in found} - {""})
-    if len(units) > 1:
-        return {"note": f"No statistics: the column mixes {' and '.join(units)}."}
-    values = sorted(value for value, _ in found)
-    total = sum(values, Decimal(0))
-    mean = total / len(values)
+def _of_numbers(found: list[Decimal], unit: str) -> dict[str, Any]:
+    values = sorted(found)
     described: dict[str, Any] = {
         "min": shown(values[0]),
         "max": shown(values[-1]),
-        "mean": _rounded(mean),
+        "mean": _rounded(mean(values)),
         "median": _rounded(_quantile(values, 2)),
         "q1": _rounded(_quantile(values, 1)),
         "q3": _rounded(_quantile(values, 3)),
-        "sum": shown(total),
+        "sum": shown(total(values)),
     }
     if len(values) > 1:  # of a sample, as one number has no spread
-        variance = sum(((value - mean) ** 2 for value in values), Decimal(0)) / (len(values) - 1)
-        described["standardDeviation"] = _rounded(variance.sqrt())
-    return described | ({"unit": units[0]} if units else {})
+        described["standardDeviation"] = _rounded(_deviation(values))
+    return described | ({"unit": unit} if unit else {})
 
 
-def _quantile(ordered: list[Decimal], quarters: int) -> Decimal:
+def _quantile(ordered: list[Decimal], quarters: int) -> Fraction:
     """Return the quartile of sorted values, interpolated as `statistics.quantiles(method="inclusive")` does."""
     index, rest = divmod((len(ordered) - 1) * quarters, 4)
-    low, high = ordered[index], ordered[min(index + 1, len(ordered) - 1)]
+    low, high = Fraction(ordered[index]), Fraction(ordered[min(index + 1, len(ordered) - 1)])
     return low + (high - low) * rest / 4
 
 
-def _rounded(value: Decimal) -> int | float:
-    """Return a computed number with ten digits that count, so that a third does not fill a line."""
-    return shown(Decimal(f"{value:.10g}"))
+def _deviation(values: list[Decimal]) -> Fraction:
+    """Return the standard deviation of a sample, with more digits than are shown of it."""
+    exponents = [value.as_tuple().exponent for value in set(values)]
+    widest = max(values[-1].adjusted(), values[0].adjusted()) - min(one for one in exponents if isinstance(one, int))
+    with localcontext() as context:
+        context.prec = min(_MAX_DIGITS, max(_DIGITS, widest) + 2 * _DIGITS)
+        middle = sum(values, Decimal(0)) / len(values)
+        return Fraction((sum(((value - middle) ** 2 for value in values), Decimal(0)) / (len(values) - 1)).sqrt())
+
+
+def _rounded(value: Fraction) -> int | float | str:
+    """Return a computed number with ten digits that count, or two decimals where that is more; a third fills no line."""
+    if value.denominator == 1:
+        return shown(Decimal(value.numerator))
+    digits = max(_DIGITS, len(str(abs(int(value)))) + 2)
+    with localcontext() as context:
+        context.prec = digits
+        return shown(Decimal(value.numerator) / Decimal(value.denominator))
 
 
 def _top_values(filled: list[Any], counts: Counter[str]) -> dict[str, Any]:

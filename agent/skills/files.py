@@ -4,16 +4,13 @@ Files that came with a task are there; what one task of a session writes, the ne
 paths inside. Any thread.
 """
 
-import mimetypes
 from typing import Any
 
-from callboard.agent.documents.reading import MAX_CHARS, CannotRead, is_readable, read
+from callboard.agent.documents.reading import MAX_CHARS
+from callboard.agent.file_text import media_type_of, text_of
 from callboard.agent.skill import SkillContext, skill
 from callboard.agent.workspace import Workspace
 from callboard.errors import TaskError
-
-_DEFAULT_SECONDS = 20.0
-_OTHER = "application/octet-stream"
 
 
 @skill(replay="safe", permissions=("files",))
@@ -31,33 +28,25 @@ def list_files(folder: str = "", *, ctx: SkillContext) -> list[dict[str, Any]]:
 
 
 @skill(replay="safe", permissions=("files",))
-def read_file(path: str, offset: int = 0, max_chars: int | None = None, *, ctx: SkillContext) -> str:
-    """Return the text of a file of the session's workspace, that of a PDF too; `offset` and `max_chars` take a part of it.
+def read_file(
+    path: str,
+    offset: int = 0,
+    max_chars: int | None = None,
+    sheet: str | None = None,
+    rendered: bool = False,
+    *,
+    ctx: SkillContext,
+) -> str:
+    """Return the text of a file of the session's workspace, of a PDF too, of an XLSX as CSV; `offset` and `max_chars` take a part.
 
-    Raises ValueError for a file that is not text, and for one of more than 1,000,000 characters where no part is asked
-    for: a table that was cut would add up to something else.
+    `sheet` names a workbook's sheet where there are several; `rendered` gives of HTML what is seen of it, as Markdown. Raises
+    ValueError for what is no text, for more than 1,000,000 characters, and for cells of a workbook without a value (`#DIV/0!`),
+    where no part is asked for: a table that was cut would add up to something else.
     """
     if offset < 0 or (max_chars is not None and not 1 <= max_chars <= MAX_CHARS):
         raise ValueError(f"Give an offset of at least 0 and a max_chars of 1 to {MAX_CHARS:,}.")
-    workspace = _workspace(ctx)
-    data = workspace.read(path)
-    media_type = "application/pdf" if data.startswith(b"%PDF-") else "text/plain"
-    most = len(data) if media_type == "text/plain" else offset + (max_chars or MAX_CHARS)
-    seconds = _DEFAULT_SECONDS if ctx.remaining_s is None else min(_DEFAULT_SECONDS, ctx.remaining_s)
-    try:
-        document = read(data, media_type, max_chars=most, timeout_s=seconds, stop=ctx.cancel_event)
-    except CannotRead as error:
-        kind = media_type_of(path)
-        what = (
-            f"{path} cannot be read as text" if is_readable(kind) or kind == _OTHER else f"{path} is {kind}, not text"
-        )
-        raise ValueError(f"{what}. {error}" if media_type == "application/pdf" else f"{what}.") from error
-    part = document.text[offset:] if max_chars is None else document.text[offset : offset + max_chars]
-    if len(part) > MAX_CHARS or (document.cut and max_chars is None):
-        raise ValueError(
-            f"{path} has more than {MAX_CHARS:,} characters; read it in parts, with offset and max_chars={MAX_CHARS}."
-        )
-    return part
+    _check_not_ended(ctx)
+    return text_of(path, ctx, offset=offset, max_chars=max_chars, sheet=sheet, rendered=rendered).text
 
 
 @skill(replay="safe", permissions=("files",))
@@ -77,27 +66,11 @@ def delete_file(path: str, *, ctx: SkillContext) -> None:
     _workspace(ctx).delete(path)
 
 
-def media_type_of(name: str) -> str:
-    """Return what a name says of its file."""
-    return _TYPES.get(name.rpartition(".")[2].lower()) or mimetypes.guess_type(name)[0] or _OTHER
-
-
-# not known everywhere: mimetypes reads the machine's own tables too
-_TYPES = {
-    "csv": "text/csv",
-    "tsv": "text/tab-separated-values",
-    "md": "text/markdown",
-    "yaml": "application/yaml",
-    "yml": "application/yaml",
-    "toml": "application/toml",
-    "jsonl": "application/x-ndjson",
-    "ndjson": "application/x-ndjson",
-    "py": "text/x-python",
-    "log": "text/plain",
-}
+def _check_not_ended(ctx: SkillContext) -> None:
+    if ctx.cancelled:
+        raise TaskError("skill_failed", "The task has been ended.")
 
 
 def _workspace(ctx: SkillContext) -> Workspace:
-    if ctx.cancelled:
-        raise TaskError("skill_failed", "The task has been ended.")
+    _check_not_ended(ctx)
     return Workspace(ctx.workspace, max_file_bytes=ctx.max_file_bytes)

@@ -14,6 +14,8 @@ const TYPES = {
   csv: "text/csv", tsv: "text/tab-separated-values", md: "text/markdown", txt: "text/plain", log: "text/plain", json: "application/json", xml: "application/xml",
   yaml: "application/yaml", yml: "application/yaml", pdf: "application/pdf", png: "image/png", jpg: "image/jpeg", jpeg: "image/jpeg", gif: "image/gif", webp: "image/webp",
   py: "text/x-python", js: "text/javascript", html: "text/html", css: "text/css",
+  xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", xlsm: "application/vnd.ms-excel.sheet.macroEnabled.12",
+  xls: "application/vnd.ms-excel", ods: "application/vnd.oasis.opendocument.spreadsheet",
 };
 
 /** The part of a form that takes files; `.files()` is a promise of them as the server takes them, `.clear()` empties it. */

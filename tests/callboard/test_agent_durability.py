@@ -130,6 +130,22 @@ def topics(system: AgentSystem, task_id: str) -> list[Topic]:
     return [event.topic for event in events]
 
 
+def test_what_skills_have_noted_stays_when_a_script_goes_on(
+    make_settings: Callable[..., Settings], start_system: START, gates: Gates
+) -> None:
+    """Killed behind the pure call that noted something: the script goes on from its snapshot and does not come there again."""
+    (gates.folder / "one.closed").touch()
+    process = Killed(make_settings(), gates)
+    code = "from skills import pay, query_table\ntotal = query_table('a,b\\n1,x\\n,y\\n2,z', 'sum', 'a')\npay('one')\ntotal"
+    task_id = process.submit(block(code))
+    gates.wait_entered("one")
+    process.kill()
+    gates.open("one")
+    record = ended(start_system(skills_dir=gates.skills), task_id)
+    assert (record.status, record.output) == (Status.COMPLETED, 3)
+    assert record.metadata["notes"] == {"missingCells": {"a": 1}}
+
+
 def test_a_finished_model_call_is_never_paid_again(
     make_settings: Callable[..., Settings], start_system: START, gates: Gates, provider: Provider
 ) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from bench.provider import Reply, running
 from callboard import AgentSystem
+from tests.agent.documents.workbooks import xlsx
 from tests.callboard.conftest import PAY, Gate, python
 from tests.callboard.in_process import in_process
 from tests.callboard.terminal import Terminal, piped, spawned
@@ -110,6 +111,18 @@ def test_every_option_reaches_the_task(served: Served, tmp_path: Path, local: bo
             ["query-table", "read-file"], "master", {"order": 4711, "who": "alice"}, "Be brief.", 30_000, 5,
         ]  # fmt: skip
         assert task["budget"] == {"skillCalls": 10, "costUsd": 0.5}
+
+
+@SERVER_AND_LOCAL
+def test_a_file_that_comes_along_is_asked_about(served: Served, tmp_path: Path, local: bool) -> None:
+    (tmp_path / "numbers.csv").write_text("a,b\n1,2\n3,4\n")
+    (tmp_path / "book.xlsx").write_bytes(xlsx({"Days": [["day", "b"], ["Monday", 5], ["Tuesday", 7]]}))
+    for name, words, expected in (
+        ("numbers.csv", "average of b", "3\n"),
+        ("book.xlsx", "sum of b in book.xlsx", "12\n"),
+    ):
+        done = in_process("run", words, "--file", str(tmp_path / name), *place(served, local=local), home=tmp_path)
+        assert (done.returncode, done.stdout) == (0, expected)
 
 
 def test_the_text_may_come_from_standard_input(served: Served, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ TASKS: list[tuple[str, Any]] = [
     ("How many days between 2026-12-25 and 2026-01-01?", 358),
     ("how many days from 2026-12-25 to 2026-01-01?", -358),
     ("3 weeks, 2 days and 4 hours in hours", 556),
-    ("how many minutes are in 1,000 hours", 60000),
+    ("how many minutes are in 1,000,000 hours", 60000000),
     ("an hour in seconds", 3600),
     ("What is today's date?", "2026-11-23"),
     ("what's the date?", "2026-11-23"),

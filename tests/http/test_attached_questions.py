@@ -1,0 +1,102 @@
+"""Questions on attached files through a real server: what is posted is what is read, and what is refused says so."""
+
+from __future__ import annotations
+
+import base64
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from callboard import AgentSystem, Settings
+from tests.agent.documents.workbooks import xlsx
+from tests.agent.pages import Site, page, serving
+from tests.http.conftest import Running, run
+from tests.template import lay_history
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+CSV = b"a,b\n1,2\n3,4\n"
+DAYS = xlsx({"Days": [["day", "b"], [date(2026, 1, 2), 10], [date(2026, 1, 3), 20.5]]})
+TWO = xlsx({"Sales": [["b"], [10], [20]], "Costs": [["b"], [5]]})
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server whose attachments may come from this machine, which no other test's may."""
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("attached"),
+        port=0,
+        rate_limit_max_requests=0,
+        workers=2,
+        fetch_allow_private=True,
+    )
+    with AgentSystem.start(lay_history(settings)) as system:
+        running = run(system)
+        yield running
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with serving() as found:
+        found.pages = {"/x.csv": page(CSV, "text/csv"), "/days.xlsx": page(DAYS, XLSX)}
+        yield found
+
+
+def attached(name: str, data: bytes, kind: str = "text/csv") -> dict[str, Any]:
+    return {"name": name, "mediaType": kind, "data": base64.b64encode(data).decode()}
+
+
+def test_a_file_with_its_bytes_is_asked_about(server: Running) -> None:
+    view = server.result("average of b in x.csv", attachments=[attached("x.csv", CSV)])
+    assert (view["output"], view["metadata"]["planner"], view["metadata"]["intent"]) == (3, "offline", "table")
+    log = server.client.get(f"/agent/tasks/{view['taskId']}/events").json()["events"]
+    (step,) = [event["data"] for event in log if event["topic"] == "agent.step.started"]
+    assert (
+        step["code"] == "from skills import query_table, read_file\nquery_table(read_file('x.csv'), 'mean', column='b')"
+    )
+
+
+def test_a_file_from_an_address_is_asked_about(server: Running, site: Site) -> None:
+    where = f"http://127.0.0.1:{site.port}"
+    csv = {"name": "x.csv", "mediaType": "text/csv", "url": f"{where}/x.csv"}
+    book = {"name": "days.xlsx", "mediaType": XLSX, "url": f"{where}/days.xlsx"}
+    assert server.result("sum of b", attachments=[csv])["output"] == 6
+    assert server.result("latest day in days.xlsx", attachments=[csv, book])["output"] == "2026-01-03"
+
+
+def test_a_sheet_of_a_workbook_is_named_or_asked_for(server: Running) -> None:
+    file = attached("two.xlsx", TWO, XLSX)
+    assert server.result("average of b in sheet Sales of two.xlsx", attachments=[file])["output"] == 15
+    refused = server.result("average of b in two.xlsx", attachments=[file])
+    assert refused["errorCode"] == "no_skill_fits"
+    assert "has several sheets, 'Sales', 'Costs'; name one" in refused["error"]
+
+
+def test_code_reads_a_workbook_as_csv(server: Running) -> None:
+    code = "```python\nfrom skills import read_file\nread_file('two.xlsx', sheet='Costs')\n```"
+    assert server.result(code, attachments=[attached("two.xlsx", TWO, XLSX)])["output"] == "b\n5\n"
+
+
+def test_what_cannot_be_asked_is_refused_with_a_word_on_the_file(server: Running) -> None:
+    view = server.result("Write a poem", attachments=[attached("x.csv", CSV)])
+    assert (view["success"], view["errorCode"]) == (False, "no_skill_fits")
+    assert "x.csv (CSV, 12 bytes) has 2 rows and the columns a, b" in view["error"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "why"),
+    [
+        ("application/vnd.ms-excel", b"\xd0\xcf\x11\xe0", "Save it as XLSX or CSV (text/csv)."),
+        ("application/vnd.oasis.opendocument.spreadsheet", b"PK\x03\x04", "Save it as XLSX or CSV (text/csv)."),
+        (XLSX, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an XLS, or has a password"),
+        (XLSX, b"a,b\n1,2\n", f"says that it is {XLSX}, and its bytes are not"),
+    ],
+)
+def test_another_workbook_is_refused_with_what_would_do(server: Running, kind: str, data: bytes, why: str) -> None:
+    body = server.execute("sum of b", attachments=[attached("old.xls", data, kind)]).json()
+    assert body["code"] == "attachment_refused"
+    assert why in body["message"]
