@@ -62,7 +62,12 @@ def _events(head: str, texts: Iterator[str], response: "httpx2.Response") -> Ite
         if event.data.strip() == "[DONE]":
             yield DONE
             return
-        value = json.loads(event.data)
+        try:
+            value = json.loads(event.data)
+        except ValueError:
+            if event.event == "error" or event.data.lstrip().upper().startswith(("[ERROR", "ERROR")):
+                raise ToldError({"message": event.data}, response) from None
+            raise
         if isinstance(value, Mapping) and (event.event == "error" or is_error(value)):
             raise ToldError(value, response)
         yield value

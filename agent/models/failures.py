@@ -17,7 +17,8 @@ from callboard.retry_after import retry_after_s
 from callboard.values import mend_text
 
 _MAX_SAID_CHARS = 500
-_MASKED = re.compile(r"\S*\*{3,}\S*")  # what some vendors leave of a key
+_MASKED = re.compile(r"\S{0,80}\*{3,}\S{0,80}")  # what some vendors leave of a key
+_MOST_READ_CHARS = 4 * _MAX_SAID_CHARS
 _HIDDEN = "[hidden]"
 _LEAST_KEY_CHARS = 4
 
@@ -38,7 +39,8 @@ _CONTEXT_STATUSES = frozenset((200, 400, 413, 422, 500))  # 500: some local serv
 _CONTEXT = re.compile(
     r"context[ _]?(length|window|size)|maximum prompt length|(prompt|input|request) is too long|too many (input )?tokens"
     r"|tokens? (count|limit).{0,40}exceed|reduce the length of the|exceeds? max length|more than max tokens allowed"
-    r"|exceeded model token limit|range of input length|too large for model",
+    r"|exceeded model token limit|range of input length|too large for model|exceeds? (the )?context|less than \d+ tokens"
+    r"|conversation (is )?too long|超长",
     re.IGNORECASE,
 )
 """What APIs say where what was asked is too long for the model: OpenAI and many like it, Anthropic, Bedrock, xAI, Gemini, Groq, Z.ai,
@@ -110,6 +112,7 @@ def redact(text: str, key: str) -> str:
     """Return what a server said, on one line, without the key and not too long."""
     if len(key) >= _LEAST_KEY_CHARS:
         text = text.replace(key, _HIDDEN)
+    text = text[:_MOST_READ_CHARS]  # PERF: and the pattern looks back 80 characters: with no limits 50,000 took 20 s
     line = " ".join(mend_text(_MASKED.sub(_HIDDEN, text)).split())
     return line if len(line) <= _MAX_SAID_CHARS else f"{line[:_MAX_SAID_CHARS]}…"
 

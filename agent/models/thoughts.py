@@ -11,6 +11,25 @@ from itertools import islice
 
 _OPEN = re.compile(r"<(?:think|thinking|thoughts?|seed:think)(?:\s[^<>]{0,200})?>|\[THINK\]|◁think▷", re.IGNORECASE)
 _CLOSE = re.compile(r"</(?:think|thinking|thoughts?|seed:think)\s*>|\[/THINK\]|◁/think▷", re.IGNORECASE)
+_FRONT = re.compile(rf"{_OPEN.pattern}|<(?:reasoning|reflection|scratchpad|analysis|antthinking)>", re.IGNORECASE)
+_FRONT_CLOSE = re.compile(
+    rf"{_CLOSE.pattern}|</(?:reasoning|reflection|scratchpad|analysis|antthinking)\s*>", re.IGNORECASE
+)
+"""Marks that are thoughts' where an answer begins with them; further down they may be what was asked for."""
+
+_OTHER_MARKS = (
+    (re.compile(r"<\|start\|>\s*assistant\s*(?=<\|channel)|<\|channel\|>\s*final[^<]{0,40}<\|message\|>"), ""),
+    (re.compile(r"<\|channel\|>\s*(?:analysis|commentary)[^<]{0,200}<\|message\|>"), "<think>"),
+    (re.compile(r"<\|end\|>"), "</think>"),
+    (re.compile(r"<\|(?:begin_of_thought|START_THINKING)\|>|<unused94>(?:thought)?"), "<think>"),
+    (re.compile(r"<\|(?:end_of_thought|END_THINKING)\|>|<unused95>"), "</think>"),
+    (re.compile(r"<\|(?:begin_of_solution|end_of_solution|START_RESPONSE|END_RESPONSE)\|>"), ""),
+    (re.compile(r"\A\s*Thinking\.\.\.\n"), "<think>"),
+    (re.compile(r"^\.\.\.done thinking\.$", re.MULTILINE), "</think>"),
+    (re.compile(r"\A\s*<details type=\"reasoning\"[^>]{0,100}>"), "<think>"),
+)
+"""Other ways to mark thoughts: those of gpt-oss, Sky-T1, Command, Gemma, Ollama's own command and Open WebUI."""
+
 _MARK = re.compile(f"(?P<open>{_OPEN.pattern})|(?P<close>{_CLOSE.pattern})", re.IGNORECASE)
 _FENCE = re.compile(r"[ \t>]*(`{3,}|~{3,})(.*)")
 _FIRST = "<[◁"
@@ -28,7 +47,8 @@ def apart(text: str) -> tuple[str, str]:
 
     A mark that is quoted, or stands in a block of code, is what the text speaks of and no mark.
     """
-    if _MARK.search(text) is None:
+    text = _in_one_way(text)
+    if _MARK.search(text) is None and _FRONT.match(text, _behind_blanks(text, 0)) is None:
         return text, ""
     thoughts: list[str] = []
     text = _without_leading(text, thoughts)
@@ -55,12 +75,21 @@ def apart(text: str) -> tuple[str, str]:
 def _without_leading(text: str, thoughts: list[str]) -> str:
     """Take off the blocks that the text begins with: whatever stands in them, the first closing mark ends each."""
     position = _behind_blanks(text, 0)
-    while (opened := _OPEN.match(text, position)) is not None:
-        closes = list(islice(_CLOSE.finditer(text, opened.end()), _MOST_QUOTED))
+    while (opened := _FRONT.match(text, position)) is not None:
+        closes = list(islice(_FRONT_CLOSE.finditer(text, opened.end()), _MOST_QUOTED))
         closed = next((mark for mark in closes if not _quoted(text, mark)), closes[0] if closes else None)
         thoughts.append(text[opened.end() : closed.start() if closed else None])
         position = _behind_blanks(text, closed.end()) if closed else len(text)
     return text[position:]
+
+
+def _in_one_way(text: str) -> str:
+    if not any(sign in text for sign in ("<|", "<unused9", "Thinking...", "<details")):
+        return text
+    thought = 'type="reasoning"' in text[:100]
+    for pattern, mark in _OTHER_MARKS:
+        text = pattern.sub(mark, text)
+    return text.replace("</details>", "</think>", 1) if thought else text
 
 
 def _behind_blanks(text: str, position: int) -> int:

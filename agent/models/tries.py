@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 from callboard.agent.cancel import Cancelled
 from callboard.agent.models.base import ModelCall
-from callboard.agent.models.dialect import Dialect, Part
+from callboard.agent.models.dialect import Dialect, Part, ToldError
 from callboard.agent.models.endings import End
 from callboard.agent.models.failures import Names, TryFailed, broken, failure_of, redact
+from callboard.agent.models.speech import ends_in_code, says_nothing, without_end_marks
 from callboard.agent.models.thoughts import Listener, apart
 from callboard.agent.models.vendors import Key
 from callboard.agent.models.watch import Watch, watching
@@ -23,7 +24,6 @@ from callboard.values import mend_text
 MAX_TEXT_CHARS = 1_000_000
 """Longest answer; nothing that a model writes here is nearly as long."""
 
-_BLANK = " \t\r\n\ufeff\u200b"
 _CALLED = re.compile(
     r"\s*(?:<tool_call>|<\|tool_calls?(?:_begin)?\|>|<function[=_]|<\|python_tag\|>|\[TOOL_CALLS\]|<｜tool▁calls▁begin｜>)"
 )
@@ -76,7 +76,7 @@ class Answer:
 
     def close(self) -> None:
         """Take what was said and what was thought apart, now that all of it is there."""
-        self.text, thoughts = apart(mend_text("".join(self.pieces)))
+        self.text, thoughts = apart(without_end_marks(mend_text("".join(self.pieces))))
         self.thoughts = "\n\n".join(filter(None, (mend_text("".join(self.thought)), thoughts)))
         written = _CALLED.match(self.text)
         if self.called or written:
@@ -142,7 +142,9 @@ class Trier:
             raise failure  # SECURITY: here and not above, where the vendor's error would be its context
 
     def _failure(self, error: Exception, watch: Watch, answer: Answer, had_s: float) -> Exception | None:
-        if answer.end or answer.done:  # the answer is whole; only what follows it is missing
+        if (answer.end or answer.done) and not isinstance(
+            error, ToldError
+        ):  # the answer is whole; only what follows it is missing
             return None
         if watch.stopped:
             return Cancelled()
@@ -170,7 +172,10 @@ class Trier:
                 raise broken(f"ended its answer with {reason!r}, which is not known to be the end of a whole answer")
             case "" if not answer.done:
                 raise broken("ended its answer without the mark of its end")
-        if not answer.text.strip(_BLANK):
+            case "" if ends_in_code(answer.text):  # nobody says that it is whole, and it does not look so
+                answer.end = "cut"
+                return answer
+        if says_nothing(answer.text):
             told = "thought and said nothing" if answer.thoughts.strip() else "gave an empty answer"
             raise TryFailed("model_bad_reply", told, again=True)
         return answer

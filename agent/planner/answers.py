@@ -76,10 +76,14 @@ def read_answer(
     works = any(_works(block.code, variables) for block in blocks)
     if not works and trees and not any(_shows(tree) for tree in trees) and (after or (around and text in said)):
         return Plan(code=None, intent="answer", text=text.strip())  # to run it would come to nothing
-    if after and insists and not works and (code is None or _WORDS.search(task)):
+    if after and insists and ((not works and code is None) or _WORDS.search(task)):
         return Plan(code=None, intent="answer", text=text.strip())
     if code is None:
         return Plan(code=None, intent="unclear", text=text, again=SEVERAL)
+    if (
+        after and not insists and any(_IMPORTS_SKILLS.search(block.code) for block in blocks)
+    ):  # it may be an example, and what it does cannot be undone
+        return Plan(code=None, intent="unclear", text=text, again=MEANT)
     doubt = MEANT if after and not works and not insists else ""
     return Plan(code=code, intent="code", text=text, doubt=doubt)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.provider import Provider, Reply, Request, rate_limited, running
-from bench.provider_reply import whole
+from bench.provider_reply import ending, error_event, frames, whole
 from callboard.agent.cancel import Cancelled, CancelToken
 from callboard.agent.models import Image, Message, TokenUse
 from callboard.agent.models.base import Completion
@@ -66,7 +66,20 @@ def test_an_answer_that_ends_at_max_tokens_says_so(bench: Bench) -> None:
     assert answer.text == "The answer is"
 
 
-@pytest.mark.parametrize("text", ["", " \n\t", "\ufeff", "<think>It is 42.</think>", "<think>It is 42, because"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " \n\t",
+        "\ufeff",
+        "\xa0\u3000",
+        "\u2060\u200d\u00ad",
+        "```python\n```",
+        "</s>",
+        "<think>It is 42.</think>",
+        "<think>It is 42, because",
+    ],
+)
 def test_an_answer_that_says_nothing_is_none(bench: Bench, text: str) -> None:
     model = bench.model(Reply(text=text))
     error = failing(model)
@@ -146,6 +159,26 @@ def test_only_an_end_that_is_known_to_be_good_makes_an_answer(bench: Bench, stop
     error = failing(bench.model(Reply(text="The answer is", stop=stop)))
     assert (error.code, bench.provider.count) == (code, tries)
     assert stop in error.message
+
+
+def test_a_script_that_is_open_is_cut_where_nobody_says_that_it_is_whole(bench: Bench) -> None:
+    assert bench.model(Reply(text="```python\npay(1)\n", stop=None)).complete(call()).cut
+
+
+def test_an_error_behind_the_end_is_one(bench: Bench) -> None:
+    request = Request(dialect=bench.dialect, path="/", headers={}, body=b'{"model": "m"}', at_s=0)  # type: ignore[arg-type]
+    late = Reply(text="42", message="worker died late")
+    raw = b"".join(frames(request, late)) + ending(request, late).replace(b"data: [DONE]\n\n", b"")
+    raw += error_event(request, late)
+    error = failing(bench.model(Reply(raw=raw, headers={"Content-Type": "text/event-stream"})))
+    assert "worker died late" in error.message
+
+
+def test_a_very_long_error_is_read_in_no_time(bench: Bench) -> None:
+    began = time.process_time()
+    error = failing(bench.model(Reply(status=400, message="x" * 100_000)))
+    assert len(error.message) < 1000
+    assert time.process_time() - began < 2
 
 
 def test_an_answer_is_whole_where_the_stream_says_that_it_is_over(bench: Bench) -> None:

@@ -95,10 +95,17 @@ def test_words_behind_code_are_a_doubt_until_the_model_was_asked() -> None:
     assert (asked.code, asked.doubt) == ("sum([1, 2, 3])", "")
 
 
-@pytest.mark.parametrize("code", ["from skills import weekday\nweekday('2026-01-01')", "price + 1"])
-def test_code_that_calls_skills_or_goes_on_with_earlier_code_is_meant_to_run(code: str) -> None:
-    plan = read_answer(f"```python\n{code}\n```\nThat tells us.", variables={"price"})
-    assert (plan.code, plan.doubt) == (code, "")
+def test_code_that_goes_on_with_earlier_code_is_meant_to_run() -> None:
+    plan = read_answer("```python\nprice + 1\n```\nThat tells us.", variables={"price"})
+    assert (plan.code, plan.doubt) == ("price + 1", "")
+
+
+def test_code_that_calls_skills_is_not_run_while_it_may_be_an_example() -> None:
+    code = "from skills import pay\npay(5)"
+    text = f"Never write this:\n```python\n{code}\n```\nIt pays twice."
+    assert read_answer(text, task="Explain this code").again == MEANT
+    assert read_answer(text, task="Explain this code", said=[text], told=[MEANT]).text == text
+    assert read_answer(text, task="What is due?", said=[text], told=[MEANT]).code == code
 
 
 def test_a_definition_that_is_said_again_is_an_answer_with_its_words() -> None:

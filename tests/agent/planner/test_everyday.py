@@ -492,7 +492,7 @@ def test_a_day_that_may_be_either_is_refused_with_both(plan: Callable[..., Plan]
         ("5 business days after 2026-11-23", "holidays.*Ask for weekdays"),
         ("What is 12 times the moon?", "Not understood: 'moon'"),
         ("what is not 5% of 20", "Not understood: 'not'"),
-        ("12 * 7, but in hex", "Not understood: 'but', 'hex'"),
+        ("12 * 7, but in hex", "Not understood: 'but'"),
     ],
 )
 def test_a_refusal_names_what_it_is_about(answer: Callable[..., Any], task: str, named: str) -> None:

@@ -186,3 +186,9 @@ def test_all_of_a_question_costs_little_time_on_many_rows(plan: Callable[..., Pl
     assert plan(f"What is the average salary in IT?\n{data}").intent == "table"
     with pytest.raises(TaskError, match=r"not understood at|ways"):
         plan(f"{'in the of a it by and may will first ' * 5}\n{data}")
+
+
+@pytest.mark.parametrize("question", ["latest when", "sort by when"])
+def test_dates_that_can_be_read_in_two_ways_are_refused_by_the_skill(answer: Callable[..., Any], question: str) -> None:
+    with pytest.raises(TaskError, match="can be read as 2026-02-05 or 2026-05-02"):
+        answer(f"{question}\n\nid,when\n1,05/02/2026\n2,03/01/2026")

@@ -1,0 +1,36 @@
+"""Whether an answer says anything, and whether it ends in the middle of code. Pure. Imported by `tries.py`."""
+
+import re
+import unicodedata
+
+_END_MARKS = re.compile(
+    r"(?:\s*(?:</s>|<\|(?:im_end|endoftext|eot_id|end|return|end_of_text)\|>|<｜end▁of▁sentence｜>))+\s*\Z"
+)
+_FENCES_ALONE = re.compile(r"\s*(?:`{3,}|~{3,})[\w+-]*\s*(?:(?:`{3,}|~{3,})\s*)?")
+_FENCE = re.compile(r"[ \t>]*(`{3,}|~{3,})(.*)")
+_UNSEEN = frozenset("\u115f\u1160\u2800\u3164\ufe0f\uffa0\ufffd")
+
+
+def without_end_marks(text: str) -> str:
+    """Return a text without the marks that end a turn, which some servers leave in it."""
+    return _END_MARKS.sub("", text) if ">" in text[-80:] else text
+
+
+def says_nothing(text: str) -> bool:
+    """Tell whether a reader would see nothing: blanks, marks that are not seen, a fence with nothing in it."""
+    if _FENCES_ALONE.fullmatch(text):
+        return True
+    return all(unicodedata.category(character)[0] in "ZC" or character in _UNSEEN for character in text)
+
+
+def ends_in_code(text: str) -> bool:
+    """Tell whether a block of code is open at the end of a text."""
+    fence, lines = "", text.splitlines()
+    for line in lines:
+        if (mark := _FENCE.match(line)) is None:
+            continue
+        if not fence:
+            fence = mark[1] if mark[1][0] not in mark[2] else ""
+        elif mark[1].startswith(fence) and not mark[2].strip():
+            fence = ""
+    return bool(fence) and not lines[-1].rstrip().endswith(fence)
