@@ -1,7 +1,8 @@
 """What a calendar shows: the last day of next month, week numbers, quarters, how many weekdays. Any thread; imported by the offline planner.
 
-What depends on a country, such as business days without its holidays, is refused; so is what people count in two ways
-that differ, such as weekdays between two of them.
+Business days are those from Monday to Friday, as spreadsheets have it where no holidays are given: which there are differs from
+country to country, and the documents say so. What people count in two ways that differ is refused, such as weekdays
+between two of them.
 """
 
 import calendar
@@ -149,7 +150,6 @@ def _counted(text: str, request: PlanRequest, today: date, _asked: bool) -> int 
     found = matched(_COUNTED, text)
     if not found:
         return None
-    _no_holidays(found["what"])
     first, last = _read(found["first"], request, today), _read(found["second"], request, today)
     if first > last:
         first, last = last, first
@@ -168,7 +168,6 @@ def _added(text: str, request: PlanRequest, today: date, _asked: bool) -> date |
     count = whole_number(found["n"]) if found else None
     if not found or not count:
         return None
-    _no_holidays(found["what"])
     if count > _MOST_WEEKDAYS:
         raise no_fit(f"{count} weekdays are more than the {_MOST_WEEKDAYS} that are counted here.")
     day, step = _read(found["first"], request, today), timedelta(days=-1 if found["way"] == "before" else 1)
@@ -190,7 +189,6 @@ def _in_period(text: str, _request: PlanRequest, today: date, _asked: bool) -> i
     if not found or span is None:
         return None
     if found["what"]:
-        _no_holidays(found["what"])
         return _weekdays(*span)
     wanted = weekday_number(found["weekday"])
     return sum(day.weekday() == wanted for day in _days(*span))
@@ -204,14 +202,6 @@ def _weekdays(first: date, last: date) -> int:
     """Count the days from Monday to Friday, both ends included."""
     whole, rest = divmod((last - first).days + 1, 7)
     return max(0, whole * 5 + sum((first.weekday() + n) % 7 < 5 for n in range(rest)))
-
-
-def _no_holidays(what: str) -> None:
-    if not what.startswith("week"):
-        raise no_fit(
-            f"Which days are holidays, and so no {what if what.endswith('s') else what + 's'}, differs from country to "
-            "country. Ask for weekdays, which are all days from Monday to Friday."
-        )
 
 
 def _read(text: str | None, request: PlanRequest, today: date) -> date:

@@ -24,6 +24,7 @@ _COUNT = (
     rf"how many(?: letters?)? {_LETTER}(?: letters?)? (?:does|has) {_WORD}(?: (?:have|contain|has))?",
     rf"(?:the )?number of times(?: the)?(?: letter)? {_LETTER} (?:appears|occurs) in {_WORD}",
 )
+_LENGTH = rf"(?:how many|count(?: all)?(?: the)?(?: number of)?|(?:the )?number of) (?P<kind>letters|characters) (?:are |is )?(?:there )?in {_WORD}"
 _KINDS = rf"(?:how many|count(?: the)?(?: number of)?|(?:the )?number of) (?P<kind>vowels|consonants) (?:are |is )?(?:there )?in {_WORD}"
 _BACKWARDS = (
     rf"reverse(?: the)?(?: letters (?:of|in))?(?: the)? {_WORD}",
@@ -39,6 +40,7 @@ _CASE = (
 _POINTING = frozenset(
     "in to into this that it these those the my your a an all everything each every following above below text word".split()
 )
+_KNOWN_BY_LETTERS = frozenset("alphabet alphabets name names total sentence paragraph song bible line".split())
 _PALINDROME = rf"is {_WORD} (?:a )?palindromes?"
 _ANAGRAM = (
     r"are (?P<a>[^\W\d_]+) and (?P<b>[^\W\d_]+) anagrams(?: of each other)?",
@@ -103,6 +105,11 @@ def _letters(text: str) -> str | None:
         if word is None or (_is_unit(letter) and _is_unit(found["word"])):
             return None  # how many m in km
         return f"{word.lower()!r}.count({letter!r})"
+    if found := _match(text, _LENGTH):
+        word = _word(found, one=True)
+        if word is None or (word == found["word"] and (word.istitle() or word.lower() in _KNOWN_BY_LETTERS)):
+            return None  # how many letters are in English, or in the alphabet
+        return repr(len(word) if found["kind"].lower() == "characters" else sum(map(str.isalpha, word)))
     if found := _match(text, _KINDS):
         word = _word(found)
         if word is None or (word == found["word"] and word.istitle() and "word" not in text.lower()):

@@ -96,7 +96,7 @@ TASKS: list[tuple[str, Any]] = [
 
 NOT_UNDERSTOOD = [
     "how many days left until the end of the universe",
-    "How many business days between 2026-01-01 and 2026-02-01?",
+    "How many business days between 2026-01-01 and 2026-02-02?",
     "What is the time in Tokyo?",
     "how many sleeps until christmas",
     "days",
