@@ -70,6 +70,7 @@ SUPERLATIVES = (
     ("height", True, "tallest"), ("height", False, "shortest"), ("weight", True, "heaviest"), ("weight", False, "lightest"),
 )  # fmt: skip
 _DATED = ((True, "latest|newest|most recent"), (False, "earliest"))
+_WHO = frozenset("owner seller buyer rep salesperson author driver agent assignee sender winner".split())
 _ASKING = frozenset(
     "is are was were do does did has have had will can could should would who whose which that what when".split()
 )
@@ -374,6 +375,6 @@ class Modifiers(Conditions):
     def name_column(self) -> str | None:
         """Return the one column that says who or what a row is."""
         exact = [column for column in self.facts.columns if plain(column) in ("name", "full name")]
-        more = [c for c in self.facts.columns if plain(c) in PERSONS or plain(c).endswith(" name")]
+        more = [c for c in self.facts.columns if plain(c) in PERSONS | _WHO or plain(c).endswith(" name")]
         found = exact or more
         return found[0] if len(found) == 1 else None

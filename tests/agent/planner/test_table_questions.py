@@ -159,6 +159,61 @@ def test_whatever_cells_and_columns_are_called_an_answer_is_right(
     assert found is REFUSAL or found == pytest.approx(oracle(rows, cell))
 
 
+Row = dict[str, Any]
+TWO_COLUMNS: list[tuple[str, Callable[[list[Row], str, str], Any]]] = [
+    ("average amount of {s} rows in {r}", lambda rows, s, r: _mean([x["amount"] for x in rows if _is(x, s, r)])),
+    ("how many {s} rows are in {r}?", lambda rows, s, r: sum(_is(x, s, r) for x in rows)),
+    ("How many rows in {r} are not {s}?", lambda rows, s, r: sum(_in(x, r) and not _is(x, s, r) for x in rows)),
+    ("total amount in {r} excluding {s}", lambda rows, s, r: sum(x["amount"] for x in rows if _in(x, r) and not _is(x, s, r))),
+    ("total amount in {r} after 2025-02-01", lambda rows, s, r: sum(x["amount"] for x in rows if _in(x, r) and x["day"] > "2025-02-01")),
+    ("total amount in {r} in February", lambda rows, s, r: sum(x["amount"] for x in rows if _in(x, r) and x["day"][5:7] == "02")),
+    ("number of rows in {r} in March 2025", lambda rows, s, r: sum(_in(x, r) and x["day"][5:7] == "03" for x in rows)),
+    ("what percent of rows are {s}", lambda rows, s, r: 100 * sum(x["status"] == s for x in rows) / len(rows)),
+    ("count rows where amount is between 15 and 40 in {r}", lambda rows, s, r: sum(_in(x, r) and 15 <= x["amount"] <= 40 for x in rows)),
+    ("amounts of {r} rows with amount above 20", lambda rows, s, r: [str(x["amount"]) for x in rows if _in(x, r) and x["amount"] > 20]),
+    ("average amount of the top 2 rows by amount in {r}", lambda rows, s, r: _mean(sorted(x["amount"] for x in rows if _in(x, r))[-2:])),
+]  # fmt: skip
+
+
+def _in(row: Row, region: str) -> bool:
+    return bool(row["region"] == region)
+
+
+def _is(row: Row, status: str, region: str) -> bool:
+    return _in(row, region) and bool(row["status"] == status)
+
+
+@st.composite
+def rows_of_two(draw: st.DrawFn) -> list[Row]:
+    """Draw rows whose regions and states may be the same words, as months and names are."""
+    words = st.lists(
+        st.sampled_from([*FILLERS, "New York", "New", "R&D", "Office"]), min_size=3, max_size=3, unique_by=str.lower
+    )
+    regions, states = draw(words), draw(words)
+    return [
+        {
+            "region": draw(st.sampled_from(regions)),
+            "status": draw(st.sampled_from(states)),
+            "amount": amount,
+            "day": f"2025-0{draw(st.integers(1, 6))}-0{draw(st.integers(1, 9))}",
+        }
+        for amount in draw(st.lists(st.integers(5, 60), min_size=6, max_size=6, unique=True))
+    ]
+
+
+@given(rows=rows_of_two(), template=st.sampled_from(TWO_COLUMNS), small=st.booleans())
+@examples(100)
+def test_cells_of_two_columns_are_not_taken_for_each_other(
+    answer: Callable[..., Any], rows: list[Row], template: tuple[str, Any], small: bool
+) -> None:
+    words, oracle = template
+    status, region = rows[0]["status"], rows[0]["region"]
+    said = words.format(s=status.lower() if small else status, r=region.lower() if small else region)
+    data = "\n".join(["region,status,amount,day", *(",".join(map(str, row.values())) for row in rows)])
+    found = _answered(answer, f"{said}\n\n{data}")
+    assert found is REFUSAL or found == pytest.approx(oracle(rows, status, region))
+
+
 STAFF = next(table for name, table, _, _ in CASES if name == "STAFF")
 ANSWERED = [q for name, _, q, a in CASES if name == "STAFF" and a.startswith("=>")]
 
