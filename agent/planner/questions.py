@@ -89,6 +89,8 @@ def _answers(question: Question, facts: Facts) -> tuple[Question, tuple[int, ...
 
 
 def _stuck(forms: Forms) -> str:
+    if not forms.tokens:
+        return "There is data, and no question on it."
     if forms.end > _MOST_WORDS:
         return f"The question on the data has {forms.end} words and signs, and the limit is {_MOST_WORDS}."
     left = forms.tokens[forms.far if forms.far < forms.end else forms.whole :] or forms.tokens
