@@ -1,6 +1,6 @@
 """Questions on tables whose cells and columns are words of questions too: the right answer or a refusal, never another.
 
-The questions stand in `table_questions.txt`, with answers worked out by hand. Those below are made up, with an oracle of
+The questions stand in `table_questions.txt`, with answers that were read over one by one. Those below are made up, with an oracle of
 their own.
 """
 
