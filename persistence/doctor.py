@@ -45,6 +45,13 @@ def examine(settings: Settings, *, clock: Clock | None = None) -> Iterator[Findi
 def _examine(url: URL, settings: Settings, clock: Clock) -> Iterator[Finding]:
     sqlite = url.get_backend_name() == "sqlite"
     yield from _folder(settings)
+    if (
+        sqlite and sqlite_path(url).exists() and not sqlite_path(url).is_file()
+    ):  # to open a pipe would wait for its other end
+        yield _found(
+            "error", "database", f"{sqlite_path(url)} is no file.", "Move it away, or put a backup in its place."
+        )
+        return
     if sqlite:
         yield from _file(sqlite_path(url))
         if not sqlite_path(url).exists() or _is_empty(sqlite_path(url)):

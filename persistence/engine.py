@@ -133,6 +133,8 @@ def _prepare_file(url: URL) -> None:
         raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old; 3.35 or later is needed.")
     path = sqlite_path(url)
     refuse_orphaned_log(path)
+    if path.exists() and not path.is_file():  # opening a pipe would wait for its other end
+        raise ConfigurationError(f"The history cannot be kept in {path}: it is no file; move it away.")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))

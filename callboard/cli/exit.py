@@ -7,7 +7,7 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -98,13 +98,13 @@ def status_of(error: CallboardError) -> Exit:
     return Exit.FAILED
 
 
-def guarded(ctx: click.Context, command: Any) -> Any:
+def guarded(command: Callable[[], Any]) -> Any:
     """Run a command; turn what it raises into one sentence on standard error and an exit status, never a traceback.
 
     What is no error of Callboard's, the caller's or the system's is a defect, and keeps its traceback.
     """
     try:
-        return command(ctx)
+        return command()
     except Ended as end:
         _leave(end.status, end.message)
     except CallboardError as error:

@@ -24,7 +24,12 @@ class Root(click.Group):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(AttributeError):  # a test's own stream
                 stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a character that the locale lacks
-        return guarded(ctx, super().invoke)
+        return guarded(lambda: super(Root, self).invoke(ctx))
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> click.Context:
+        """Read the words; what `--help` and `--version` write fails like what commands write."""
+        made: click.Context = guarded(lambda: super(Root, self).make_context(info_name, args, parent, **extra))
+        return made
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's own
         with formatter.section("Exit status"):

@@ -265,3 +265,22 @@ def test_a_server_that_cannot_start_says_why_and_ends(
     assert (done.returncode, done.stdout) == (status, "")
     [line] = done.stderr.splitlines()
     assert said.format(home=tmp_path) in line
+
+
+def test_a_pipe_in_the_place_of_the_history_holds_up_nobody(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings()
+    settings.data_dir.mkdir()
+    os.mkfifo(settings.data_dir / "callboard.db")
+    assert any("is no file" in finding.message for finding in examine(settings))
+    with pytest.raises(ConfigurationError, match="it is no file"):
+        AgentSystem.start(settings)
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_what_options_write_fails_as_a_sentence(option: str, tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "callboard", option], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            env=environment(tmp_path),
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "callboard: the output cannot be written: no space is left for it.\n")
