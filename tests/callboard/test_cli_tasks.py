@@ -77,7 +77,7 @@ def test_no_tasks_are_said_to_be_none_and_json_is_an_empty_list(ask: Ask) -> Non
 
 
 def test_a_terminal_gets_a_table_as_wide_as_it_is(served: Served, tmp_path: Path) -> None:
-    task_id = served.result("Summarize: " + "many words. " * 40, sessionId="table")["taskId"]
+    task_id = served.result("Summarize: " + "The cat sat on the mat. " * 20, sessionId="table")["taskId"]
     with Terminal("tasks", "--session", "table", "--url", served.url, home=tmp_path) as terminal:
         assert terminal.end() == 0
     head, row = terminal.text.splitlines()
