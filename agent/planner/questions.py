@@ -13,6 +13,7 @@ from callboard.agent.planner.table_facts import Facts, Table
 from callboard.agent.planner.table_forms import Forms
 from callboard.agent.planner.table_grammar import NOUNS, TooLongError
 from callboard.agent.planner.table_question import NonsenseError, Question
+from callboard.agent.planner.table_sums import row_of_sums
 from callboard.agent.planner.table_words import Mentions
 
 CLUE = re.compile(
@@ -46,7 +47,13 @@ def ask(words: str, table: Table) -> Question:
     mentions = Mentions(words, facts)
     forms = Forms(mentions, facts)
     try:
-        return _understood(forms, facts)
+        question = _understood(forms, facts)
+        sums = None if question.kind in ("columns", "column_count") else row_of_sums(facts)
+        if sums is not None:
+            raise _refusal(
+                f"The last row of the data ({sums}) is the sum of those above it; leave it out, and ask again.", table
+            )
+        return question
     except NotUnderstoodError as error:
         error.named = (
             any(mentions.columns.values()) or any(mentions.cells.values()) or not NOUNS.isdisjoint(mentions.low)

@@ -139,3 +139,25 @@ def test_a_cell_that_is_not_a_number_is_named(answer: Callable[..., Any]) -> Non
 
 def test_prose_with_commas_is_not_taken_for_a_table(plan: Callable[..., Plan]) -> None:
     assert plan("Summarize: Find the total, please.\nIt is late, and dark.").intent == "summary"
+
+
+@pytest.mark.parametrize(
+    ("rows", "question"),
+    [
+        ("Will,8\nMay,4\nTotal,12", "sum of Hours"),
+        ("Will,8\nMay,4\nTotal,12", "How many rows?"),
+        ("Will,8\nMay,4\n**Grand total**,12", "Who has the most Hours?"),
+        ("Will,8\nMay,4\n,12", "average Hours"),
+        ("Will,8\nMay,4\nSumme,12", "list the Name"),
+    ],
+)
+def test_a_last_row_that_holds_the_sums_is_not_counted_with_the_others(
+    plan: Callable[..., Plan], rows: str, question: str
+) -> None:
+    with pytest.raises(TaskError, match="is the sum of those above it"):
+        plan(f"{question}\n\nName,Hours\n{rows}")
+
+
+@pytest.mark.parametrize("rows", ["Will,8\nMay,4\nTotal,5", "Will,8\nMay,4\nBob,12"])
+def test_a_last_row_that_only_looks_like_it_is_a_row(answer: Callable[..., Any], rows: str) -> None:
+    assert answer(f"How many rows?\n\nName,Hours\n{rows}") == 3
