@@ -6,10 +6,10 @@ imported by the offline planner.
 
 import re
 
-from callboard.agent.planner.base import Plan, PlanRequest, call_plan
+from callboard.agent.planner.base import Plan, PlanRequest, call_plan, no_fit
 from callboard.agent.planner.phrases import to_expression
 from callboard.agent.planner.reading import Reading
-from callboard.agent.skills._written import in_ascii
+from callboard.agent.skills._written import check_points, in_ascii
 
 _OPENING = re.compile(
     r"(?:what(?:'s|s| is| are| does| do| would| will)\b|how (?:much|many) (?:is|are|does|do|would|will)\b|(?:the )?answer to\b|"
@@ -51,6 +51,11 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     if reading.fences:
         return None
     text = _bare(in_ascii(reading.ask))
+    if text is not None:
+        try:
+            check_points(text)
+        except ValueError as error:
+            raise no_fit(f"{error}.") from error
     if text is None or _DATE_INSIDE.search(text) or _HEXADECIMAL.search(text) or _TELEPHONE.fullmatch(text.strip()):
         return None
     if _SIGNS_ONLY.fullmatch(text):

@@ -9,7 +9,7 @@ import re
 from callboard.agent.planner.base import Plan, PlanRequest, call_plan, no_fit
 from callboard.agent.planner.numbers import whole_number
 from callboard.agent.planner.reading import Reading, matched
-from callboard.agent.skills._written import RUN, in_ascii, is_clear, plain
+from callboard.agent.skills._written import RUN, check_points, in_ascii, is_clear, plain
 
 _MAX_CHARS = 200
 _COUNT = r"(?P<n>\d{1,4}|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
@@ -98,6 +98,10 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     if not line or len(line) > _MAX_CHARS or not _CLUE.search(line):
         return None
     line = in_ascii(line)
+    try:
+        check_points(line)
+    except ValueError as error:
+        raise no_fit(f"{error}.") from error
     opening = _OPENING.match(line)
     texts = [line, line[opening.end() :]] if opening else [line]
     for text in texts:

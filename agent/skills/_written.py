@@ -7,6 +7,8 @@ The rule, for every sentence and expression (cells of tables have a column to go
   `1,250.50`. An apostrophe may stand there as well: `1'250.50`.
 - A single group alone, `1,250`, may also be 1.25 as much of the world writes it. It is refused, unless it follows a
   sign of dollars, pounds or yen, or another number of the same text shows which way its writer writes.
+- A point before a single group of three digits, `1.200`, is a decimal point, but beside euros and francs, whose countries write
+  thousands so: there it is refused.
 - Digits of any script are digits, of one script a number; full-width signs are signs.
 
 Pure functions; any thread; imported by `calculate`, the skills of durations and units, and the planner.
@@ -88,6 +90,20 @@ def plain(written: str, *, clear: bool = False, money: bool = False) -> str:
         either = written.replace(",", ".")
         raise ValueError(f"{_shown(written)} can be read as {digits} or as {either}; write it without the comma")
     return digits
+
+
+_POINTED = re.compile(r"(?<![\w.,'])[1-9]\d{0,2}\.\d{3}(?![\w.,'])")
+_OF_POINTS = re.compile(r"€|\b(?:eur|euros?|chf|francs?)\b", re.IGNORECASE)
+
+
+def check_points(text: str) -> None:
+    """Raise `ValueError` where a text speaks of euros or francs and has a number such as `1.200`."""
+    found = _POINTED.search(text) if _OF_POINTS.search(text) else None
+    if found:
+        whole = found[0].replace(".", "")
+        raise ValueError(
+            f"{found[0]!r} can be read as {whole} or as {found[0]}; write {whole}, or more or fewer decimals"
+        )
 
 
 def _shown(written: str) -> str:

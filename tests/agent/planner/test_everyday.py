@@ -541,3 +541,11 @@ def test_business_days_are_weekdays_and_the_letters_of_a_word_are_counted(
 def test_the_letters_of_what_is_named_by_a_word_are_not(answer: Callable[..., Any], task: str) -> None:
     with pytest.raises(TaskError):
         answer(task)
+
+
+@pytest.mark.parametrize(
+    "task", ["What is 5% tip on 1.200 euros?", "€1.500 plus 10%", "half of 2.500 francs", "1.500 € * 2"]
+)
+def test_a_point_beside_euros_may_stand_for_thousands(plan: Callable[..., Plan], task: str) -> None:
+    with pytest.raises(TaskError, match=r"can be read as (1200|1500|2500) or as"):
+        plan(task)
