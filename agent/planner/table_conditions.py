@@ -308,8 +308,10 @@ class Conditions(Ground):
         if len(years) == 1:
             yield _span(column, *_month(years[0], month)), i
         else:
-            known = " and ".join(map(str, years))
-            yield (Condition(column, "?", (f"{MONTHS[month].title()} of which year: {column} has {known}",)),), i
+            asked = f"{MONTHS[month].title()} of which year"
+            known = f": {column} has {' and '.join(map(str, years))}"
+            doubt = f", and the dates of {column} can be read in more than one way; write them as 2026-12-25"
+            yield (Condition(column, "?", (asked + (known if years else doubt),)),), i
 
 
 def _bare(value: str) -> str:

@@ -161,3 +161,8 @@ def test_a_last_row_that_holds_the_sums_is_not_counted_with_the_others(
 @pytest.mark.parametrize("rows", ["Will,8\nMay,4\nTotal,5", "Will,8\nMay,4\nBob,12"])
 def test_a_last_row_that_only_looks_like_it_is_a_row(answer: Callable[..., Any], rows: str) -> None:
     assert answer(f"How many rows?\n\nName,Hours\n{rows}") == 3
+
+
+def test_a_month_of_dates_that_can_be_read_in_two_ways_says_so(plan: Callable[..., Plan]) -> None:
+    with pytest.raises(TaskError, match="dates of Date can be read in more than one way"):
+        plan("total amount in April\n\nName;Date;Amount\nWill;03/04/2025;1\nMay;05/04/2025;2")
