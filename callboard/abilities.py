@@ -39,8 +39,7 @@ class Abilities:
         self.planner: Planner = OfflinePlanner()
         if self._model is not None:
             self.planner = ModelPlanner(self._model, settings, self._model.named)
-        mcp_problems = () if self._mcp is None else self._mcp.problems
-        for problem in (*self.catalogue.problems, *self.roster.problems, *mcp_problems):
+        for problem in (*self.skill_problems, *self.agent_problems):
             logger.warning("%s", problem)
         for note in self.roster.notes:
             logger.info("%s", note)
@@ -59,6 +58,16 @@ class Abilities:
             near = get_close_matches(name.lower().replace("_", "-"), self.catalogue.names, n=1)
             hint = f"did you mean {near[0]}?" if near else "`callboard skills` lists those there are."
             raise ConfigurationError(f"CALLBOARD_APPROVE_SKILLS names {name!r}, and no skill is called that; {hint}")
+
+    @property
+    def skill_problems(self) -> tuple[str, ...]:
+        """What is wrong with skills and with the MCP servers they come from, in sentences; grows while servers come and go."""
+        return (*self.catalogue.problems, *(() if self._mcp is None else self._mcp.problems))
+
+    @property
+    def agent_problems(self) -> tuple[str, ...]:
+        """What is wrong with agents' files, in sentences."""
+        return self.roster.problems
 
     def takes_images(self, agent: AgentDefinition) -> bool:
         """Return whether the model that an agent is worked with takes pictures; any thread."""

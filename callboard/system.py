@@ -334,6 +334,16 @@ class AgentSystem:
         """Return the health monitor's last report, at once."""
         return self._board.read()
 
+    @property
+    def skill_problems(self) -> tuple[str, ...]:
+        """What could not be loaded of skills and MCP servers, in sentences with the next step; any thread."""
+        return self._abilities.skill_problems
+
+    @property
+    def agent_problems(self) -> tuple[str, ...]:
+        """What could not be loaded of agents, in sentences with the next step; any thread."""
+        return self._abilities.agent_problems
+
     def wait_until_probed(self, timeout_s: float) -> bool:
         """Wait until the first health probe is over; False if the time was up first."""
         return self._board.wait_for_first(timeout_s)
