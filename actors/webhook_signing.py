@@ -13,8 +13,7 @@ from standardwebhooks import Webhook
 
 from callboard.errors import ConfigurationError
 from callboard.messages import TaskRecord, Topic
-from callboard.secret_files import kept_secret
-from callboard.settings import check_webhook_secret
+from callboard.secret_files import check_webhook_secret, kept_secret
 from callboard.views import iso, result
 
 _KEY_BYTES = 32

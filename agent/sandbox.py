@@ -155,6 +155,13 @@ class Sandbox:
             findings = _TWINS.sub(r"\1", findings)
             raise TaskError("type_check_failed", f"The code does not pass the type check:\n{findings}\n{SANDBOX_HINT}")
 
+    def probe(self) -> None:
+        """Check and run a line of code: the type checker, a process and the way there and back all work."""
+        self.check("6 * 7")
+        result = self.run("6 * 7", answer=_no_skill, token=CancelToken(), keep_state=False)
+        if result.value != 42:
+            raise RuntimeError(f"the sandbox computed {result.value!r} for 6 * 7")
+
     @contextlib.contextmanager
     def _session(self, **options: Any) -> Iterator[MontySession]:
         checkout = self._pool.checkout(**options)
@@ -395,6 +402,10 @@ def _room_left(value: Any, room: int) -> int:
         case _:
             return room - 8
     return room
+
+
+def _no_skill(asked: list[Asked], _dump: object) -> list[Any]:
+    raise AssertionError(f"the probe calls no skill, but asks for {asked}")
 
 
 def _never_called(*_args: Any, **_kwargs: Any) -> None:

@@ -4,6 +4,7 @@ Any thread, at start. Imported by whoever needs a secret, `agent/signing.py` and
 `persistence/doctor.py`, which looks at them.
 """
 
+import base64
 import contextlib
 import os
 import secrets
@@ -84,3 +85,14 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_webhook_secret(secret: str) -> str:
+    """Return the secret, or raise `ValueError` where it is not one of Standard Webhooks: 24 to 64 random bytes."""
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise ValueError("is not `whsec_` and the base64 of 24 to 64 bytes; `openssl rand -base64 32` makes some")
+    return secret

@@ -4,7 +4,6 @@ Names, defaults and meanings stand here only; docs/configuration.md lists them a
 Nothing else in the project reads the environment. Immutable, so any thread may read it.
 """
 
-import base64
 import os
 import re
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from callboard.budget import Budget
 from callboard.errors import ConfigurationError
 from callboard.paths import NOWHERE, default_data_dir, is_utf8, written_path
+from callboard.secret_files import check_webhook_secret
 from callboard.values import BYTE_ORDER_MARK, unmarked
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     )
     allowed_origins: CommaSeparated = _setting(
         ("*",),
-        "Origins that browsers may call from (CORS), comma-separated; * for all.",
+        "Origins whose pages may call from a browser (CORS), comma-separated; * for all, where there are keys.",
         "ALLOWED_ORIGINS",
         "CALLBOARD_ALLOWED_ORIGINS",
     )
@@ -105,6 +105,14 @@ class Settings(BaseSettings):
     )
     max_wait_s: int = _setting(60, "Longest time one request is held, in seconds.", ge=0, le=600)
     max_body_bytes: int = _setting(2_000_000, "Largest request body, in bytes.", ge=1024, le=100_000_000)
+    allowed_hosts: CommaSeparated = _setting(
+        (),
+        "Names, beside those of this machine's loopback, that a server without keys answers to, comma-separated; "
+        "`*.example.com` are all below that one.",
+    )
+    allow_keyless: bool = _setting(
+        False, "Whether a server without keys may listen on an address that other machines reach."
+    )
     trusted_proxies: CommaSeparated = _setting(
         (), "Addresses or networks of proxies whose X-Forwarded-For is believed, comma-separated."
     )
@@ -265,7 +273,7 @@ class Settings(BaseSettings):
         repr=False,
     )
 
-    @field_validator("api_key", "allowed_origins", "trusted_proxies", "approve_skills", mode="before")
+    @field_validator("api_key", "allowed_origins", "allowed_hosts", "trusted_proxies", "approve_skills", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -281,6 +289,16 @@ class Settings(BaseSettings):
         for origin in value:
             if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#\s]+", origin):
                 raise ValueError(f"{origin} is not an origin; write * or one such as https://example.com")
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if not re.fullmatch(
+                r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+|\[[0-9A-Fa-f:.]+\]", host
+            ):
+                raise ValueError(f"{host} is no name of a host; write one such as agents.example.com, without a port")
         return value
 
     @field_validator("trusted_proxies")
@@ -351,6 +369,11 @@ class Settings(BaseSettings):
     def production(self) -> bool:
         return self.env == "production"
 
+    @property
+    def cors_origins(self) -> tuple[str, ...]:
+        """The origins that browsers may call from. Without keys `*` is none: every page would drive the server."""
+        return self.allowed_origins if self.api_key else tuple(one for one in self.allowed_origins if one != "*")
+
     def require_data_dir(self) -> Path:
         """Return the data folder; raise `ConfigurationError` where none is named and the user has no home folder."""
         if self.data_dir == NOWHERE:
@@ -363,17 +386,6 @@ class Settings(BaseSettings):
     @cached_property
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         return tuple(ip_network(network, strict=False) for network in self.trusted_proxies)
-
-
-def check_webhook_secret(secret: str) -> str:
-    """Return the secret, or raise `ValueError` where it is not one of Standard Webhooks: 24 to 64 random bytes."""
-    try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except ValueError:
-        key = b""
-    if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
-        raise ValueError("is not `whsec_` and the base64 of 24 to 64 bytes; `openssl rand -base64 32` makes some")
-    return secret
 
 
 def _names_of(field: str) -> tuple[str, ...]:

@@ -44,9 +44,8 @@ from callboard.actors.subscriptions import Subscriptions
 from callboard.actors.supervision import Supervisor
 from callboard.actors.task_pool import TaskPool
 from callboard.actors.webhook_signing import WebhookSigner, load_webhook_secret
-from callboard.agent.cancel import CancelToken
 from callboard.agent.job import Tools
-from callboard.agent.sandbox import Asked, Sandbox
+from callboard.agent.sandbox import Sandbox
 from callboard.agent.signing import Signer, load_key
 from callboard.agent.spending import Accounts
 from callboard.agent.workspaces import Workspaces
@@ -271,7 +270,7 @@ class AgentSystem:
                 clock=clock,
                 interval_s=settings.health_interval_s,
                 actors={"api": at["gateway"], "agent": at["master agent"]},
-                probes={"sandbox": self._probe_sandbox, "store": self._probe_store, **self._abilities.probes},
+                probes={"sandbox": self._sandbox.probe, "store": self._probe_store, **self._abilities.probes},
                 totals=store.totals,
             ),
         )
@@ -447,14 +446,3 @@ class AgentSystem:
         self._claim.renew()
         if (fault := self._buffer.fault) is not None:
             raise StoreUnavailable(fault.message)
-
-    def _probe_sandbox(self) -> None:
-        """Check and run a line of code: the type checker, a process and the way there and back all work."""
-        self._sandbox.check("6 * 7")
-        result = self._sandbox.run("6 * 7", answer=_no_skill, token=CancelToken(), keep_state=False)
-        if result.value != 42:
-            raise RuntimeError(f"the sandbox computed {result.value!r} for 6 * 7")
-
-
-def _no_skill(asked: list[Asked], _dump: object) -> list[Any]:
-    raise AssertionError(f"the probe calls no skill, but asks for {asked}")

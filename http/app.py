@@ -13,6 +13,7 @@ from callboard.http.catalogue import Agents, Skills
 from callboard.http.client_address import ClientAddress
 from callboard.http.console import Console
 from callboard.http.cors import cors
+from callboard.http.cross_origin import CrossOriginProtection
 from callboard.http.dead_letters import DeadLetters
 from callboard.http.deliveries import Deliveries
 from callboard.http.door import Door
@@ -42,6 +43,7 @@ def build_app(system: "AgentSystem") -> "falcon.App[Request, falcon.Response]":
     settings = system.settings
     middleware: list[Any] = [
         AccessLog(request_line(settings)),
+        CrossOriginProtection(settings),
         cors(settings),
         *([ClientAddress(settings.trusted_networks)] if settings.trusted_networks else []),
         Door(settings, system.gateway, system.clock),

@@ -22,5 +22,5 @@ EXPOSED = (
 
 def cors(settings: Settings) -> CORSMiddleware[Any, Any]:
     """Return the middleware for the configured origins; no credentials, since a key is a header and not a cookie."""
-    origins = settings.allowed_origins
+    origins = settings.cors_origins
     return CORSMiddleware(allow_origins="*" if "*" in origins else origins, expose_headers=EXPOSED)

@@ -43,6 +43,18 @@ class ApiKeyInvalid(HttpRefusal):
     code = "api_key_invalid"
 
 
+class CrossOrigin(HttpRefusal):
+    """A web page of another origin would change something."""
+
+    code = "cross_origin"
+
+
+class HostNotAllowed(HttpRefusal):
+    """The request asks for a name that a server without keys does not answer to."""
+
+    code = "host_not_allowed"
+
+
 class NotAcceptable(HttpRefusal):
     """No media type that the client accepts can be sent."""
 
@@ -95,6 +107,7 @@ STATUSES: Mapping[type[CallboardError], tuple[int, str]] = {
     MalformedBody: (400, "Malformed body"),
     ApiKeyRequired: (401, "API key required"),
     ApiKeyInvalid: (403, "Invalid API key"),
+    CrossOrigin: (403, "Cross-origin request"),
     NotFound: (404, "Not found"),
     ConsoleOff: (404, "Not found"),
     NotAcceptable: (406, "Not acceptable"),
@@ -104,6 +117,7 @@ STATUSES: Mapping[type[CallboardError], tuple[int, str]] = {
     BodyTooLarge: (413, "Body too large"),
     UnsupportedMediaType: (415, "Unsupported media type"),
     UnsupportedContentEncoding: (415, "Unsupported content encoding"),
+    HostNotAllowed: (421, "Host not allowed"),
     IdempotencyConflict: (422, "Idempotency conflict"),
     RateLimited: (429, "Too many requests"),
     Unavailable: (503, "Service unavailable"),

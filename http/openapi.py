@@ -104,6 +104,8 @@ def _schemas() -> dict[str, JsonSchemaValue]:
 
 def _operation(operation: Operation) -> dict[str, Any]:
     statuses = {*_EVERYWHERE, *operation.refusals, *(() if operation.public else _KEYED)}
+    if not operation.path.startswith("/health"):
+        statuses.add(421)
     responses: dict[str, Any] = {"200": _reply(operation)}
     if operation.nothing_left:
         responses["204"] = {"description": operation.nothing_left}
@@ -149,6 +151,7 @@ def _titles() -> dict[int, str]:
     known = {status: title for status, title in STATUSES.values() if status != 400}
     several = {
         400: "Invalid request",
+        403: "Forbidden",
         409: "Conflict",
         415: "Unsupported media type",
     }  # statuses of more than one kind of error

@@ -8,17 +8,20 @@ may be called from any thread and from a signal handler. Imported by the command
 import socket
 import threading
 import time
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import falcon
 from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.server import create_server  # type: ignore[import-untyped]
 
+from callboard.errors import ConfigurationError
 from callboard.http.access_log import request_line
 from callboard.http.app import build_app
 from callboard.http.channel import MAX_HEADER_BYTES, channel_class
 from callboard.http.request import Request
 from callboard.logs import get_logger
+from callboard.settings import Settings
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
@@ -52,7 +55,7 @@ class Server:
         self._closed = False
         self._runner: int | None = None
         self._map: dict[int, Any] = {}
-        self._socket = listening or listen(settings.host, settings.port)
+        self._socket = listening or listen(settings)
         self._waitress = create_server(
             app or build_app(system),
             map=self._map,
@@ -144,8 +147,18 @@ class Server:
         self._ended.set()
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; what the host resolves to first decides between IPv4 and IPv6. Raises `OSError`."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+def listen(settings: Settings) -> socket.socket:
+    """Return a listening socket; what the host resolves to first decides between IPv4 and IPv6.
+
+    Raises `OSError`, and `ConfigurationError` where that would open a server without keys to other machines, unasked.
+    """
+    host = settings.host
+    found = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = found[0]
+    if not (settings.api_key or settings.allow_keyless or ip_address(address[0]).is_loopback):
+        raise ConfigurationError(
+            f"CALLBOARD_HOST is {host}, which other machines reach, and without a key anybody there could run tasks and "
+            "read the history; set API_KEY, or CALLBOARD_ALLOW_KEYLESS=true if that is meant."
+        )
     dual = host == "::" and socket.has_dualstack_ipv6()
     return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual)

@@ -21,8 +21,8 @@ from callboard.persistence.database_file import refuse_orphaned_log, sqlite_path
 from callboard.persistence.engine import OLDEST_SQLITE, create, database_of, existing
 from callboard.persistence.findings import Finding, Level, of_tables
 from callboard.persistence.migrate import HEAD_REVISION, REVISIONS, current_revision
-from callboard.secret_files import LOSS, remedy, secret_fault
-from callboard.settings import Settings, check_webhook_secret
+from callboard.secret_files import LOSS, check_webhook_secret, remedy, secret_fault
+from callboard.settings import Settings
 from callboard.values import decoded
 
 LOW_BYTES = 200 << 20

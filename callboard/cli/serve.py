@@ -60,6 +60,8 @@ def serve(host: str | None, port: int | None) -> None:
             node_env=mode,
             env=settings.env,
         )
+    if not settings.api_key and "*" in settings.allowed_origins and "allowed_origins" in settings.model_fields_set:
+        log.warning("ALLOWED_ORIGINS=* counts for nothing without keys; set API_KEY, or name the origins")
     if settings.llm_provider == "offline" and settings.llm_model:
         log.warning("a model is named, but no provider, so the built-in planner works; set CALLBOARD_LLM_PROVIDER")
     log.info("stopped", clean=_serve(settings))
@@ -72,7 +74,7 @@ def _serve(settings: "Settings") -> bool:
     from callboard.system import AgentSystem
 
     try:
-        listening = listen(settings.host, settings.port)  # first: a server that cannot listen must touch no task
+        listening = listen(settings)  # first: a server that cannot listen must touch no task
     except (OSError, UnicodeError) as error:  # the latter of a name that no host can have
         raise CallboardError(f"cannot listen on {settings.host}:{settings.port}: {_why_not(error)}.") from error
     closing_s: list[float] = []

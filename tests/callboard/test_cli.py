@@ -155,7 +155,8 @@ def test_the_interface_is_printed_as_json(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_open_to_all_warns_and_names_an_address_that_can_be_opened(tmp_path: Path) -> None:
-    with Terminal("serve", "--host", "0.0.0.0", "--port", "0", home=tmp_path) as terminal:
+    there = {"CALLBOARD_ALLOW_KEYLESS": "true"}
+    with Terminal("serve", "--host", "0.0.0.0", "--port", "0", home=tmp_path, **there) as terminal:
         terminal.read_until("Ctrl-C")
         told = terminal.read_until("set API_KEY.")
         assert re.search(r"server +http://127\.0\.0\.1:\d+", told)

@@ -59,7 +59,9 @@ def test_a_line_tells_the_task_where_the_path_or_query_names_it(shared: Running,
 def test_refusals_are_logged_too(shared: Running, lines: Any) -> None:
     shared.client.get("/nothing")
     shared.raw(b"nonsense\r\n\r\n")
-    shared.raw(b"POST /agent/execute HTTP/1.1\r\nHost: x\r\nUser-Agent: big\r\nContent-Length: 99999999\r\n\r\n")
+    shared.raw(
+        b"POST /agent/execute HTTP/1.1\r\nHost: localhost\r\nUser-Agent: big\r\nContent-Length: 99999999\r\n\r\n"
+    )
     found = lines()
     assert [line["status"] for line in found] == [404, 400, 413]
     assert (found[2]["method"], found[2]["path"], found[2]["user_agent"]) == ("POST", "/agent/execute", "big")

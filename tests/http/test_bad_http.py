@@ -25,7 +25,7 @@ def the_server_goes_on(shared: Running) -> Iterator[None]:
 
 
 def _post(*headers: bytes, body: bytes = TASK, version: bytes = b"1.1") -> bytes:
-    lines = [b"POST /agent/execute HTTP/" + version, b"Host: x", b"Content-Type: application/json", *headers]
+    lines = [b"POST /agent/execute HTTP/" + version, b"Host: localhost", b"Content-Type: application/json", *headers]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
@@ -46,8 +46,8 @@ REFUSED = {
     "a space before the colon": _post(LENGTH, b"X-Thing : a"),
     "a folded first header": b"GET / HTTP/1.1\r\n folded: a\r\n\r\n",
     "no request line": b"nonsense\r\n\r\n",
-    "a method in lower case": b"get /health HTTP/1.1\r\nHost: x\r\n\r\n",
-    "CR inside the request line": b"GET /health\rX: y HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a method in lower case": b"get /health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "CR inside the request line": b"GET /health\rX: y HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "TLS to a plain port": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
 }
 
@@ -90,12 +90,12 @@ def test_a_chunked_body_cut_off_by_the_client_makes_no_task(shared: Running) -> 
 
 def test_a_client_that_vanishes_in_the_middle_of_its_headers_is_forgotten(shared: Running) -> None:
     with socket.create_connection(("127.0.0.1", shared.server.port)) as connection:
-        connection.sendall(b"POST /agent/execute HTTP/1.1\r\nHost: x\r\nX-Half")
+        connection.sendall(b"POST /agent/execute HTTP/1.1\r\nHost: localhost\r\nX-Half")
 
 
 @pytest.mark.parametrize("method", [b"WEBSOCKET", b"FOO", b"CONNECT", b"SETUP"])
 def test_an_unknown_method_is_refused(shared: Running, method: bytes) -> None:
-    answer = shared.raw(method + b" /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    answer = shared.raw(method + b" /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert answer.status in (400, 405)
     assert answer.json()["requestId"] == answer.headers["x-request-id"]
 

@@ -87,7 +87,7 @@ def test_any_accept_header_is_good_enough_for_a_file(shared: Running) -> None:
 def test_what_is_not_one_of_the_files_is_not_there(
     shared: Running, path: str, assert_problem: Callable[[RawAnswer, int, str], dict[str, Any]]
 ) -> None:
-    answer = shared.raw(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    answer = shared.raw(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     assert_problem(answer, 404, "route_not_found")
 
 

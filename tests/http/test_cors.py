@@ -17,8 +17,8 @@ PREFLIGHT = {
 }
 
 
-def test_a_preflight_is_answered_with_what_is_allowed(shared: Running) -> None:
-    reply = shared.client.options("/agent/execute", headers=PREFLIGHT)
+def test_a_preflight_is_answered_with_what_is_allowed(start_server: Callable[..., Running]) -> None:
+    reply = start_server(api_key=("k",)).client.options("/agent/execute", headers=PREFLIGHT)
     assert reply.status_code == 200
     assert reply.headers["access-control-allow-origin"] == "*"
     assert "POST" in reply.headers["access-control-allow-methods"]
@@ -43,8 +43,12 @@ def test_only_configured_origins_are_allowed(start_server: Callable[..., Running
             assert reply.headers.get("access-control-allow-origin") == (origin if allowed else None)
 
 
-def test_scripts_may_read_our_headers(shared: Running) -> None:
-    exposed = shared.client.get("/agent/agents", headers=ORIGIN).headers["access-control-expose-headers"]
+def test_scripts_may_read_our_headers(start_server: Callable[..., Running]) -> None:
+    exposed = (
+        start_server(api_key=("k",))
+        .client.get("/agent/agents", headers=ORIGIN)
+        .headers["access-control-expose-headers"]
+    )
     names = {"X-Request-Id", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
     assert names | {"Idempotent-Replayed"} <= set(exposed.split(", "))
 

@@ -106,5 +106,5 @@ def test_every_error_of_the_tree_has_a_status(kind: type[CallboardError]) -> Non
 
 
 def test_every_status_of_the_table_is_one_of_the_documented_ones() -> None:
-    documented = {400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 429, 500, 503, 507}
+    documented = {400, 401, 403, 404, 405, 406, 409, 413, 415, 421, 422, 429, 500, 503, 507}
     assert {status for status, _ in STATUSES.values()} <= documented

@@ -41,7 +41,7 @@ REQUESTS = {
 
 
 def _headers(running: Running, request: bytes) -> dict[str, str]:
-    return running.raw(request + b"\r\nHost: x\r\nConnection: close\r\n\r\n").headers
+    return running.raw(request + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n").headers
 
 
 @pytest.mark.parametrize("request_bytes", REQUESTS.values(), ids=REQUESTS.keys())

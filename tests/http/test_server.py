@@ -84,7 +84,7 @@ def test_closing_twice_and_from_two_threads_is_harmless(start_server: Callable[.
 def test_an_idle_connection_does_not_hold_the_end_up(start_server: Callable[..., Running]) -> None:
     running = start_server()
     with socket.create_connection(("127.0.0.1", running.server.port), timeout=20) as idle:
-        idle.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        idle.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert idle.recv(100).startswith(b"HTTP/1.1 200")
         running.server.close()
         rest = idle.makefile("rb").read()
@@ -96,7 +96,7 @@ def test_more_connections_than_select_can_count_are_served(shared: Running) -> N
     try:
         for _ in range(1100):
             connections.append(socket.create_connection(("127.0.0.1", shared.server.port), timeout=20))
-        connections[-1].sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        connections[-1].sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert connections[-1].makefile("rb").read().startswith(b"HTTP/1.1 200")
     finally:
         for connection in connections:
@@ -104,7 +104,7 @@ def test_more_connections_than_select_can_count_are_served(shared: Running) -> N
 
 
 def test_several_requests_on_one_connection_are_answered_in_order(shared: Running) -> None:
-    one = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Request-Id: %s\r\n%s\r\n"
+    one = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: %s\r\n%s\r\n"
     wire = one % (b"first", b"") + one % (b"second", b"") + one % (b"third", b"Connection: close\r\n")
     with socket.create_connection(("127.0.0.1", shared.server.port), timeout=10) as connection:
         connection.sendall(wire)
@@ -121,6 +121,6 @@ def test_a_defect_outside_the_application_is_answered_in_the_shape_of_every_erro
 
     monkeypatch.setattr(shared.server._waitress, "application", broken)
     monkeypatch.setattr(logging.getLogger("waitress"), "disabled", True)
-    answer = shared.raw(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    answer = shared.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert_problem(answer, 500, "internal_error")
     assert b"secret" not in answer.body

@@ -51,7 +51,7 @@ def open_raw(running: Running, path: str, *, version: str = "1.1", receive_bytes
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
     connection.settimeout(20)
     connection.connect(("127.0.0.1", running.server.port))
-    connection.sendall(f"GET {path} HTTP/{version}\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n".encode())
+    connection.sendall(f"GET {path} HTTP/{version}\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n".encode())
     return connection
 
 
@@ -264,7 +264,7 @@ def test_a_client_that_vanishes_is_noticed_behind_a_second_request(
     path = events_path(running.execute(gate.task).json()["taskId"])
     with open_raw(running, path) as connection:
         assert connection.recv(12) == b"HTTP/1.1 200"
-        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
         assert not _free(running, path)
     assert until(lambda: _free(running, path)) < 1
 
@@ -371,13 +371,14 @@ def test_keys_and_limits_hold_at_the_opening(start_server: Callable[..., Running
         assert_problem(reply, 429, "rate_limited")
 
 
-def test_a_browser_may_send_where_it_was(shared: Running) -> None:
+def test_a_browser_may_send_where_it_was(start_server: Callable[..., Running]) -> None:
     asked = {
         "Origin": "https://app.example",
         "Access-Control-Request-Method": "GET",
         "Access-Control-Request-Headers": "last-event-id, x-api-key, accept",
     }
-    allowed = shared.client.options(events_path("x"), headers=asked).headers["access-control-allow-headers"]
+    running = start_server(allowed_origins=("https://app.example",))
+    allowed = running.client.options(events_path("x"), headers=asked).headers["access-control-allow-headers"]
     assert {"last-event-id", "x-api-key"} <= set(allowed.split(", "))
 
 

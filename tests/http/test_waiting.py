@@ -46,7 +46,7 @@ def _hold(running: Running, task_id: str) -> socket.socket:
     """Open a long poll that has nothing to be told, and return its connection."""
     connection = socket.create_connection(("127.0.0.1", running.server.port), timeout=20)
     path = f"/agent/tasks/{task_id}/events?after=9999&wait=60"
-    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     return connection
 
 
