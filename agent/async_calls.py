@@ -2,11 +2,18 @@
 
 A skill is one plain function to whoever writes code, and the type checker and the interpreter need to know which calls
 are awaited. So the names at such calls are exchanged for those of the skills' asynchronous twins, in place: lines stay
-what they are. Pure functions; called by worker threads; imported by the runner.
+what they are.
+
+# Invariant: the work grows with the code's length and no faster, and nothing here calls itself: what a model wrote may have
+# thousands of names, and conditionals in each other by the thousand. tests/agent/test_growth.py holds this.
+
+Pure functions; called by worker threads; imported by the runner.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Literal
 
 from callboard.agent.sandbox import TWIN
 
@@ -24,27 +31,34 @@ def with_twins(code: str) -> str:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return code  # the type check says what is wrong with it
-    return _edited(code, sorted(_Twins(tree).edits(), reverse=True))
+    return _edited(code, sorted(_Twins(tree).edits()))
 
 
-def _edited(code: str, edits: list[_Place]) -> str:
+def _edited(code: str, edits: Iterable[_Place]) -> str:
+    """Return the code with texts put in, in the order of their places."""
     lines = [line.encode() for line in code.split("\n")]
-    for line, column, text in edits:
-        lines[line - 1] = lines[line - 1][:column] + text.encode() + lines[line - 1][column:]
+    for number, places in groupby(edits, key=lambda place: place[0]):
+        line, parts, begin = lines[number - 1], [], 0
+        for _, column, text in places:
+            parts += [line[begin:column], text.encode()]
+            begin = column
+        lines[number - 1] = b"".join((*parts, line[begin:]))
     return b"\n".join(lines).decode()
+
+
+_Step = tuple[Literal["called", "one", "many", "value"], ast.expr]
+"""What to look at next: a function that is called and awaited; an expression that is awaited; one whose items are; what a
+variable that is awaited is given."""
 
 
 class _Twins:
     def __init__(self, tree: ast.Module) -> None:
-        self._tree = tree
         self._imported: dict[str, tuple[ast.alias, str]] = {}
         self._modules: set[str] = set()
-        self._seen: set[str] = set()
+        self._given: dict[str, list[_Step]] = {}
+        self._waiting: list[_Step] = []
         for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module == "skills":
-                self._imported |= {alias.asname or alias.name: (alias, alias.name) for alias in node.names}
-            elif isinstance(node, ast.Import):
-                self._modules |= {a.asname or a.name for a in node.names if a.name == "skills"}
+            self._look_at(node)
 
     def edits(self) -> set[_Place]:
         """Return what to put in where: `async_` before each awaited skill's name, and the twins' names behind the imports'."""
@@ -65,75 +79,72 @@ class _Twins:
                 edits.add((node.end_lineno, node.end_col_offset - len(node.attr.encode()), TWIN))
         return edits
 
+    def _look_at(self, node: ast.AST) -> None:
+        """Note where skills come from, what variables are given or have appended, and what is awaited."""
+        match node:
+            case ast.ImportFrom(module="skills"):
+                self._imported |= {alias.asname or alias.name: (alias, alias.name) for alias in node.names}
+            case ast.Import():
+                self._modules |= {a.asname or a.name for a in node.names if a.name == "skills"}
+            case ast.Await(value=value):
+                self._waiting.append(("one", value))
+            case ast.Call(func=function) if _last_name(function) in _TAKES_AWAITABLES:
+                self._waiting += [("one", argument) for argument in node.args]
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="append"), args=[item]):
+                self._given.setdefault(owner, []).append(("one", item))
+            case ast.Assign(targets=targets, value=value):
+                for name in {target.id for target in targets if isinstance(target, ast.Name)}:
+                    self._given.setdefault(name, []).append(("value", value))
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                self._given.setdefault(name, []).append(("value", value))
+
     def _awaited(self) -> Iterator[ast.expr]:
         """Yield the functions of calls whose results are awaited."""
-        for node in ast.walk(self._tree):
-            if isinstance(node, ast.Await):
-                yield from self._one(node.value)
-            elif isinstance(node, ast.Call) and _last_name(node.func) in _TAKES_AWAITABLES:
-                for argument in node.args:
-                    yield from self._one(argument)
+        waiting = self._waiting
+        while waiting:
+            what, node = waiting.pop()
+            match what:
+                case "called":
+                    yield node
+                case "one":
+                    waiting.extend(self._in_one(node))
+                case "many":
+                    waiting.extend(self._in_many(node))
+                case "value":
+                    listed = not isinstance(node, ast.Call) or _last_name(node.func) in ("list", "tuple", "map")
+                    waiting.append(("many" if listed else "one", node))
 
-    def _one(self, node: ast.expr) -> Iterator[ast.expr]:
-        """Yield what is called in an expression that is awaited."""
+    def _in_one(self, node: ast.expr) -> Iterable[_Step]:
+        """Return what to look at in an expression that is awaited."""
         match node:
             case ast.Call(func=function):
-                yield function
+                return [("called", function)]
             case ast.Starred(value=value):
-                yield from self._many(value)
+                return [("many", value)]
             case ast.Name(id=name):
-                yield from self._assigned(name)
+                return self._given.pop(name, ())
             case ast.IfExp(body=body, orelse=orelse):
-                yield from self._one(body)
-                yield from self._one(orelse)
+                return [("one", body), ("one", orelse)]
             case ast.List() | ast.Tuple() | ast.Set():
-                yield from self._many(node)
+                return [("many", node)]
+        return []
 
-    def _many(self, node: ast.expr) -> Iterator[ast.expr]:
-        """Yield what is called in the items of an expression, each of which is awaited."""
+    def _in_many(self, node: ast.expr) -> Iterable[_Step]:
+        """Return what to look at in an expression each of whose items is awaited."""
         match node:
             case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
-                for item in items:
-                    yield from self._one(item)
-            case ast.ListComp(elt=item) | ast.GeneratorExp(elt=item) | ast.SetComp(elt=item):
-                yield from self._one(item)
-            case ast.DictComp(value=item):
-                yield from self._one(item)
+                return [("one", item) for item in items]
+            case ast.ListComp(elt=item) | ast.GeneratorExp(elt=item) | ast.SetComp(elt=item) | ast.DictComp(value=item):
+                return [("one", item)]
             case ast.Call(func=ast.Name(id="map"), args=[function, *_]):
-                yield function
+                return [("called", function)]
             case ast.Call(func=ast.Name(id="list" | "tuple"), args=[inner]):
-                yield from self._many(inner)
+                return [("many", inner)]
             case ast.BinOp(left=left, right=right):
-                yield from self._many(left)
-                yield from self._many(right)
+                return [("many", left), ("many", right)]
             case ast.Name(id=name):
-                yield from self._assigned(name)
-
-    def _assigned(self, name: str) -> Iterator[ast.expr]:
-        """Yield what is called in the values that a variable is given, or that are appended to it."""
-        if name in self._seen:
-            return
-        self._seen.add(name)
-        for node in ast.walk(self._tree):
-            match node:
-                case ast.Assign(targets=targets, value=value) if any(_is(target, name) for target in targets):
-                    yield from self._value(value)
-                case ast.AnnAssign(target=target, value=ast.expr() as value) if _is(target, name):
-                    yield from self._value(value)
-                case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="append"), args=[item]) if (
-                    owner == name
-                ):
-                    yield from self._one(item)
-
-    def _value(self, value: ast.expr) -> Iterator[ast.expr]:
-        if isinstance(value, ast.Call) and _last_name(value.func) not in ("list", "tuple", "map"):
-            yield from self._one(value)
-        else:
-            yield from self._many(value)
-
-
-def _is(target: ast.expr, name: str) -> bool:
-    return isinstance(target, ast.Name) and target.id == name
+                return self._given.pop(name, ())
+        return []
 
 
 def _last_name(function: ast.expr) -> str:

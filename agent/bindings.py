@@ -22,25 +22,25 @@ def bound_names(code: str) -> frozenset[str]:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset()
-    return frozenset(name for statement in tree.body for name in _bound_by(statement))
+    return frozenset(_bound_in(tree))
 
 
-def _bound_by(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
-            return  # what stands inside is not at the top level
-        case ast.Lambda() | ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-            return
-        case ast.ImportFrom(module="skills") | ast.Import(names=[ast.alias(name="skills", asname=None)]):
-            return
-        case ast.alias(name=name, asname=alias):
-            yield alias or name.split(".")[0]
-        case ast.Name(id=name, ctx=ast.Store()):
-            yield name
-        case ast.ExceptHandler():
-            for statement in node.body:  # the name of an except clause ends with the clause
-                yield from _bound_by(statement)
-            return
-    for child in ast.iter_child_nodes(node):
-        yield from _bound_by(child)
+def _bound_in(tree: ast.Module) -> Iterator[str]:
+    waiting: list[ast.AST] = [tree]
+    while waiting:  # by itself it would call itself as deep as conditionals can stand in each other
+        node = waiting.pop()
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name  # what stands inside is not at the top level
+            case ast.Lambda() | ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                pass
+            case ast.ImportFrom(module="skills") | ast.Import(names=[ast.alias(name="skills", asname=None)]):
+                pass
+            case ast.alias(name=name, asname=alias):
+                yield alias or name.split(".")[0]
+            case ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case ast.ExceptHandler():
+                waiting += node.body  # the name of an except clause ends with the clause
+            case _:
+                waiting += ast.iter_child_nodes(node)

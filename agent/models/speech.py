@@ -3,17 +3,21 @@
 import re
 import unicodedata
 
-_END_MARKS = re.compile(
-    r"(?:\s*(?:</s>|<\|(?:im_end|endoftext|eot_id|end|return|end_of_text)\|>|<｜end▁of▁sentence｜>))+\s*\Z"
+_END_MARKS = (
+    "</s>",
+    "<｜end▁of▁sentence｜>",
+    *(f"<|{name}|>" for name in ("im_end", "endoftext", "eot_id", "end", "return", "end_of_text")),
 )
-_FENCES_ALONE = re.compile(r"\s*(?:`{3,}|~{3,})[\w+-]*\s*(?:(?:`{3,}|~{3,})\s*)?")
+_FENCES_ALONE = re.compile(r"\s*+(?:`{3,}+|~{3,}+)[\w+-]*+\s*+(?:(?:`{3,}+|~{3,}+)\s*+)?")
 _FENCE = re.compile(r"[ \t>]*(`{3,}|~{3,})(.*)")
 _UNSEEN = frozenset("\u115f\u1160\u2800\u3164\ufe0f\uffa0\ufffd")
 
 
 def without_end_marks(text: str) -> str:
     """Return a text without the marks that end a turn, which some servers leave in it."""
-    return _END_MARKS.sub("", text) if ">" in text[-80:] else text
+    while (bare := text.rstrip()).endswith(_END_MARKS):
+        text = bare[: bare.rindex("<")].rstrip()
+    return text
 
 
 def says_nothing(text: str) -> bool:

@@ -177,7 +177,10 @@ class Listener:
         if (opened := _OPEN.match(rest)) is not None:
             self._held, self._in = rest[opened.end() :], "thoughts"
             return True
-        if not rest or (rest[0] in _FIRST and len(rest) < _LONGEST_MARK and not re.search(r"[>\]▷\n]", rest)):
+        if not rest:
+            self._held = self._held[-_NEAR_CHARS:]  # so that blanks by the million are not looked at again and again
+            return False
+        if rest[0] in _FIRST and len(rest) < _LONGEST_MARK and not re.search(r"[>\]▷\n]", rest):
             return False
         self._in = "speech"
         return True

@@ -5,8 +5,6 @@ that may have been meant as an example; of several blocks none is chosen by gues
 model is asked.
 """
 
-import ast
-import builtins
 import re
 import textwrap
 from collections.abc import Collection, Iterator, Sequence
@@ -16,17 +14,16 @@ from itertools import islice
 from markdown_it import MarkdownIt
 
 from callboard.agent.planner.base import Plan
-from callboard.agent.planner.syntax import PYTHON, parsed
+from callboard.agent.planner.syntax import MAX_CODE_CHARS, PYTHON, Names, names_in
 
 _PYTHON = PYTHON | {"ipython", "tool_code"}
-_CODE_LIKE = re.compile(r"^\s*(?:from skills import |import |print\(|[A-Za-z_]\w* = |def |await )", re.MULTILINE)
+_CODE_LIKE = re.compile(r"^[ \t]*(?:from skills import |import |print\(|[A-Za-z_]\w* = |def |await )", re.MULTILINE)
 _IMPORTS_SKILLS = re.compile(r"^[ \t]*(?:from|import) skills\b", re.MULTILINE)
 _MOST_BLOCKS = 50
 _MOST_TRIES = 12
-_MOST_CHARS = 200_000
-"""How many blocks are looked at, how many ends of one are tried, and how long a block is mended."""
+"""How many blocks are looked at, and how many ends of one are tried."""
 
-_ONE_LINE = re.compile(r"^([ \t]*)(`{3,})(python3?|py)[ \t]+([^`\n]+?)[ \t]*\2[ \t]*$", re.MULTILINE)
+_ONE_LINE = re.compile(r"^([ \t]*)(`{3,})(python3?|py)[ \t]+([^`\s](?:[^`\n]*[^`\s])?)[ \t]*\2[ \t]*$", re.MULTILINE)
 _INDENTED = re.compile(r"([ \t]+)(`{3,}|~{3,})")
 _LANGUAGE = re.compile(r"[{.\s]*([\w+#-]*)")
 _WORDS = re.compile(
@@ -72,9 +69,9 @@ def read_answer(
     after = re.search(r"\w", "\n".join(lines[blocks[-1].end :])) is not None
     around = after or re.search(r"\w", "\n".join(lines[: blocks[0].start])) is not None
     insists = text in said or any(MEANT in words or SEVERAL in words for words in told)
-    trees = [tree for block in blocks if (tree := parsed(block.code)) is not None]
+    python = [names for block in blocks if (names := names_in(block.code)) is not None]
     works = any(_works(block.code, variables) for block in blocks)
-    if not works and trees and not any(_shows(tree) for tree in trees) and (after or (around and text in said)):
+    if not works and python and not any(_shows(names) for names in python) and (after or (around and text in said)):
         return Plan(code=None, intent="answer", text=text.strip())  # to run it would come to nothing
     if after and insists and ((not works and code is None) or _WORDS.search(task)):
         return Plan(code=None, intent="answer", text=text.strip())
@@ -99,10 +96,10 @@ def _one_of(codes: list[str]) -> str | None:
     codes = list(dict.fromkeys(codes))
     bound: set[str] = set()
     for number, code in enumerate(codes):
-        tree = parsed(code)
-        if number and (tree is None or not _unbound(tree) & bound):
+        names = names_in(code)
+        if number and (names is None or not names.unbound & bound):
             return None
-        bound |= set() if tree is None else _bound(tree)
+        bound |= set() if names is None else names.bound
     return "\n\n".join(codes)
 
 
@@ -150,7 +147,7 @@ def _python_in(text: str) -> Iterator[Block]:
 def _is_python(info: str, code: str) -> bool:
     found = _LANGUAGE.match(info)
     language = found[1].lower() if found else ""
-    return language in _PYTHON or (not language and bool(_CODE_LIKE.search(code)) and parsed(code) is not None)
+    return language in _PYTHON or (not language and bool(_CODE_LIKE.search(code)) and names_in(code) is not None)
 
 
 def _repaired(block: Block, fence: str, lines: list[str]) -> Block:
@@ -158,10 +155,10 @@ def _repaired(block: Block, fence: str, lines: list[str]) -> Block:
 
     Too late: the closing fence stands at the end of a line of code. Too early: a string in the code holds a fence.
     """
-    if parsed(block.code) is not None or len(block.code) > _MOST_CHARS:
+    if len(block.code) > MAX_CODE_CHARS or names_in(block.code) is not None:
         return block
     for found in (*_ends_within(block, fence), *_ends_behind(block, fence, lines)):
-        if found.code.strip() and parsed(found.code) is not None:
+        if found.code.strip() and names_in(found.code) is not None:
             return found
     return block
 
@@ -181,7 +178,7 @@ def _ends_behind(block: Block, fence: str, lines: list[str]) -> Iterator[Block]:
     ends = [number for number in range(block.end, len(lines)) if closing.fullmatch(lines[number])]
     for number in ends[:_MOST_TRIES]:
         code = "\n".join(line.removeprefix(prefix) for line in lines[block.start + 1 : number])
-        if len(code) > _MOST_CHARS:
+        if len(code) > MAX_CODE_CHARS:
             return
         yield Block(code, block.start, number + 1)
 
@@ -193,29 +190,10 @@ def _works(code: str, variables: Collection[str]) -> bool:
     """Tell whether code is there to be run: it imports skills, or goes on with what earlier code has bound."""
     if _IMPORTS_SKILLS.search(code):
         return True
-    tree = parsed(code)
-    return tree is not None and bool(_unbound(tree) & set(variables))
+    names = names_in(code)
+    return names is not None and not names.unbound.isdisjoint(variables)
 
 
-def _shows(tree: ast.Module) -> bool:
+def _shows(names: Names) -> bool:
     """Tell whether something is seen of the code when it has run: a value, or what is printed."""
-    last = tree.body[-1] if tree.body else None
-    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
-    return isinstance(last, ast.Expr) or any(isinstance(called, ast.Name) and called.id == "print" for called in calls)
-
-
-def _bound(tree: ast.Module) -> set[str]:
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            names |= {(name.asname or name.name).partition(".")[0] for name in node.names}
-        elif isinstance(node, ast.arg):
-            names.add(node.arg)
-    return names
-
-
-def _unbound(tree: ast.Module) -> set[str]:
-    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    return read - _bound(tree) - set(dir(builtins))
+    return names.has_value or "print" in names.called
