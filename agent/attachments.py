@@ -1,4 +1,4 @@
-"""Files that come with a task: checked when it is posted, put into the session's workspace when it begins.
+"""Files that come with a task: checked and named when it is posted, put into the session's workspace when it begins.
 
 `check_attachments` runs in the gateway's thread and touches nothing but its arguments; `materialise` runs in a worker's.
 Imported by the gateway's admission and by `attached.py`.
@@ -7,42 +7,28 @@ Imported by the gateway's admission and by `attached.py`.
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from callboard.agent.cancel import Cancelled
-from callboard.agent.documents.charsets import is_text
-from callboard.agent.documents.reading import WORKBOOKS, is_textual
+from callboard.agent.documents.charsets import as_utf_8
+from callboard.agent.documents.kinds import WrongKind, is_usable, kind_of, media_type_of, told, unreadable
+from callboard.agent.documents.reading import is_textual
 from callboard.agent.fetch.client import FetchFailed, FetchLimits, fetch
 from callboard.agent.fetch.target import FetchRefused, check_host
 from callboard.agent.models.base import Image
 from callboard.agent.skill import SkillContext
-from callboard.agent.workspace import Workspace, parts_of
+from callboard.agent.workspace import Workspace
 from callboard.errors import AttachmentRefused, TaskError
+from callboard.file_names import NOTE, told_apart
+from callboard.media_types import joined, split
 from callboard.messages import AttachedFile, Json
 from callboard.settings import Settings
 from callboard.task_spec import Attachment
 
-IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
-"""The pictures that models take."""
-
 FETCH_TIMEOUT_S = 60.0
 """Longest time that getting one attachment from its address takes."""
-
-
-_OTHER_WORKBOOKS = frozenset(
-    {
-        "application/vnd.ms-excel",
-        "application/vnd.ms-excel.sheet.binary.macroenabled.12",
-        "application/vnd.oasis.opendocument.spreadsheet",
-    }
-)
-_OLE = b"\xd0\xcf\x11\xe0"
-"""How an XLS begins, and an XLSX with a password."""
-
-NOTE = ".attached-"
-"""What the name begins with of the file that says that a task's attachments are there; the task's id follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,17 +45,14 @@ class Attached:
 def check_attachments(
     specs: Sequence[Attachment], settings: Settings, *, takes_images: bool = True
 ) -> tuple[AttachedFile, ...]:
-    """Return the files; raise `AttachmentRefused` naming the first one that cannot be used."""
-    seen: set[str] = set()
-    check_images(specs, takes_images=takes_images)
-    for spec in specs:
-        if spec.name.lower() in seen:  # some file systems tell no case apart
-            raise AttachmentRefused(f"There are two attachments {spec.name!r}; give each a name of its own.")
-        seen.add(spec.name.lower())
-    return tuple(check_attachment(spec, settings) for spec in specs)
+    """Return the files, of which no two have one name; raise `AttachmentRefused` naming the first one that cannot be used."""
+    names = told_apart([spec.name for spec in specs])
+    files = tuple(replace(check_attachment(spec, settings), name=name) for spec, name in zip(specs, names, strict=True))
+    check_images(files, takes_images=takes_images)
+    return files
 
 
-def check_images(files: Iterable[Attachment | AttachedFile], *, takes_images: bool) -> None:
+def check_images(files: Iterable[AttachedFile], *, takes_images: bool) -> None:
     """Raise `AttachmentRefused` for the first image where the model takes none."""
     for file in files:
         if file.media_type.startswith("image/") and not takes_images:
@@ -91,34 +74,31 @@ def described(files: Sequence[AttachedFile]) -> tuple[Mapping[str, Json], ...]:
 
 def check_attachment(spec: Attachment, settings: Settings) -> AttachedFile:
     """Return the file, its bytes decoded; raise `AttachmentRefused` naming it, what is wrong and what would do."""
-    try:
-        parts_of(spec.name)
-    except TaskError as error:
-        raise _refused(spec, f"has a name that cannot be used: {error.message}") from error
-    if not _is_taken(spec.media_type):
-        old = " Save it as XLSX or CSV (text/csv)." if spec.media_type.lower() in _OTHER_WORKBOOKS else ""
-        raise _refused(
-            spec,
-            f"is {spec.media_type}; text, JSON, XML, YAML, PDF, XLSX and {', '.join(IMAGE_TYPES)} can be attached.{old}",
-        )
     if (spec.data is None) == (spec.url is None):
         raise _refused(spec, "must have either data or url.")
     if spec.url is not None:
-        return AttachedFile(name=spec.name, media_type=spec.media_type, url=_checked_url(spec, spec.url, settings))
+        url = _checked_url(spec, spec.url, settings)
+        return AttachedFile(name=spec.name, media_type=_promised(spec), url=url)
     data = _decoded(spec, spec.data or "", settings.max_file_bytes)
-    fault = _fault(data, spec.media_type)
-    if fault:
-        raise _refused(spec, f"{fault}; mend its mediaType, or its data.")
-    return AttachedFile(name=spec.name, media_type=spec.media_type, data=data)
+    try:
+        return AttachedFile(name=spec.name, media_type=_told(spec, data), data=data)
+    except WrongKind as error:
+        raise _refused(spec, str(error)) from error
 
 
-def _is_taken(media_type: str) -> bool:
-    return (
-        media_type in IMAGE_TYPES
-        or media_type == "application/pdf"
-        or media_type.lower() in WORKBOOKS
-        or is_textual(media_type.lower())
-    )
+def _told(spec: Attachment, data: bytes) -> str:
+    said, charset = split(spec.media_type)
+    kind = told(spec.name, said, as_utf_8(data, charset))
+    return joined(kind, charset if is_textual(kind) else None)
+
+
+def _promised(spec: Attachment) -> str:
+    """Return what a file will be that is not here yet: what is said of it, else what its name says."""
+    said, charset = split(spec.media_type)
+    kind = next((kind for kind in (said, media_type_of(spec.name)) if is_usable(kind)), None)
+    if kind is None:
+        raise _refused(spec, f"is {unreadable(said, media_type_of(spec.name))}; or mend its mediaType.")
+    return joined(kind, charset if is_textual(kind) else None)
 
 
 def _decoded(spec: Attachment, text: str, limit: int) -> bytes:
@@ -148,23 +128,6 @@ def _refused(spec: Attachment | AttachedFile, why: str) -> AttachmentRefused:
     return AttachmentRefused(f"The attachment {spec.name!r} {why}", details={"attachment": spec.name})
 
 
-def _fault(data: bytes, media_type: str) -> str | None:
-    """Say how a file's bytes are not of the type that it is said to be; None where they may be."""
-    begins = {
-        "image/png": data.startswith(b"\x89PNG\r\n\x1a\n"),
-        "image/jpeg": data.startswith(b"\xff\xd8\xff"),
-        "image/gif": data.startswith((b"GIF87a", b"GIF89a")),
-        "image/webp": data[:4] == b"RIFF" and data[8:12] == b"WEBP",
-        "application/pdf": b"%PDF-" in data[:1024],
-        **dict.fromkeys(WORKBOOKS, data.startswith(b"PK\x03\x04")),
-    }
-    if begins.get(media_type.lower(), is_text(data)):
-        return None
-    if media_type.lower() in WORKBOOKS and data.startswith(_OLE):
-        return "is an XLS, or has a password, and neither can be read; save it as XLSX without one, or as CSV"
-    return f"says that it is {media_type}, and its bytes are not"
-
-
 # --- when the task begins ---
 
 
@@ -184,7 +147,7 @@ def materialise(files: Iterable[AttachedFile], ctx: SkillContext) -> Attached:
         data = _bytes_of(file, workspace, ctx, again=noted is not None)
         if file.is_image:
             images.append(Image(media_type=file.media_type, data=data))
-        listed.append({"name": file.name, "mediaType": file.media_type, "size": len(data)})
+        listed.append({"name": file.name, "mediaType": split(file.media_type)[0], "size": len(data)})
     if noted is None:
         workspace.note(note, b"")
     return Attached(files=tuple(listed), images=tuple(images))
@@ -197,9 +160,9 @@ def _bytes_of(file: AttachedFile, workspace: Workspace, ctx: SkillContext, *, ag
     if again and file.data is None:
         with suppress(TaskError):  # its name was taken, or it was deleted
             kept = workspace.read(file.name)
-            if not file.is_image or _fault(kept, file.media_type) is None:
+            if not file.is_image or kind_of(kept) == file.media_type:
                 return kept
-    data = _fetched(file, ctx) if file.data is None else file.data
+    data = _fetched(file, ctx) if file.data is None else as_utf_8(file.data, split(file.media_type)[1])
     if not again and (file.data is None or not file.is_image):
         try:
             workspace.write(file.name, data)
@@ -217,14 +180,17 @@ def _fetched(file: AttachedFile, ctx: SkillContext) -> bytes:
         stop=ctx.cancel_event,
     )
     try:
-        data = fetch(file.url or "", limits).body
+        found = fetch(file.url or "", limits)
     except (FetchRefused, FetchFailed) as error:
         if ctx.cancelled:
             raise Cancelled from error
         raise _unavailable(file, str(error), retryable=getattr(error, "retryable", False)) from error
-    fault = _fault(data, file.media_type)
-    if fault:
-        raise _unavailable(file, f"it {fault}.")
+    kind, charset = split(file.media_type)
+    data = as_utf_8(found.body, charset or found.charset) if is_textual(kind) else found.body
+    try:
+        told(file.name, kind, data)
+    except WrongKind as error:
+        raise _unavailable(file, f"it {error}") from error
     return data
 
 

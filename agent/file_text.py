@@ -4,26 +4,16 @@ Reads and changes nothing, so it may be done again after a crash. In a worker's 
 by the run, which hands it to the planner.
 """
 
-import mimetypes
 from dataclasses import replace
 
 from callboard.agent.cancel import Cancelled
-from callboard.agent.documents.reading import (
-    MAX_CHARS,
-    WORKBOOKS,
-    XLSX,
-    CannotRead,
-    Document,
-    is_readable,
-    read,
-)
+from callboard.agent.documents.charsets import is_text
+from callboard.agent.documents.kinds import kind_of, media_type_of, unreadable
+from callboard.agent.documents.reading import MAX_CHARS, PDF, WORKBOOKS, CannotRead, Document, read
 from callboard.agent.skill import SkillContext
 from callboard.agent.workspace import Workspace
 
 _DEFAULT_SECONDS = 20.0
-_OTHER = "application/octet-stream"
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
 def text_of(
@@ -41,7 +31,7 @@ def text_of(
     that is none of a file here; CannotRead with the names of a workbook's sheets where one has to be named.
     """
     data = Workspace(ctx.workspace, max_file_bytes=ctx.max_file_bytes).read(path)
-    media_type = _looks_like(path, data, rendered=rendered)
+    media_type = _read_as(path, data, rendered=rendered)
     if sheet is not None and media_type not in WORKBOOKS:
         raise ValueError(f"{path} is no workbook, so it has no sheet {sheet[:100]!r}; leave sheet away.")
     most = len(data) if media_type == "text/plain" else offset + (max_chars or MAX_CHARS)
@@ -51,7 +41,7 @@ def text_of(
     except CannotRead as error:
         if error.sheets:
             raise CannotRead(f"{path}{str(error).removeprefix('The workbook')}", error.sheets) from error
-        raise ValueError(_unreadable(path, media_type, str(error))) from error
+        raise ValueError(f"{path} cannot be read as text. {error}") from error
     part = document.text[offset:] if max_chars is None else document.text[offset : offset + max_chars]
     if len(part) > MAX_CHARS or (document.cut and max_chars is None):
         raise ValueError(
@@ -75,44 +65,12 @@ def look_at(path: str, sheet: str | None = None, *, ctx: SkillContext, rendered:
         raise
 
 
-def media_type_of(name: str) -> str:
-    """Return what a name says of its file."""
-    return _TYPES.get(name.rpartition(".")[2].lower()) or mimetypes.guess_type(name)[0] or _OTHER
-
-
-# not known everywhere: mimetypes reads the machine's own tables too
-_TYPES = {
-    "csv": "text/csv",
-    "tsv": "text/tab-separated-values",
-    "md": "text/markdown",
-    "yaml": "application/yaml",
-    "yml": "application/yaml",
-    "toml": "application/toml",
-    "jsonl": "application/x-ndjson",
-    "ndjson": "application/x-ndjson",
-    "py": "text/x-python",
-    "log": "text/plain",
-    "xlsx": XLSX,
-}
-
-
-def _looks_like(path: str, data: bytes, *, rendered: bool) -> str:
-    """Return what a file is read as, by how it begins, and what it is called only for HTML that is to be rendered."""
-    if data.startswith(b"%PDF-"):
-        return "application/pdf"
-    if data.startswith(b"PK\x03\x04"):
-        return XLSX
-    if data.startswith(_OLE):
-        raise ValueError(
-            f"{path} is a workbook that asks for a password; save it without one."
-            if _ENCRYPTED in data
-            else f"{path} is of an old Office format, such as XLS, which cannot be read; save it as XLSX or CSV."
-        )
-    return "text/html" if rendered and media_type_of(path) == "text/html" else "text/plain"
-
-
-def _unreadable(path: str, media_type: str, why: str) -> str:
-    if media_type != "text/plain":
-        return f"{path} cannot be read as text. {why}"
-    kind = media_type_of(path)
-    return f"{path} cannot be read as text." if is_readable(kind) or kind == _OTHER else f"{path} is {kind}, not text."
+def _read_as(path: str, data: bytes, *, rendered: bool) -> str:
+    """Return what a file is read as: what it is by its bytes, and what it is called only for HTML that is to be rendered."""
+    named = media_type_of(path)
+    kind = kind_of(data, expected=named)
+    if kind == PDF or kind in WORKBOOKS:
+        return kind
+    if kind is not None or not is_text(data):
+        raise ValueError(f"{path} is {unreadable(kind, named)}.")
+    return "text/html" if rendered and named == "text/html" else "text/plain"

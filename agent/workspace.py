@@ -3,9 +3,9 @@
 # SECURITY: a path comes from code that a model wrote. It is taken apart here, and each folder on the way is opened by its
 name within the one before, without following links (openat, O_NOFOLLOW): there is no moment between a check and a use.
 
-Names that begin with a dot are this module's and the attachments': no path names them and no list shows them. In the
-thread of a skill's call; a lock on the folder holds off other writers, of this process and of others, while the limits
-are looked at. Imported by the file skills and by the attachments.
+The server's own files here have names that no path names and no list shows (`callboard/file_names.py`). In the thread of a
+skill's call; a lock on the folder holds off other writers, of this process and of others, while the limits are looked at.
+Imported by the file skills and by the attachments.
 """
 
 import contextlib
@@ -14,7 +14,6 @@ import fcntl
 import os
 import secrets
 import stat
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from callboard.errors import TaskError
+from callboard.file_names import TEMPORARY, fault_of, one_form
 from callboard.values import mend_text
 
 MAX_FILES = 1000
@@ -30,13 +30,9 @@ MAX_FILES = 1000
 MAX_DEPTH = 8
 """Most names of a path."""
 
-MAX_NAME_BYTES = 200
-"""Longest name of a path, in UTF-8."""
-
 TIMES_LARGEST = 20
 """How many times the largest file all files of a workspace may take together."""
 
-_TEMPORARY = ".writing-"
 _MAX_NOTES = 100
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -93,7 +89,7 @@ class Workspace:
     @staticmethod
     def _put(folder: int, name: str, data: bytes) -> None:
         """Write a file into an open folder, under the lock."""
-        temporary = f"{_TEMPORARY}{secrets.token_hex(8)}"
+        temporary = f"{TEMPORARY}{secrets.token_hex(8)}"
         fd = os.open(temporary, _NEW, 0o600, dir_fd=folder)
         try:
             with os.fdopen(fd, "wb") as file:
@@ -198,14 +194,14 @@ def parts_of(path: str) -> tuple[str, ...]:
     """Return the names that a path within a workspace is made of; raise `TaskError` `path_refused` for any other."""
     if path.startswith("/"):
         raise _refused(path, "is absolute; paths begin in the session's workspace, such as data/a.csv")
-    parts = unicodedata.normalize("NFC", path).split("/")
+    parts = path.split("/")
     if len(parts) > MAX_DEPTH:
         raise _refused(path, f"has more than {MAX_DEPTH} parts")
     for part in parts:
         fault = _fault(part)
         if fault:
             raise _refused(path, fault)
-    return tuple(parts)
+    return tuple(map(one_form, parts))
 
 
 def _fault(name: str) -> str | None:
@@ -214,15 +210,10 @@ def _fault(name: str) -> str | None:
         return "has an empty part; write it such as data/a.csv"
     if name == "..":
         return "leads out of the session's workspace"
-    if name.startswith("."):
-        return "has a part that begins with a dot"
-    if name != name.strip() or mend_text(name) != name or any(unicodedata.category(c) == "Cc" for c in name):
-        return "has spaces around a name, or characters that cannot be shown"
     if "\\" in name:
         return "has a backslash; folders are parted by /"
-    if len(name.encode()) > MAX_NAME_BYTES:
-        return f"has a name of more than {MAX_NAME_BYTES} bytes"
-    return None
+    fault = fault_of(name)
+    return fault and f"has a part that {fault}"
 
 
 def _walk(fd: int, prefix: str, depth: int, *, clean: bool = False) -> Iterator[FileEntry]:
@@ -230,7 +221,7 @@ def _walk(fd: int, prefix: str, depth: int, *, clean: bool = False) -> Iterator[
     with os.scandir(fd) as entries:
         names = [entry.name for entry in entries]
     for name in names:
-        if clean and name.startswith(_TEMPORARY):
+        if clean and name.startswith(TEMPORARY):
             with contextlib.suppress(OSError):
                 os.unlink(name, dir_fd=fd)
         if _fault(name):

@@ -19,8 +19,10 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from callboard import media_types
 from callboard.budget import Budget
 from callboard.errors import InvalidRequest
+from callboard.file_names import MAX_NAME_BYTES, fault_of, one_form
 from callboard.values import INT64_MAX, INT64_MIN, check_text, unmarked
 
 MAX_TASK_CHARS = 100_000
@@ -90,11 +92,30 @@ class RetryPolicy(BaseModel):
     max_backoff_ms: StrictInt = Field(default=60_000, ge=0, le=86_400_000, description="The longest wait.")
 
 
-FileName = Annotated[
+def _file_name(text: str) -> str:
+    fault = fault_of(text)
+    if fault is not None:
+        raise ValueError(fault)
+    return one_form(text)
+
+
+def _media_type(text: str) -> str:
+    text = text.strip()
+    if text and not re.search(media_types.PATTERN, text):
+        raise ValueError(
+            "is not a media type, such as text/csv; leave it out to have it told from the name and the bytes"
+        )
+    return media_types.joined(*media_types.split(text))
+
+
+# what stands in a document of JSON Schema, which has no words for bytes and for blanks: `_file_name` has the whole of it
+_FILE_NAME = {"minLength": 1, "maxLength": MAX_NAME_BYTES, "pattern": r"^[^\u0000-\u001f\u007f-\u009f/\\]*[^\u0000-\u001f\u007f-\u009f/\\. ][^\u0000-\u001f\u007f-\u009f/\\]*$"}  # fmt: skip
+FileName = Annotated[StrictStr, Field(json_schema_extra=_FILE_NAME), AfterValidator(_file_name)]
+MediaType = Annotated[
     StrictStr,
-    Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._ -]*$"),
+    Field(max_length=255, json_schema_extra={"pattern": rf"^$|{media_types.PATTERN}"}),
+    AfterValidator(_media_type),
 ]
-MediaType = Annotated[StrictStr, Field(max_length=128, pattern=r"^[a-z]+/[A-Za-z0-9.+-]+$")]
 
 
 # RFC 4648, section 4, as it is written there: padded, and with no bit set after the end
@@ -121,7 +142,10 @@ class Attachment(BaseModel):
     )
 
     name: FileName = Field(description="What it is called in the session's workspace.")
-    media_type: MediaType = Field(description="Such as `text/csv`, `application/pdf` or `image/png`.")
+    media_type: MediaType = Field(
+        default="",
+        description="Such as `text/csv`, `application/pdf` or `image/png`; absent: told from the name and the bytes.",
+    )
     data: Base64 | None = Field(default=None, repr=False, description="The file, base64.")
     url: CallbackUrl | None = Field(default=None, description="Where the file is got from when the task begins.")
 

@@ -47,19 +47,41 @@ def pdf(data: bytes, max_chars: int) -> tuple[str, str | None]:
 
     import pypdf
 
-    document = pypdf.PdfReader(io.BytesIO(data))
-    if document.is_encrypted and not document.decrypt(""):
-        raise ValueError("it asks for a password")
-    pages, chars = [], 0
-    for page in document.pages:
-        pages.append(page.extract_text().strip())
-        chars += len(pages[-1]) + 2
-        if chars > max_chars:
-            break
+    try:
+        # what is in front of the header, such as a server's own lines, is none of it, and places are counted from there
+        document = pypdf.PdfReader(io.BytesIO(data[max(0, data.find(b"%PDF-", 0, 1024)) :]))
+        if document.is_encrypted and not document.decrypt(""):
+            raise ValueError("it asks for a password; save it without one")
+        text = _pages(document, max_chars)
+    except pypdf.errors.PyPdfError as error:
+        raise ValueError(f"it is damaged or was cut short ({error}); save it again") from error
     title: str | None = None
     with contextlib.suppress(Exception):  # whatever a broken one leads to, the text is there
         title = document.metadata.title if document.metadata else None
-    return "\n\n".join(pages).strip(), title
+    return text, title
+
+
+def _pages(document: Any, max_chars: int) -> str:
+    """Return the text of the pages; a page that is a picture, among others with text, says so in its place."""
+    pages, chars = [], 0
+    for number, page in enumerate(document.pages, 1):
+        text = page.extract_text().strip()
+        chars += len(text) + 2 if text else 0
+        pages.append(text or (f"[Page {number} is a picture, without text.]" if _is_picture(page) else ""))
+        if chars > max_chars:
+            break
+    if not pages:
+        raise ValueError("it has no pages")
+    if not chars:
+        many = f"{len(pages):,} pages are pictures or blank" if len(pages) > 1 else "one page is a picture or blank"
+        raise ValueError(f"it has no text, its {many}; have its text recognised (OCR) first and use what comes of that")
+    return "\n\n".join(pages).strip()
+
+
+def _is_picture(page: Any) -> bool:
+    with contextlib.suppress(Exception):  # whatever a broken one leads to
+        return bool(page.images.keys())
+    return False
 
 
 def workbook(data: bytes, sheet: str | None, max_chars: int) -> dict[str, Any]:

@@ -27,6 +27,8 @@ _SAME = {
     "shift_jis": "cp932",
 }
 """What browsers take an encoding's name to mean (WHATWG Encoding): the larger one that it is used for."""
+_LEAST_WIDE_BYTES = 8
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd]")
 _NEVER_MEANT = frozenset({"undefined", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7"})
 """Python's own codecs, which raise whatever they are told about errors or make what is no text, and one that hides markup."""
 
@@ -42,7 +44,7 @@ class NotText(ValueError):
 def decode(data: bytes, said: str | None = None, *, markup: bool = False) -> str:
     """Return the text, with U+FFFD for what cannot be read; `said` is what its sender says of it.
 
-    `markup` has HTML and XML say it themselves. Raises `NotText` for what holds NUL and has no mark.
+    `markup` has HTML and XML say it themselves. Raises `NotText` for what holds NUL and is no UTF-16.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
@@ -52,7 +54,9 @@ def decode(data: bytes, said: str | None = None, *, markup: bool = False) -> str
         if encoding_name is not None:
             return data.decode(encoding_name, "replace")
     if b"\0" in data[:SNIFFED_BYTES]:
-        raise NotText("is not text")
+        if (wide := _wide(data)) is None:
+            raise NotText("is not text")
+        return data.decode(wide, "replace")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -63,7 +67,36 @@ def decode(data: bytes, said: str | None = None, *, markup: bool = False) -> str
 
 def is_text(data: bytes) -> bool:
     """Say whether bytes can be text."""
-    return b"\0" not in data[:SNIFFED_BYTES] or any(data.startswith(mark) for mark, _ in _MARKS)
+    return b"\0" not in data[:SNIFFED_BYTES] or _is_marked(data) or _wide(data) is not None
+
+
+def as_utf_8(data: bytes, said: str | None) -> bytes:
+    """Return a text in UTF-8, behind its mark, if it is in the encoding that its sender says; else, and for none, as it is."""
+    encoding = _known(said)
+    if encoding is None or _is_marked(data):
+        return data
+    try:
+        encoded = data.decode(encoding).encode()
+    except UnicodeError:  # whoever labels files says `utf-8` of all of them
+        return data
+    return data if encoded == data else codecs.BOM_UTF8 + encoded
+
+
+def _is_marked(data: bytes) -> bool:
+    return any(data.startswith(mark) for mark, _ in _MARKS)
+
+
+def _wide(data: bytes) -> str | None:
+    """Return which UTF-16 a text without a mark is in: every other byte of it is NUL, where most of it is ASCII."""
+    sample = data[:SNIFFED_BYTES]
+    if len(data) % 2 or len(sample) < _LEAST_WIDE_BYTES:
+        return None
+    high, low = sample[0::2].count(0), sample[1::2].count(0)
+    encoding = "utf-16-le" if low > high else "utf-16-be"
+    if min(high, low) or max(high, low) * 4 < len(sample):
+        return None
+    text = sample.decode(encoding, "replace")
+    return None if _CONTROL.search(text) else encoding
 
 
 def _declared(data: bytes) -> str | None:

@@ -25,6 +25,7 @@ _MEMORY_BYTES = 1 << 30
 _SLICE_S = 0.1
 _READER = Path(__file__).with_name("_reader.py")
 _NAMES = {"html": "page", "pdf": "PDF", "xlsx": "workbook"}
+PDF = "application/pdf"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 WORKBOOKS = frozenset({XLSX, "application/vnd.ms-excel.sheet.macroenabled.12"})
 """XLSX, and the same with macros, which are not looked at."""
@@ -81,7 +82,7 @@ def is_textual(media_type: str) -> bool:
 
 def is_readable(media_type: str) -> bool:
     """Say whether `read` can make text of it."""
-    return media_type == "application/pdf" or is_textual(media_type)
+    return media_type == PDF or is_textual(media_type)
 
 
 def read(
@@ -100,7 +101,7 @@ def read(
     Of HTML it is Markdown, without what stands around the page's subject; links are made whole with `base_url`. Of a workbook
     it is one sheet as CSV, that of the name `sheet` or the only one.
     """
-    if media_type == "application/pdf":
+    if media_type == PDF:
         return _apart("pdf", data, base_url, max_chars, timeout_s, stop)
     if media_type in WORKBOOKS:
         return _apart("xlsx", data, None, max_chars, timeout_s, stop, sheet=sheet)

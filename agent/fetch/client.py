@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from callboard import __version__
+from callboard import __version__, media_types
 from callboard.agent.fetch.decoding import ACCEPT_ENCODING, CannotDecode, decoder
 from callboard.agent.fetch.target import FetchRefused, allowed, parse_url
 
@@ -143,7 +143,7 @@ def _answer(target: "httpx.URL", response: "httpcore.Response", limits: FetchLim
     if status not in (200, 203):
         reason = f", which means that it {_REASONS[status]}" if status in _REASONS else ""
         raise FetchFailed(f"{host} answered with the status {status}{reason}.", retryable=status in _BUSY)
-    media_type, charset = _media_type(_header(response, b"content-type"))
+    media_type, charset = media_types.split(_header(response, b"content-type"))
     if not limits.takes(media_type):
         named = media_type or "something that it does not name the type of"
         raise FetchFailed(f"{host} sends {named}, which cannot be read here.")
@@ -170,12 +170,3 @@ def _header(response: "httpcore.Response", name: bytes) -> str:
     """Return a header's value, the first where there are several; empty where there is none."""
     values = (value for found, value in response.headers if found.lower() == name)
     return next(values, b"").decode("utf-8", "replace")[:_MAX_HEADER_CHARS].strip()
-
-
-def _media_type(header: str) -> tuple[str, str | None]:
-    kind, *parameters = (part.strip() for part in header.split(";"))
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            return kind.lower(), value.strip().strip("\"'") or None
-    return kind.lower(), None

@@ -6,8 +6,9 @@ paths inside. Any thread.
 
 from typing import Any
 
+from callboard.agent.documents.kinds import media_type_of
 from callboard.agent.documents.reading import MAX_CHARS
-from callboard.agent.file_text import media_type_of, text_of
+from callboard.agent.file_text import text_of
 from callboard.agent.skill import SkillContext, skill
 from callboard.agent.workspace import Workspace
 from callboard.errors import TaskError

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from callboard import SkillContext
 from callboard.agent.attachments import check_attachment, check_attachments, materialise
 from callboard.agent.cancel import Cancelled
+from callboard.agent.documents.kinds import kind_of
 from callboard.agent.skills.files import list_files, read_file
 from callboard.errors import AttachmentRefused, TaskError
 from callboard.messages import AttachedFile
 from callboard.settings import Settings
 from callboard.task_spec import Attachment
 from tests.agent.documents.pdfs import pdf
+from tests.agent.documents.workbooks import xlsx
 from tests.agent.pages import Site, drip, page, serving
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -79,10 +81,15 @@ def test_a_picture_or_a_pdf_is_of_no_other_type(settings: Settings, kind: str) -
         (spec(data="A" * 20_000_000), "larger than 5000 bytes"),
         (spec(data=None), "either data or url"),
         (spec(url="https://example.com/a.csv"), "either data or url"),
-        (spec(kind="application/zip"), "is application/zip; text, JSON"),
-        (spec(kind="image/svg+xml"), "is image/svg"),
-        (spec(kind="video/mp4"), "is video/mp4"),
-        (spec("a.csv "), "has a name that cannot be used"),
+        (spec("a.zip", "application/zip", b"PK\3\4"), r"is a zip archive \(\.zip\), which cannot be read; unpack it"),
+        (
+            spec("a", "", b"\0\1\2"),
+            "is neither text nor of a kind that is known, which cannot be read; save it as text",
+        ),
+        (spec("a.xyz", "x/y", b"\0\1\2"), "is a file of the type x/y, which cannot be read; save it as text"),
+        (spec("a.mp4", "", b"\0\0\0\x18ftypmp42"), r"is a film \(\.mp4\), which cannot be read; attach what is said"),
+        (spec("a", "", None, url="https://example.com/a"), "or mend its mediaType"),
+        (spec("a.docx", "", None, url="https://example.com/a"), r"is a Word document \(\.docx\)"),
         (spec(data=None, url="http://127.0.0.1/a"), "not a public address"),
         (spec(data=None, url="http://169.254.169.254/"), "metadata"),
         (spec(data=None, url="http://localhost/a"), "not a public name"),
@@ -95,10 +102,61 @@ def test_what_cannot_be_used_is_refused_by_its_name(settings: Settings, made: At
     assert refused.value.details == {"attachment": made.name}
 
 
-def test_two_files_of_one_name_are_refused_whatever_their_case(settings: Settings) -> None:
-    with pytest.raises(AttachmentRefused, match=r"two attachments 'A\.csv'"):
-        check_attachments([spec("a.csv"), spec("A.csv")], settings)
-    assert len(check_attachments([spec("a.csv"), spec("b.csv")], settings)) == 2
+@pytest.mark.parametrize(
+    ("names", "used"),
+    [
+        (["report.csv", "report.csv", "report.csv"], ["report.csv", "report (2).csv", "report (3).csv"]),
+        (["a.csv", "A.csv", "b.csv"], ["a.csv", "A (2).csv", "b.csv"]),
+        (["\u00e9.txt", "e\u0301.txt"], ["\u00e9.txt", "\u00e9 (2).txt"]),
+        (["a.csv", "a.csv", "a (2).csv"], ["a.csv", "a (3).csv", "a (2).csv"]),
+        (["x", "x", ".env", ".env"], ["x", "x (2)", ".env", ".env (2)"]),
+        (["é" * 124 + ".c.csv"] * 2, ["é" * 124 + ".c.csv", "é" * 123 + " (2).csv"]),
+        (["STRASSE.csv", "straße.csv"], ["STRASSE.csv", "straße (2).csv"]),
+    ],
+)
+def test_two_files_of_one_name_are_told_apart(settings: Settings, names: list[str], used: list[str]) -> None:
+    found = check_attachments([spec(name, data=b"%d" % n) for n, name in enumerate(names)], settings)
+    assert [(file.name, file.data) for file in found] == [(name, b"%d" % n) for n, name in enumerate(used)]
+
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+BOOK = xlsx({"S": [["a"], [1]]})
+
+
+TOLD: list[tuple[str, str, bytes, str]] = [
+    ("a.csv", "Text/CSV", b"a\n1\n", "text/csv"),
+    ("a.csv", 'text/csv; header=present; charset="UTF-8"', b"a\n1\n", "text/csv; charset=utf-8"),
+    ("a.csv", "application/vnd.ms-excel", b"a\n1\n", "text/csv"),
+    ("a.csv", "", b"a\n1\n", "text/csv"),
+    ("a.CSV", "application/octet-stream", b"a\n1\n", "text/csv"),
+    ("a.csv", "video/mp4", b"a\n1\n", "text/csv"),
+    ("a.txt", "text/csv", b"a\n1\n", "text/csv"),
+    ("a.ts", "video/mp2t", b"let a = 1;\n", "text/x-typescript"),
+    ("a.svg", "image/svg+xml", b"<svg/>", "application/xml"),
+    ("Makefile", "", b"all:\n", "text/plain"),
+    ("a.xls", "application/vnd.ms-excel", b"a\tb\n1\t2\n", "text/plain"),
+    ("BMW.txt", "", b"BMW has 3 models", "text/plain"),
+    ("a.md", "", b"A PDF begins with %PDF-1.7 and ends with %%EOF.", "text/markdown"),
+    ("a.xlsx", "", BOOK, XLSX),
+    ("a.XLSX", "application/x-zip-compressed", BOOK, XLSX),
+    ("a.csv", "", BOOK, XLSX),
+    ("a", "application/octet-stream", BOOK, XLSX),
+    ("a.xlsm", "application/vnd.ms-excel.sheet.macroEnabled.12", BOOK, "application/vnd.ms-excel.sheet.macroenabled.12"),
+    ("a", "application/octet-stream", pdf("x"), "application/pdf"),
+    ("a.pdf", "application/x-pdf", b"HTTP/1.1 200 OK\r\n\r\n" + pdf("x"), "application/pdf"),
+    ("photo.jpg", "", PNG, "image/png"),
+    ("a.csv", "text/csv; charset=utf-16le", "a\n1\n".encode("utf-16-le"), "text/csv; charset=utf-16le"),
+    ("a.csv", "", "name;n\nEva;1\n".encode("utf-16-le"), "text/csv"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "said", "data", "kind"), TOLD, ids=[f"{name} as {said}" for name, said, *_ in TOLD])
+def test_a_file_is_what_its_bytes_are_then_what_is_said_then_what_its_name_says(
+    settings: Settings, name: str, said: str, data: bytes, kind: str
+) -> None:
+    settings = settings.model_copy(update={"max_file_bytes": 50_000})
+    assert check_attachment(spec(name, said, data), settings).media_type == kind
+    assert check_attachment(spec(name, said, data), settings).data == data
 
 
 @given(st.binary(max_size=300))
@@ -107,7 +165,7 @@ def test_every_file_of_text_arrives_as_it_was_sent(data: bytes) -> None:
     try:
         assert check_attachment(spec(data=data), settings).data == data
     except AttachmentRefused:
-        assert b"\0" in data
+        assert b"\0" in data or kind_of(data) is not None
 
 
 # --- when the task begins ---
@@ -143,6 +201,36 @@ def test_files_are_in_the_workspace_and_pictures_go_to_the_model(context: Callab
     assert [(image.media_type, image.data) for image in found.images] == [("image/png", PNG)]
     assert [entry["name"] for entry in list_files(ctx=ctx)] == ["a.csv"]
     assert read_file("a.csv", ctx=ctx) == "a\n1\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "text"),
+    [
+        ("text/csv; charset=iso-8859-7", "Ωραία".encode("iso-8859-7"), "Ωραία"),
+        ("text/csv; charset=windows-1251", "яблоко".encode("cp1251"), "яблоко"),
+        ("text/csv; charset=utf-16", "a,b\n1,2\n".encode("utf-16"), "a,b\n1,2\n"),
+        ("text/csv; charset=utf-16be", "a,é\n".encode("utf-16-be"), "a,é\n"),
+        ("text/csv; charset=iso-8859-1", "\ufeffGröße".encode(), "Größe"),  # a mark in the bytes says more than a label
+        (
+            "text/csv; charset=utf-8",
+            "Größe\n".encode("cp1252"),
+            "Größe\n",
+        ),  # and so do bytes that the label does not fit
+        ("text/csv; charset=x-nobody-knows", "Größe\n".encode(), "Größe\n"),
+    ],
+)
+def test_a_text_is_in_the_charset_that_its_sender_says(
+    context: Callable[..., SkillContext], kind: str, data: bytes, text: str
+) -> None:
+    file = AttachedFile(name="a.csv", media_type=kind, data=data)
+    for _ in ("at first", "when the task goes on"):
+        [listed] = materialise((file,), context()).files
+        assert listed == {
+            "name": "a.csv",
+            "mediaType": "text/csv",
+            "size": len((context().workspace / "a.csv").read_bytes()),
+        }
+        assert read_file("a.csv", ctx=context()) == text
 
 
 def test_what_the_tasks_code_has_changed_stays_when_the_task_goes_on(context: Callable[..., SkillContext]) -> None:
@@ -191,6 +279,15 @@ def test_a_file_by_its_address_is_got_once(context: Callable[..., SkillContext],
     site.pages.clear()
     assert materialise(files, context()) == first
     assert len(site.asked) == 2
+
+
+def test_a_text_from_an_address_is_in_the_charset_that_its_server_says(
+    context: Callable[..., SkillContext], site: Site
+) -> None:
+    site.pages["/a"] = page("яблоко".encode("cp1251"), "Text/CSV; charset=windows-1251")
+    file = AttachedFile(name="a.csv", media_type="text/csv", url=f"{site.url}/a")
+    assert materialise((file,), context()) == materialise((file,), context())
+    assert read_file("a.csv", ctx=context()) == "яблоко"
 
 
 @pytest.mark.parametrize(

@@ -42,17 +42,19 @@ OUT = [
     "a/",
     "",
     ".",
-    ".hidden",
-    "a/.hidden/b",
+    ".writing-1",
+    "a/.Attached-1/b",
     "a\0b",
     "a\\..\\b",
     "a\nb",
-    " a",
-    "a ",
+    " ",
+    "a/ /b",
     "a/\ud800",
+    "a\u202ecsv.exe",
+    "a\u200b.csv",
     "/".join("abcdefghi"),
-    "x" * 201,
-    "é" * 101,
+    "x" * 256,
+    "é" * 128,
 ]
 
 
@@ -72,7 +74,7 @@ def test_whatever_a_path_is_what_it_leads_to_is_inside_or_refused(path: str) -> 
         assert error.code == "path_refused"  # noqa: PT017  # either outcome is fine
         return
     assert os.path.normpath("/".join(parts)) == "/".join(parts)
-    assert not any(part.startswith(".") or "/" in part or "\0" in part for part in parts)
+    assert not any(part in ("", ".", "..") or "/" in part or "\0" in part for part in parts)
     "/".join(parts).encode()
 
 

@@ -90,9 +90,13 @@ def test_what_cannot_be_asked_is_refused_with_a_word_on_the_file(server: Running
 @pytest.mark.parametrize(
     ("kind", "data", "why"),
     [
-        ("application/vnd.ms-excel", b"\xd0\xcf\x11\xe0", "Save it as XLSX or CSV (text/csv)."),
-        ("application/vnd.oasis.opendocument.spreadsheet", b"PK\x03\x04", "Save it as XLSX or CSV (text/csv)."),
-        (XLSX, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an XLS, or has a password"),
+        ("application/vnd.ms-excel", b"\xd0\xcf\x11\xe0", "save it as XLSX or CSV"),
+        ("application/vnd.oasis.opendocument.spreadsheet", b"PK\x03\x04", "save it as XLSX or CSV"),
+        (
+            XLSX,
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+            "they are a file of an old Office format (.xls, .doc, .ppt); save it as XLSX",
+        ),
         (XLSX, b"a,b\n1,2\n", f"says that it is {XLSX}, and its bytes are not"),
     ],
 )

@@ -1,15 +1,21 @@
 """The text of pages and PDFs, and what hostile ones cost."""
 
+import io
 import os
 import threading
 import time
 import zlib
+from importlib.metadata import requires
 from pathlib import Path
 
+import pypdf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
+from pypdf.generic import DictionaryObject, NameObject, StreamObject
 
+from callboard.agent.documents.kinds import kind_of
 from callboard.agent.documents.reading import CannotRead, is_readable, is_textual, read
 from tests.agent.documents.pdfs import pdf
 from tests.agent.pages import packed_zeros
@@ -43,6 +49,75 @@ def test_a_page_becomes_markdown_without_what_stands_around_it() -> None:
 def test_the_text_of_a_pdf_comes_page_by_page() -> None:
     found = read(pdf("First page.", "Second page."), "application/pdf")
     assert (found.text, found.title, found.cut) == ("First page.\n\nSecond page.", "A title", False)
+
+
+@pytest.mark.parametrize("algorithm", ["RC4-40", "RC4-128", "AES-128", "AES-256-R5", "AES-256"])
+def test_an_encrypted_pdf_is_read_where_it_opens_without_a_password(algorithm: str) -> None:
+    assert outcome(encrypted(pdf("Total 42"), "", algorithm), "application/pdf") == "Total 42"
+    refused = outcome(encrypted(pdf("Total 42"), "secret", algorithm), "application/pdf")
+    assert refused == "The PDF cannot be read: it asks for a password; save it without one."
+
+
+def encrypted(data: bytes, password: str, algorithm: str) -> bytes:
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(data))
+    writer.encrypt(password, "of the owner", algorithm=algorithm)
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def test_what_reads_encrypted_pdfs_is_in_every_install() -> None:
+    needed = [Requirement(line) for line in requires("callboard") or ()]
+    [pypdf_needed] = [line for line in needed if line.name == "pypdf"]
+    assert (pypdf_needed.extras, pypdf_needed.marker) == ({"crypto"}, None)
+
+
+IN_FRONT = {
+    "a server's lines": b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\n\r\n",
+    "a mark": b"\xef\xbb\xbf",
+    "blanks": b"\r\n\0 ",
+    "many": b"x" * 1000 + b"\n",
+}
+
+
+@pytest.mark.parametrize("junk", IN_FRONT.values(), ids=IN_FRONT)
+@pytest.mark.parametrize("behind", [b"", b"\n<html>sent by a proxy</html>" * 100], ids=["", "and behind"])
+def test_a_pdf_between_other_bytes_is_read(junk: bytes, behind: bytes) -> None:
+    data = junk + pdf("Total 42") + behind
+    assert kind_of(data) == "application/pdf"
+    assert outcome(data, "application/pdf") == "Total 42"
+
+
+def test_a_text_about_pdfs_is_none() -> None:
+    assert (
+        kind_of(b"# PDF\nIt begins with %PDF-1.7, then come objects; it ends with startxref, a number and %%EOF.")
+        is None
+    )
+    assert kind_of(b"\n" * 1024 + pdf("x")) is None
+
+
+def test_a_pdf_without_text_says_so_with_what_to_do() -> None:
+    for pages, which in (
+        (("",), "its one page is a picture or blank"),
+        (("", "  "), "its 2 pages are pictures or blank"),
+    ):
+        assert outcome(pdf(*pages), "application/pdf") == (
+            f"The PDF cannot be read: it has no text, {which}; have its text recognised (OCR) first and use what comes of that."
+        )
+    assert outcome(pdf(), "application/pdf") == "The PDF cannot be read: it has no pages."
+
+
+def test_a_page_of_a_pdf_that_is_a_picture_says_so_in_its_place() -> None:
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(pdf("First.", "", "", "Last.")))
+    picture = StreamObject()
+    picture.update({NameObject("/Type"): NameObject("/XObject"), NameObject("/Subtype"): NameObject("/Image")})
+    resources = writer.pages[1]["/Resources"].get_object()
+    assert isinstance(resources, DictionaryObject)
+    resources[NameObject("/XObject")] = DictionaryObject({NameObject("/Im0"): writer._add_object(picture)})
+    out = io.BytesIO()
+    writer.write(out)
+    text = outcome(out.getvalue(), "application/pdf")
+    assert text == "First.\n\n[Page 2 is a picture, without text.]\n\n\n\nLast."
 
 
 def test_a_text_is_as_it_stands_and_json_too() -> None:

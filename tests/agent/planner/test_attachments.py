@@ -10,7 +10,8 @@ import pytest
 
 from callboard import SkillContext
 from callboard.agent.cancel import Cancelled, CancelToken
-from callboard.agent.file_text import look_at, media_type_of
+from callboard.agent.documents.kinds import media_type_of
+from callboard.agent.file_text import look_at
 from callboard.agent.roster import Roster
 from callboard.errors import TaskError
 from callboard.values import storable
@@ -227,7 +228,7 @@ REFUSED: Sequence[tuple[str, tuple[str, ...], str]] = [
     ("average of b in sheet Nope of two.xlsx", ("two.xlsx",), r"has several sheets"),
     ("sum of b where r = x in merged.xlsx", ("merged.xlsx",), r"Its cells A2:A3 are merged over several rows"),
     ("sum of b in wrong.xlsx", ("wrong.xlsx",), r"wrong\.xlsx, sheet S: B2 is a formula whose result was not saved"),
-    ("sum of b in old.xls", ("old.xls",), r"old\.xls is of an old Office format"),
+    ("sum of b in old.xls", ("old.xls",), r"old\.xls is an old Excel workbook \(\.xls\), which cannot be read; save it as XLSX or CSV"),
     ("sum of b in empty.csv", ("empty.csv",), r"empty\.csv \(CSV, 2 bytes\) is empty"),
     ("sum of a in bad.csv", ("bad.csv",), r"bad\.csv \(CSV, 8 bytes\) cannot be read as a table"),
 ]  # fmt: skip

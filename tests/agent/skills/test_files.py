@@ -1,7 +1,12 @@
 """The file skills, called as a task's code calls them."""
 
+import gzip
+import io
 import json
+import mimetypes
+import re
 import threading
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,7 @@ from callboard.agent.skills.files import delete_file, list_files, read_file, wri
 from callboard.agent.skills.query_table import query_table
 from callboard.errors import TaskError
 from tests.agent.documents.pdfs import pdf
+from tests.agent.documents.workbooks import xlsx
 
 
 @pytest.fixture
@@ -96,10 +102,70 @@ def test_the_text_of_a_pdf_is_read_whatever_its_name(ctx: SkillContext) -> None:
         call(read_file, ctx, "broken.pdf")
 
 
-def test_a_picture_is_told_from_text(ctx: SkillContext) -> None:
-    (ctx.workspace / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
-    with pytest.raises(ValueError, match=r"a\.png is image/png, not text"):
-        call(read_file, ctx, "a.png")
+def archive(*names: str, stored: bytes = b"") -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        for name in names:
+            packed.writestr(name, stored or b"x")
+    return out.getvalue()
+
+
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100)
+ODS = archive("mimetype", stored=b"application/vnd.oasis.opendocument.spreadsheet")
+
+
+UNREADABLE = [
+    ("a.png", b"\x89PNG\r\n\x1a\n\0\0", "a PNG picture (.png)"),
+    ("photo", b"\xff\xd8\xff\xe0\0", "a JPEG picture (.jpg)"),
+    ("a.docx", archive("[Content_Types].xml", "word/document.xml"), "a Word document (.docx)"),
+    ("a", archive("word/document.xml", "word/embeddings/a.xlsx", stored=xlsx({"S": [[1]]})), "a Word document (.docx)"),
+    ("a.pptx", archive("ppt/presentation.xml"), "a PowerPoint presentation (.pptx)"),
+    ("a.ods", ODS, "an OpenDocument spreadsheet (.ods)"),
+    ("a.xlsb", archive("xl/worksheets/sheet1.bin", "xl/workbook.bin"), "a binary Excel workbook (.xlsb)"),
+    ("a.zip", archive("a.txt"), "a zip archive (.zip)"),
+    ("a.xls", OLE + "Workbook".encode("utf-16-le"), "an old Excel workbook (.xls)"),
+    ("a.doc", OLE, "an old Word document (.doc)"),
+    ("a", OLE, "a file of an old Office format (.xls, .doc, .ppt)"),
+    ("a.xlsx", OLE + "EncryptedPackage".encode("utf-16-le"), "a workbook or document with a password"),
+    ("a.parquet", b"PAR1\0\0PAR1", "a Parquet file (.parquet)"),
+    ("a.parquet", b"\0\1", "a Parquet file (.parquet)"),
+    ("a.gz", gzip.compress(b"x"), "a gzip archive (.gz)"),
+    ("a.heic", b"\0\0\0\x18ftypheic", "a HEIC picture (.heic)"),
+    ("a", b"\0\1", "neither text nor of a kind that is known"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "what"), UNREADABLE, ids=[f"{name} is {what}" for name, _, what in UNREADABLE]
+)
+def test_a_file_that_cannot_be_read_is_called_what_it_is_with_what_to_do(
+    ctx: SkillContext, name: str, data: bytes, what: str
+) -> None:
+    (ctx.workspace / name).write_bytes(data)
+    with pytest.raises(ValueError, match=rf"{re.escape(name)} is {re.escape(what)}, which cannot be read; \w+"):
+        call(read_file, ctx, name)
+
+
+def test_what_a_file_is_called_for_is_the_same_on_every_machine(
+    ctx: SkillContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mimetypes, "guess_type", None)  # which reads the machine's own table
+    office = "application/vnd.openxmlformats-officedocument."
+    kinds = {
+        "a.xlsx": f"{office}spreadsheetml.sheet",
+        "B.XLSX": f"{office}spreadsheetml.sheet",
+        "a.docx": f"{office}wordprocessingml.document",
+        "a.ods": "application/vnd.oasis.opendocument.spreadsheet",
+        "a.parquet": "application/vnd.apache.parquet",
+        "a.jpg": "image/jpeg",
+        "a.zip": "application/zip",
+        "a.csv": "text/csv",
+        "csv": "application/octet-stream",
+        "a.nobody-knows": "application/octet-stream",
+    }
+    for name in kinds:
+        call(write_file, ctx, name, "x")
+    assert {entry["name"]: entry["mediaType"] for entry in call(list_files, ctx)} == kinds
 
 
 def test_a_task_that_has_ended_writes_nothing_more(ctx: SkillContext) -> None:
