@@ -4,13 +4,15 @@ Reads and changes nothing, so it may be done again after a crash. In a worker's 
 by the run, which hands it to the planner.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from callboard.agent.cancel import Cancelled
 from callboard.agent.documents.charsets import is_text
 from callboard.agent.documents.kinds import kind_of, media_type_of, unreadable
 from callboard.agent.documents.reading import MAX_CHARS, PDF, WORKBOOKS, CannotRead, Document, read
-from callboard.agent.skill import SkillContext
+from callboard.agent.skill import SkillContext, folder_of
 from callboard.agent.workspace import Workspace
 
 _DEFAULT_SECONDS = 20.0
@@ -63,6 +65,14 @@ def look_at(path: str, sheet: str | None = None, *, ctx: SkillContext, rendered:
         if ctx.cancelled:
             raise Cancelled from error
         raise
+
+
+def kept_files(ctx: SkillContext) -> tuple[Mapping[str, Any], ...]:
+    """Return the files of the session's workspace, as planners are given files: `name`, `mediaType` and `size`."""
+    if ctx.workspace_root is None or not (ctx.workspace_root / folder_of(ctx.session_id)).is_dir():
+        return ()  # to ask for the workspace would make it
+    entries = Workspace(ctx.workspace, max_file_bytes=ctx.max_file_bytes).files()
+    return tuple({"name": entry.name, "mediaType": media_type_of(entry.name), "size": entry.size} for entry in entries)
 
 
 def _read_as(path: str, data: bytes, *, rendered: bool) -> str:

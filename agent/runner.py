@@ -15,7 +15,7 @@ from callboard.agent.attached import Attached, attached
 from callboard.agent.bindings import bound_names
 from callboard.agent.call_views import excerpt, question_of
 from callboard.agent.delegation import DELEGATE
-from callboard.agent.file_text import look_at
+from callboard.agent.file_text import kept_files, look_at
 from callboard.agent.job import Job, Journal, Outcome, Tools
 from callboard.agent.ledger import Paused, Snapshot, stands_at, unpack
 from callboard.agent.limits import limits_of
@@ -239,6 +239,7 @@ class TaskRun:
             )
 
         roster, skills = self._tools.roster, self._calls.skills
+        ctx = self._calls.context()
         delegates = roster.delegates if DELEGATE in skills and record.depth < self._tools.settings.max_depth else ()
         return self._tools.planner.plan(
             PlanRequest(
@@ -251,7 +252,8 @@ class TaskRun:
                 agent=self._agent,
                 agents=tuple(roster.get(name) for name in delegates),
                 files=self._files.files,
-                look=partial(look_at, ctx=self._calls.context()) if self._files.files else None,
+                kept=partial(kept_files, ctx),
+                look=partial(look_at, ctx=ctx),
                 images=self._files.images,
                 rounds=tuple(Message(role=_role(said[0]), text=said[1]) for said in self._calls.rounds),
                 ask=ask,

@@ -8,6 +8,7 @@ the offline planner.
 
 import ast
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -59,6 +60,20 @@ _FAMILIES: dict[str, tuple[tuple[Recognise, tuple[str, ...]], ...]] = {
 def looked_at_once(request: PlanRequest) -> PlanRequest:
     """Return the request with a look that reads each file once, however many ways to understand the task are tried."""
     return request if request.look is None else replace(request, look=lru_cache(maxsize=16)(request.look))
+
+
+def named(task: str, names: list[str]) -> set[str]:
+    """Return those files that a task outside of its blocks names whole."""
+    reading = read(task)
+    head = "" if reading.fences else _head(reading)
+    # PERF: a session may have a thousand files, and a pattern for each takes a second to make
+    said = _letters(head)
+    ways, whole = mentions(head, [name for name in names if _letters(name.rpartition("/")[2]) in said])
+    return {name for name, _ in ways} if whole else set()
+
+
+def _letters(text: str) -> str:
+    return "".join(char for char in unicodedata.normalize("NFC", text).casefold() if char.isalnum())
 
 
 def recognise(reading: Reading, request: PlanRequest) -> Plan | None:

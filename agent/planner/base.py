@@ -4,7 +4,7 @@ A planner turns a task into Python for the sandbox, or answers it; it carries no
 thread. Imported by the runner and by every planner.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -58,6 +58,8 @@ class PlanRequest:
     """Those that the task may delegate to."""
     files: tuple[Mapping[str, Any], ...] = ()
     """What was attached: `{name, mediaType, size}`, each in the session's workspace."""
+    kept: Callable[[], tuple[Mapping[str, Any], ...]] = tuple
+    """Returns all files of the session's workspace, those of earlier tasks too, in the same form."""
     look: Look | None = None
     """Given where a file may be looked at."""
     written: Mapping[str, str] = field(default_factory=dict)

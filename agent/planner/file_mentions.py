@@ -12,7 +12,7 @@ HERE = "\ue000"
 """Stands in the words for the file that is asked about; a character of no language."""
 
 _SHEET = "\ue001"
-_QUOTE = r"[\"'`“”‘’«»]"
+_QUOTE = r"[\"'`“”„‟‘’‚‛«»‹›「」『』]"
 _KINDS = {
     "csv": "csv", "tsv": "tsv", "json": "json", "jsonl": "jsonl|json lines", "xlsx": "xlsx|excel|spread ?sheet|workbook", "pdf": "pdf",
     "html": "html|web ?page|page", "md": "markdown", "txt": "text|txt", "py": "python|py",
@@ -58,8 +58,9 @@ def mentions(text: str, names: Sequence[str]) -> tuple[list[tuple[str, str]], bo
     """
     text = unicodedata.normalize("NFC", text)
     whole = [name for name in names if _named(name).search(text)]
-    # of `data.csv` and `my data.csv` the longer one is meant where both fit
-    whole = [name for name in whole if not any(name != other and name in other for other in whole)]
+    # of `data.csv` and `my data.csv` the longer one is meant where both fit, of two in folders that whose path is there
+    whole = [name for name in whole if not any(name != other and name in other.rpartition("/")[2] for other in whole)]
+    whole = [name for name in whole if "/" in name and name in text] or whole
     if whole:
         return [(name, _tidy(_named(name).sub(HERE, text))) for name in whole], True
     ways = []
@@ -151,10 +152,20 @@ def _stem(stem: str) -> re.Pattern[str]:
     )
 
 
+_LOOSE = {
+    "_": r"(?:[\s_-]+|[^A-Za-z0-9\s])",
+    **dict.fromkeys("-\u2010\u2011\u2012\u2013\u2014\u2212", r"[\s_\u2010-\u2014\u2212-]"),
+    **dict.fromkeys("'’‘ʼ`´", "['’‘ʼ`´]"),
+    **dict.fromkeys("ßẞ", "(?:ß|ss)"),
+}
+
+
 def _loose(name: str) -> str:
-    """Return a pattern of the name; an underscore may stand for a space or sign that was not taken (`_bersicht.csv`)."""
-    signs = {" ": r"[\s_-]+", "_": r"(?:[\s_-]+|[^A-Za-z0-9\s])", "-": r"[\s_-]"}
-    return "".join(signs.get(char, re.escape(char)) for char in name)
+    """Return a pattern of the name as it is typed: any space for a space, any dash for a dash, and the like.
+
+    An underscore may stand for a sign that was not taken (`_bersicht.csv`).
+    """
+    return "".join(r"[\s_-]+" if char.isspace() else _LOOSE.get(char) or re.escape(char) for char in name)
 
 
 def _tidy(words: str) -> str:

@@ -60,7 +60,7 @@ def looked_at(name: str, words: str, request: PlanRequest) -> tuple[File, str]:
     """Return the file, of a workbook the sheet that the words name, and the words without it; raise a refusal."""
     given = next(file for file in request.files if file["name"] == name)
     size, form = int(given["size"]), _form(name, str(given["mediaType"]))
-    about = f"The attached file {name} ({form}, {size:,} bytes)"
+    about = f"The file {name} ({form}, {size:,} bytes)"
     if str(given["mediaType"]).startswith("image/"):
         raise refused(f"{about} is a picture, which only a model can look at.")
     try:
@@ -135,7 +135,7 @@ def _looks_like_table(content: str) -> bool:
 def described(file: File) -> str:
     """Return what a file is, in one sentence, with the columns of a table."""
     sheet = f", sheet {file.sheet}" if file.sheet else ""
-    about = f"The attached file {file.name} ({file.form}, {file.size:,} bytes{sheet})"
+    about = f"The file {file.name} ({file.form}, {file.size:,} bytes{sheet})"
     if file.kind == "code":
         return f"{about} is code."
     if file.form not in _TABLES.values() and file.kind == "text":

@@ -155,5 +155,6 @@ A part of the task that one of these is made for can be delegated: `delegate("na
 def _files(request: PlanRequest) -> str:
     if not request.files:
         return ""
-    listed = "\n".join(f"- {file['name']} ({file['mediaType']}, {file['size']} bytes)" for file in request.files)
+    # SECURITY: a name may say whatever its giver likes, so it stands in quotes, as code writes it
+    listed = "\n".join(f"- {file['name']!r} ({file['mediaType']}, {file['size']} bytes)" for file in request.files)
     return f"\n## Files that came with the task, in the workspace that the file skills read\n{listed}\n"

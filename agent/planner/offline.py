@@ -91,12 +91,26 @@ class OfflinePlanner:
 
     def plan(self, request: PlanRequest) -> Plan:
         """Return the plan; raise `TaskError` where no family understands the task or its skill is not allowed."""
+        if "." in request.task:  # of the session's files those are asked about whose whole name is there
+            request = _with_kept(request)
         if request.files:
             return _with_files(request)
         plan = _plan(request) or _after_statement(request)
         if plan is None:
             raise _refusal(request)
         return plan
+
+
+def _with_kept(request: PlanRequest) -> PlanRequest:
+    """Return the request with those files of earlier tasks of its session that the task names."""
+    attached = {file["name"] for file in request.files}
+    kept = [file for file in request.kept() if file["name"].rpartition("/")[2] not in attached]
+    if not kept:
+        return request
+    from callboard.agent.planner import attachments  # PERF: as `_when_asked`
+
+    named = attachments.named(request.task, [str(file["name"]) for file in kept])
+    return replace(request, files=(*request.files, *(file for file in kept if file["name"] in named)))
 
 
 def _with_files(request: PlanRequest) -> Plan:

@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -17,6 +16,7 @@ import click
 from callboard.cli.ask import Where, as_json, asks
 from callboard.cli.decide import pause_in_words, ways_to_decide
 from callboard.cli.exit import Ended, Exit, Terminated, leave_at_the_next_interrupt, raise_on_sigterm
+from callboard.cli.files import File, attached
 from callboard.cli.output import console, is_terminal, notice, print_json
 from callboard.cli.text import call_of, one_line, shown
 from callboard.errors import CallboardError
@@ -38,7 +38,7 @@ _BY_STATUS = {"completed": Exit.DONE, "failed": Exit.FAILED, "cancelled": Exit.C
 @click.option(
     "--file",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+    type=File(),
     help="File that comes with the task; may be given several times.",
 )
 @click.option("--label", multiple=True, metavar="NAME=VALUE", help="Label that is kept with the task.")
@@ -81,7 +81,7 @@ def run(task: str, local: bool, detach: bool, quiet: bool, on_pause: str | None,
         raise click.UsageError("--detach needs a server that goes on with the task; leave out --local.")
     if local and where.url:
         raise click.UsageError("--local works in this process and --url names a server; leave one of them out.")
-    spec = _spec(given)
+    spec = _spec(given | {"file": attached(given["file"], quiet=quiet)})
     text = _standard_input() if task == "-" else unmarked(task)
     if not text.strip():
         raise click.BadParameter("the task is empty", param_hint="TASK")
@@ -197,7 +197,7 @@ def _spec(given: Mapping[str, Any]) -> dict[str, Any]:
         "session_id": given["session"],
         "available_skills": list(given["skill"]) or None,
         "agent": given["agent"],
-        "attachments": list(given["file"]) or None,
+        "attachments": given["file"] or None,
         "labels": dict(map(_label, given["label"])) or None,
         "system_prompt": given["system"],
         "timeout_ms": None if timeout_s is None else math.ceil(timeout_s * 1000),

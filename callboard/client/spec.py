@@ -5,7 +5,9 @@ by the command line, which submits tasks without a server too.
 """
 
 import base64
+import errno
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
@@ -16,30 +18,11 @@ from pydantic.alias_generators import to_camel
 from callboard.budget import Budget
 from callboard.task_spec import Attachment, RetryPolicy
 
-AttachmentLike = Attachment | str | os.PathLike[str]
-"""An attachment, or the path of a file to attach."""
+AttachmentLike = Attachment | tuple[str, bytes] | str | os.PathLike[str]
+"""An attachment, a name with what the file holds, or the path of a file to attach."""
 
-_MEDIA_TYPES = {
-    ".csv": "text/csv",
-    ".gif": "image/gif",
-    ".htm": "text/html",
-    ".html": "text/html",
-    ".jpeg": "image/jpeg",
-    ".jpg": "image/jpeg",
-    ".json": "application/json",
-    ".md": "text/markdown",
-    ".pdf": "application/pdf",
-    ".png": "image/png",
-    ".tsv": "text/tab-separated-values",
-    ".webp": "image/webp",
-    ".ods": "application/vnd.oasis.opendocument.spreadsheet",
-    ".xls": "application/vnd.ms-excel",
-    ".xlsm": "application/vnd.ms-excel.sheet.macroEnabled.12",
-    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    ".xml": "application/xml",
-    ".yaml": "application/yaml",
-    ".yml": "application/yaml",
-}
+MAX_FILE_BYTES = 75_000_000
+"""Largest file that is read: in base64 it fills the largest body that a server can be told to take."""
 
 
 class TaskFields(TypedDict, total=False):
@@ -83,6 +66,26 @@ def _wire(name: str, value: Any) -> Any:
 def _attachment(file: AttachmentLike) -> dict[str, Any]:
     if isinstance(file, Attachment):
         return file.model_dump(by_alias=True, exclude_none=True)
-    path = Path(file)
-    media_type = _MEDIA_TYPES.get(path.suffix.lower(), "text/plain")  # the server looks whether it is text
-    return {"name": path.name, "mediaType": media_type, "data": base64.b64encode(path.read_bytes()).decode()}
+    name, data = file if isinstance(file, tuple) else (name_of(file), _content(Path(file)))
+    # the server tells what it is, by the name and the bytes
+    return {"name": name, "data": base64.b64encode(data).decode()}
+
+
+def name_of(path: str | os.PathLike[str]) -> str:
+    """Return what a file is called when it is attached: its name, with U+FFFD for bytes of it that are not UTF-8."""
+    return os.fsencode(Path(path).name).decode("utf-8", "replace")
+
+
+def _content(path: Path) -> bytes:
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):  # of a pipe or a device nobody knows whether it ends
+        raise OSError(errno.EINVAL, "Not a regular file; write what it gives into one and attach that", str(path))
+    with path.open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise OSError(
+            errno.EFBIG, f"Larger than {MAX_FILE_BYTES:,} bytes; give its address (url) instead of its bytes", str(path)
+        )
+    return data

@@ -9,15 +9,6 @@ const MOST_FILES = 16;
 const BODY_BYTES = Number(document.querySelector("meta[name=callboard-max-body-bytes]")?.content) || 2_000_000;
 const MOST_BYTES = Math.floor(0.7 * BODY_BYTES); // together, as base64 in a body beside the text; the server has the last word
 
-// What browsers leave empty or name otherwise, by the end of the name.
-const TYPES = {
-  csv: "text/csv", tsv: "text/tab-separated-values", md: "text/markdown", txt: "text/plain", log: "text/plain", json: "application/json", xml: "application/xml",
-  yaml: "application/yaml", yml: "application/yaml", pdf: "application/pdf", png: "image/png", jpg: "image/jpeg", jpeg: "image/jpeg", gif: "image/gif", webp: "image/webp",
-  py: "text/x-python", js: "text/javascript", html: "text/html", css: "text/css",
-  xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", xlsm: "application/vnd.ms-excel.sheet.macroEnabled.12",
-  xls: "application/vnd.ms-excel", ods: "application/vnd.oasis.opendocument.spreadsheet",
-};
-
 /** The part of a form that takes files; `.files()` is a promise of them as the server takes them, `.clear()` empties it. */
 export function attachments() {
   let chosen = [];
@@ -28,19 +19,19 @@ export function attachments() {
   const node = h("div", { class: "drop" }, h("div", { class: "field" }, h("label", { for: "attachments" }, "Attachments"), input, hint), list, problem);
 
   const show = () => {
-    replace(list, chosen.map((file) => h("li", { class: "chip" }, icon("file"), h("bdi", { dir: "auto" }, file.name), h("span", { class: "muted" }, bytes(file.size)), remover(file))));
+    const names = toldApart(chosen.map((file) => file.name));
+    replace(list, chosen.map((file, i) => h("li", { class: "chip" }, icon("file"), h("bdi", { dir: "auto" }, names[i]), h("span", { class: "muted" }, bytes(file.size)), remover(file, names[i]))));
     const total = chosen.reduce((sum, file) => sum + file.size, 0);
     const wrong = chosen.length > MOST_FILES ? `${chosen.length} files are more than ${MOST_FILES}.` : total > MOST_BYTES ? `${bytes(total)} are more than fits into one request (about ${bytes(MOST_BYTES)}).` : "";
     if (problem.textContent !== wrong) problem.textContent = wrong;
   };
-  const remover = (file) => h("button", { type: "button", "aria-label": `Remove ${file.name}`, onclick: () => {
+  const remover = (file, name) => h("button", { type: "button", "aria-label": `Remove ${name}`, onclick: () => {
     chosen = chosen.filter((one) => one !== file);
     show();
     input.focus();
   } }, icon("close"));
   const add = (files) => {
-    const names = new Set([...files].map((file) => file.name));
-    chosen = [...chosen.filter((file) => !names.has(file.name)), ...files]; // no two have one name
+    chosen = [...chosen.filter((file) => ![...files].some((other) => isSame(file, other))), ...files];
     show();
     announce(`${chosen.length} ${chosen.length === 1 ? "file is" : "files are"} attached.`);
   };
@@ -62,18 +53,31 @@ export function attachments() {
     chosen = [];
     show();
   };
-  const files = () => Promise.all(chosen.map(async (file) => ({ name: named(file.name), mediaType: typed(file), data: await base64(file) })));
+  const files = () => {
+    const names = toldApart(chosen.map((file) => file.name));
+    return Promise.all(chosen.map(async (file, i) => ({ name: names[i], data: await base64(file) }))); // the server tells what each is
+  };
   return { node, files, clear };
 }
 
-/** A name that the server takes; what it does not know becomes an underscore. */
-function named(name) {
-  const plain = name.normalize("NFC").replace(/[^A-Za-z0-9._ -]/g, "_").slice(-128);
-  return /^[A-Za-z0-9_]/.test(plain) ? plain : `_${plain.slice(1)}`;
+/** Chosen twice, and not two files of one name. */
+function isSame(one, other) {
+  return one.name === other.name && one.size === other.size && one.lastModified === other.lastModified;
 }
 
-function typed(file) {
-  return TYPES[file.name.split(".").pop().toLowerCase()] ?? (file.type.split(";")[0] || "text/plain");
+/** Names of which no two are alike, as the server would tell them apart: the second report.csv is report (2).csv. */
+function toldApart(names) {
+  const key = (name) => name.normalize("NFC").toLowerCase().normalize("NFC");
+  const taken = new Set(names.map(key));
+  const seen = new Set();
+  return names.map((name) => {
+    const [, stem, ending] = /^(.+?)(\.[^.]{1,20})?$/s.exec(name);
+    let own = name;
+    for (let n = 2; seen.has(key(name)) && taken.has(key(own)); n += 1) own = `${stem} (${n})${ending ?? ""}`;
+    seen.add(key(own)).add(key(name));
+    taken.add(key(own));
+    return own;
+  });
 }
 
 function base64(file) {

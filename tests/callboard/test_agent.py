@@ -391,7 +391,7 @@ def test_images_go_to_the_model_and_files_to_the_workspace(with_model: WITH_MODE
     record = system.execute("Sum the amounts", attachments=files, wait_s=20)
     assert record.output == 42, record.error
     [request] = provider.requests
-    assert "sales.csv (text/csv, 12 bytes)" in request.system
+    assert "'sales.csv' (text/csv, 12 bytes)" in request.system
     parts = [part for message in request.json["messages"] for part in message["content"] if isinstance(part, dict)]
     assert any(base64.b64encode(PNG).decode() in json.dumps(part) for part in parts)
 

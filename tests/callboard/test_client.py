@@ -118,6 +118,16 @@ def test_a_file_is_attached_by_its_path(client: Client, ended: Callable[..., str
     assert client.task(task_id).attachments[0]["name"] == "numbers.csv"
 
 
+def test_files_come_by_name_and_bytes_and_two_of_one_name_are_told_apart(
+    client: Client, ended: Callable[..., str]
+) -> None:
+    task_id = ended(
+        "sum of b in Übersicht (2).csv", attachments=[("Übersicht.csv", b"b\n1\n"), ("U\u0308bersicht.csv", b"b\n2\n")]
+    )
+    assert client.result(task_id).output == 2
+    assert [file["name"] for file in client.task(task_id).attachments] == ["Übersicht.csv", "Übersicht (2).csv"]
+
+
 def test_the_history_is_read_over_as_many_pages_as_there_are(client: Client, ended: Callable[..., str]) -> None:
     submitted = [client.submit("1 + 1", session_id="pages").task_id for _ in range(103)]
     assert [task.task_id for task in client.tasks(session_id="pages")] == submitted[::-1]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import base64
+import unicodedata
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from callboard import AgentSystem, Settings
+from callboard.file_names import fault_of, told_apart
 from tests.agent.documents.workbooks import xlsx
 from tests.agent.pages import Site, page, serving
 from tests.http.conftest import Running, run
+from tests.profiles import examples
 from tests.template import lay_history
 
 if TYPE_CHECKING:
@@ -104,3 +109,51 @@ def test_another_workbook_is_refused_with_what_would_do(server: Running, kind: s
     body = server.execute("sum of b", attachments=[attached("old.xls", data, kind)]).json()
     assert body["code"] == "attachment_refused"
     assert why in body["message"]
+
+
+def test_a_workbook_without_a_telling_type_is_named_for_what_it_is(server: Running) -> None:
+    for said in ("application/octet-stream", "application/x-zip-compressed", ""):
+        view = server.result("sum of b in DAYS.XLSX", attachments=[attached("DAYS.XLSX", DAYS, said)])
+        assert view["output"] == 30.5
+        task = server.client.get(f"/agent/tasks/{view['taskId']}").json()
+        assert task["attachments"] == [{"name": "DAYS.XLSX", "mediaType": XLSX, "size": len(DAYS)}]
+
+
+@pytest.mark.parametrize(
+    "kind", ["Text/CSV", "text/csv; charset=utf-8", 'TEXT/csv;charset="ISO-8859-15";header=present']
+)
+def test_a_media_type_is_read_in_any_case_and_with_its_charset(server: Running, kind: str) -> None:
+    data = "preis in €;b\n1;2\n".encode("utf-8" if "ISO" not in kind else "iso-8859-15")
+    view = server.result("Which columns does x.csv have?", attachments=[attached("x.csv", data, kind)])
+    assert view["output"] == ["preis in €", "b"]
+
+
+def test_a_file_of_an_earlier_task_is_asked_about_by_its_name(server: Running) -> None:
+    server.result("sum of b", sessionId="kept", attachments=[attached("report (1).csv", CSV)])
+    later = server.result("What is the average of b in report (1).csv?", sessionId="kept")
+    assert (later["output"], later["metadata"]["intent"]) == (3, "table")
+    elsewhere = server.result("What is the average of b in report (1).csv?", sessionId="another")
+    assert elsewhere["errorCode"] == "no_skill_fits"
+
+
+FILE_NAMES = st.text(min_size=1, max_size=255).filter(
+    lambda name: fault_of(name) is None
+) | st.sampled_from(["report (1).csv", "Übersicht.csv", "报告.xlsx", "décembre.pdf", "🏳️‍🌈.txt", "a'b\"c&d#e%f+g,h;i.TXT", "..x. ", "CON", "é" * 127])  # fmt: skip
+
+
+@examples(30)
+@given(st.lists(FILE_NAMES, min_size=1, max_size=3))
+def test_what_a_file_is_called_it_is_called_everywhere(server: Running, names: list[str]) -> None:
+    """From the request to the record, the list of files and the reading of each."""
+    files = [attached(name, f"{n}".encode(), "text/plain") for n, name in enumerate(names)]
+    code = (
+        "```python\nfrom skills import list_files, read_file\n"
+        "[(file['name'], read_file(file['name'])) for file in list_files()]\n```"
+    )
+    view = server.result(code, attachments=files)
+    used = told_apart([unicodedata.normalize("NFC", name) for name in names])
+    assert sorted(map(tuple, view["output"])) == sorted((name, f"{n}") for n, name in enumerate(used))
+    task = server.client.get(f"/agent/tasks/{view['taskId']}").json()
+    assert [file["name"] for file in task["attachments"]] == used
+    log = server.client.get(f"/agent/tasks/{view['taskId']}/events").json()["events"]
+    assert log[0]["data"]["attachments"] == used

@@ -64,6 +64,28 @@ def test_a_new_task_begins_in_a_session_of_its_own_whatever_came_before(
     expect(page.get_by_label("Session", exact=True)).to_have_value("")
 
 
+def test_files_are_uploaded_under_their_own_names_and_two_of_one_name_are_told_apart(
+    serve: Callable[..., Console], visit: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = visit(serve(), "#/new")
+    chips = page.locator(".drop .chip bdi")
+    for n, name in enumerate(("Übersicht (1) <b>.csv", "報告 & 'x'.csv", "a/report.csv", "b/report.csv")):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"b\n{n}\n")
+        page.get_by_label("Attachments").set_input_files(path)
+    page.get_by_label("Attachments").set_input_files(tmp_path / "a/report.csv")  # again, which is no other file
+    names = ["Übersicht (1) <b>.csv", "報告 & 'x'.csv", "report.csv", "report (2).csv"]
+    expect(chips).to_have_count(4)
+    expect(page.locator(".drop")).to_contain_text("report (2).csv")
+    submit(page, "What is the maximum of b in Übersicht (1) <b>.csv?")
+    expect(status(page)).to_have_text("completed")
+    expect(page.locator(".answer")).to_have_text("0")
+    for name in names:
+        expect(page.locator(".chip", has_text=f"{name} (text/csv").first).to_be_visible()
+    assert page.locator("main b").count() == 0
+
+
 def test_a_task_that_runs_can_be_cancelled(
     serve: Callable[..., Console], visit: Callable[..., Page], provider: Provider
 ) -> None:
