@@ -26,10 +26,16 @@ def validator_for(schema: Schema) -> "jsonschema_rs.Validator":
     import jsonschema_rs
 
     options = jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACKS)
-    try:
-        return jsonschema_rs.validator_for(dict(schema), offline=True, pattern_options=options)
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
-        raise ValueError(f"its schema cannot be used: {_first_line(error)}") from error
+    # a schema that does not say which draft it is, or names one that is unknown, is often of an older one
+    plain = {key: value for key, value in schema.items() if key != "$schema"}
+    older = (jsonschema_rs.Draft202012Validator, jsonschema_rs.Draft7Validator, jsonschema_rs.Draft4Validator)
+    first: Exception | None = None
+    for make, what in ((jsonschema_rs.validator_for, dict(schema)), *((draft, plain) for draft in older)):
+        try:
+            return make(what, offline=True, pattern_options=options)
+        except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+            first = first or error
+    raise ValueError(f"its schema cannot be used: {_first_line(first)}") from first
 
 
 def mismatch(validator: "jsonschema_rs.Validator", value: Any) -> tuple[list[str | int], str] | None:
@@ -43,7 +49,7 @@ def mismatch(validator: "jsonschema_rs.Validator", value: Any) -> tuple[list[str
     return None
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: Exception | None) -> str:
     text = str(getattr(error, "message", None) or error)
     return text.split("\n")[0][:_MAX_MESSAGE_CHARS]
 

@@ -4,6 +4,7 @@ Everything here runs in the loop's thread, except `status`, which any thread may
 Imports the SDK; imported by `servers.py` when there are servers to start.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,28 +15,26 @@ import anyio.abc
 from mcp import Client, MCPError
 from mcp.client.subscriptions import SubscriptionLost
 from mcp_types import (
-    CONNECTION_CLOSED,
     HEADER_MISMATCH,
-    METHOD_NOT_FOUND,
-    REQUEST_TIMEOUT,
     CallToolRequest,
     CallToolRequestParams,
     CallToolResult,
     Implementation,
-    InputRequiredResult,
     LoggingMessageNotificationParams,
     ToolListChangedNotification,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from callboard import __version__
 from callboard.agent.mcp.config import ServerConfig
+from callboard.agent.mcp.listing import listing
 from callboard.agent.mcp.remembered import Listing
-from callboard.agent.mcp.results import MAX_ERROR_CHARS, ToolFailed
-from callboard.agent.mcp.stub import clean
-from callboard.agent.mcp.tool import InDoubt, NotSent
-from callboard.agent.mcp.transports import IN_DOUBT, NOT_SENT, TICKET, Faults, Ticket, open_streams
+from callboard.agent.mcp.results import ToolFailed
+from callboard.agent.mcp.tool import NotSent
+from callboard.agent.mcp.transports import open_streams
+from callboard.agent.mcp.wire import Fault, Ticket, Wire
+from callboard.agent.mcp.words import SessionLost, Words
 from callboard.clock import Clock
 from callboard.logs import get_logger
 
@@ -44,22 +43,26 @@ logger = get_logger("callboard.agent.mcp")
 CONNECT_S = 25.0
 """Longest time a connection takes to open: the SDK gives a server of the older protocol 10 s to refuse the newer one."""
 
-MAX_TOOLS = 500
 EFFECT_ID = "callboard/effectId"
 """The key in a call's `_meta` that carries the effect id: a server that knows it can tell a repeated call."""
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
-_ANSWER: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
+_MARGIN_S = 1.0
+"""What the SDK's own limit of a call gets on top: it does not count while a server leaves its input unread."""
+
+_SHOWN_CHARS = 80
+_LOGGED_CHARS = 1000
 
 
 @dataclass(slots=True)
 class _Link:
-    """A connection that works: the client, and the event that is set when the other end has gone."""
+    """A connection that works: the client, the event that is set when it is given up, and how many calls are under way."""
 
     client: Client
-    faults: Faults
+    wire: Wire
     lost: anyio.Event
+    calls: int = 0
 
 
 @dataclass(slots=True)
@@ -100,6 +103,8 @@ class Connection:
         self._failures = 0
         self._again_at_s = -math.inf
         self._closing = False
+        self._noise_told = False
+        self._words = Words(server)
 
     @property
     def connected(self) -> bool:
@@ -130,13 +135,12 @@ class Connection:
             link = await self._linked()
             try:
                 return await self._asked(link, tool, arguments, effect_id, timeout_s)
-            except _SessionLost:  # the server has been restarted and knows nothing of us, nor of this call
-                self._drop(link, "it has forgotten the session")
-                self._again_at_s = -math.inf
+            except SessionLost:  # the server has been restarted and knows nothing of us, nor of this call
+                self._retire(link)
             try:
                 return await self._asked(await self._linked(), tool, arguments, effect_id, timeout_s)
-            except _SessionLost:
-                raise NotSent(self._named("it forgets its sessions")) from None
+            except SessionLost as lost:
+                raise ToolFailed(f"the call is refused in a session that has just begun: {lost}") from None
         finally:
             self.busy -= 1
 
@@ -145,58 +149,59 @@ class Connection:
         link = self._link
         if link is None or self.busy:  # a server that works on one thing at a time is not dead
             return
-        try:
-            with anyio.fail_after(timeout_s):
-                self._listed(await self._listing(link.client))
-        except (MCPError, TimeoutError, ValidationError) as error:
-            self._drop(link, self._why(error, link.faults))
-        else:
-            self._works()
+        with link.wire.following() as ticket:
+            try:
+                with anyio.fail_after(timeout_s):
+                    self._listed(await self._listing(link, ticket))
+            except (MCPError, TimeoutError, ValidationError) as error:
+                if ticket.fault is not Fault.SESSION_LOST:
+                    self._drop(link, self._words.why(error, ticket))
+                    return
+            else:
+                self._works()
+                return
+        self._retire(link)
+        with contextlib.suppress(NotSent):  # the status says why
+            await self._linked()
 
     # --- a call ---
 
     async def _asked(
         self, link: _Link, tool: str, arguments: dict[str, Any], effect_id: str, timeout_s: float
     ) -> Mapping[str, Any]:
-        ticket = Ticket()
-        TICKET.set(ticket)
+        link.calls += 1
         try:
-            answer = await self._sent(link, tool, arguments, effect_id, timeout_s)
-        except MCPError as error:
-            raise self._failure(error, link, ticket, timeout_s) from error
-        except ValidationError as error:
-            raise ToolFailed("the tool was called and its server answered what is not the protocol") from error
+            with link.wire.following() as ticket:
+                try:
+                    with anyio.fail_after(timeout_s + _MARGIN_S):
+                        await self._send(link, ticket, tool, arguments, effect_id, timeout_s)
+                except (MCPError, TimeoutError) as error:
+                    raise self._words.failure(error, ticket, timeout_s) from error
+        finally:
+            link.calls -= 1
+            self._let_go(link)
         self._works()
-        if isinstance(answer, InputRequiredResult):
+        assert ticket.answer is not None
+        if ticket.answer.get("resultType") == "input_required":
             raise ToolFailed("the tool asks its caller a question, which Callboard does not answer; use another tool")
-        return answer.model_dump(by_alias=True, mode="json")
+        return ticket.answer
 
-    async def _sent(
-        self, link: _Link, tool: str, arguments: dict[str, Any], effect_id: str, timeout_s: float
-    ) -> CallToolResult | InputRequiredResult:
+    async def _send(
+        self, link: _Link, ticket: Ticket, tool: str, arguments: dict[str, Any], effect_id: str, timeout_s: float
+    ) -> None:
         """Send the request; the session's own `call_tool` would run the server's output schema with Python's `re`."""
         params = {"name": tool, "arguments": arguments, "_meta": {EFFECT_ID: effect_id}}
         request = CallToolRequest(params=CallToolRequestParams.model_validate(params))
         session = link.client.session
         try:
-            return await session.send_request(request, _ANSWER, request_read_timeout_seconds=timeout_s)
+            await session.send_request(request, CallToolResult, request_read_timeout_seconds=timeout_s)
         except MCPError as error:
             if error.code != HEADER_MISMATCH or session.protocol_version not in MODERN_PROTOCOL_VERSIONS:
                 raise
-        await self._listing(link.client)  # the tool's schema says which arguments go into headers, and it has changed
-        return await session.send_request(request, _ANSWER, request_read_timeout_seconds=timeout_s)
-
-    def _failure(self, error: MCPError, link: _Link, ticket: Ticket, timeout_s: float) -> Exception:
-        if link.faults.session_lost:
-            return _SessionLost()
-        fault = link.faults.of(error.data)
-        if fault == NOT_SENT or not ticket.taken:
-            return NotSent(self._named(self._why(error, link.faults)))
-        if fault == IN_DOUBT or error.code == CONNECTION_CLOSED:
-            return InDoubt(self._broken_off(self._why(error, link.faults)))
-        if error.code == REQUEST_TIMEOUT:
-            return InDoubt(self._broken_off(f"it did not answer within {timeout_s:g} s"))
-        return ToolFailed(self._hidden(error.message, MAX_ERROR_CHARS) or "the server refused the call")
+        else:
+            return
+        await self._listing(link, ticket)  # the tool's schema says which arguments go into headers, and it has changed
+        await session.send_request(request, CallToolResult, request_read_timeout_seconds=timeout_s)
 
     # --- the connection ---
 
@@ -206,47 +211,52 @@ class Connection:
                 return link
             self._drop(link, "it ended the connection")
         if self._closing:
-            raise NotSent(self._named("Callboard is stopping"))
+            raise NotSent(self._words.not_available("Callboard is stopping"))
         if self._attempt is None:
             wait_s = self._again_at_s - self._clock.monotonic()
             if wait_s > 0:
-                raise NotSent(f"{self._named(self.status)}; it is tried again in {math.ceil(wait_s)} s")
+                raise NotSent(f"{self._words.not_available(self.status)}; it is tried again in {math.ceil(wait_s)} s")
             self._attempt = _Attempt()
             self._tasks().start_soon(self._session, self._attempt)
         attempt = self._attempt
         await attempt.done.wait()
         if attempt.link is None:
-            raise NotSent(self._named(self.status))
+            raise NotSent(self._words.not_available(self.status))
         return attempt.link
 
     async def _session(self, attempt: _Attempt) -> None:
         """Open a connection and hold it until it breaks; a task of its own, as the SDK's scopes ask for."""
-        faults, lost = Faults(), anyio.Event()
+        wire, lost, ticket = Wire(self._noise), anyio.Event(), Ticket()
         why = "Callboard is stopping"
         try:
             with attempt.scope as scope:
                 scope.deadline = anyio.current_time() + CONNECT_S
-                async with Client(
-                    open_streams(self.server, faults, lost.set),
-                    mode="auto" if self.server.protocolVersion == "auto" else "legacy",
-                    client_info=Implementation(name="callboard", version=__version__),
-                    cache=None,
-                    message_handler=self._heard,
-                    logging_callback=self._logged,
-                ) as client:
-                    self._listed(await self._listing(client))
+                async with contextlib.AsyncExitStack() as stack:
+                    with wire.following() as ticket:
+                        link = _Link(await stack.enter_async_context(self._client(wire, lost)), wire, lost)
+                        self._listed(await self._listing(link, ticket))
                     scope.deadline = math.inf
-                    attempt.link = self._link = _Link(client, faults, lost)
+                    attempt.link = self._link = link
                     self._attempt = None
                     self._works()
                     attempt.done.set()
-                    await self._hold(attempt.link)
+                    await self._hold(link)
             if scope.cancelled_caught and not self._closing:
                 why = f"it did not answer within {CONNECT_S:g} s"
         except Exception as error:  # noqa: BLE001  # whatever the SDK or a server does, it is this server's problem
-            why = self._why(error, faults)
+            why = self._words.why(error, ticket)
         finally:
             self._ended(attempt, why)
+
+    def _client(self, wire: Wire, lost: anyio.Event) -> Client:
+        return Client(
+            open_streams(self.server, wire, lost.set),
+            mode="auto" if self.server.protocolVersion == "auto" else "legacy",
+            client_info=Implementation(name="callboard", version=__version__),
+            cache=None,
+            message_handler=self._heard,
+            logging_callback=self._logged,
+        )
 
     async def _hold(self, link: _Link) -> None:
         async with anyio.create_task_group() as tasks:
@@ -270,6 +280,21 @@ class Connection:
             self._down(why)
         link.lost.set()
 
+    async def _listing(self, link: _Link, ticket: Ticket) -> Listing:
+        return await listing(link.client, ticket, self._words, self._told)
+
+    def _retire(self, link: _Link) -> None:
+        """Use a connection no more whose session the server does not know; calls under way there may come to their end."""
+        if self._link is link:
+            self._link = None
+            self._again_at_s = -math.inf
+            logger.info("the MCP server %s has forgotten the session; another is begun", self.server.name)
+        self._let_go(link)
+
+    def _let_go(self, link: _Link) -> None:
+        if self._link is not link and link.calls == 0:
+            link.lost.set()
+
     def _down(self, why: str) -> None:
         self.status = why
         # the first loss is mended at once: a server that was restarted should not be waited for
@@ -284,20 +309,6 @@ class Connection:
         self.heard_s = self._clock.monotonic()
         self._failures = 0
 
-    async def _listing(self, client: Client) -> Listing:
-        tools: list[Mapping[str, Any]] = []
-        cursor: str | None = None
-        while len(tools) < MAX_TOOLS:
-            page = await client.list_tools(cursor=cursor)
-            tools += [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in page.tools]
-            cursor = page.next_cursor
-            if not cursor or not page.tools:
-                break
-        else:
-            self._told(f"it has more than {MAX_TOOLS} tools; the others are left out")
-        info = client.server_info
-        return Listing(version=clean(info.version, 64) if info else "", tools=tuple(tools[:MAX_TOOLS]))
-
     # --- what the server says by itself ---
 
     async def _listen(self, client: Client) -> None:
@@ -310,7 +321,9 @@ class Connection:
                 async for _ in changes:
                     self._changed()
         except (MCPError, SubscriptionLost) as error:  # the checks find changes too, only later
-            logger.debug("the MCP server %s sends no changes: %s", self.server.name, self._hidden(str(error), 200))
+            logger.debug(
+                "the MCP server %s sends no changes: %s", self.server.name, self._words.hidden(str(error), 200)
+            )
 
     async def _heard(self, message: Any) -> None:
         if isinstance(message, ToolListChangedNotification):
@@ -321,41 +334,18 @@ class Connection:
             )
 
     async def _logged(self, params: LoggingMessageNotificationParams) -> None:
-        logger.debug("the MCP server %s says: %s", self.server.name, self._hidden(str(params.data), 1000))
+        logger.debug("the MCP server %s says: %s", self.server.name, self._words.hidden(str(params.data), 1000))
 
-    # --- words ---
-
-    def _named(self, why: str | None) -> str:
-        return f"the MCP server {self.server.name} is not available: {why}"
-
-    def _broken_off(self, why: str) -> str:
-        return f"a call of the MCP server {self.server.name} broke off: {why}"
-
-    def _hidden(self, text: str, most: int) -> str:
-        """Return somebody else's text, fit for our messages: no secrets of the entry, no control characters."""
-        return clean(self.server.hide(text), most)
-
-    def _why(self, error: BaseException, faults: Faults) -> str:
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        match error:
-            case MCPError() if faults.of(error.data) is not None:
-                return error.message  # ours
-            case MCPError(code=code) if code == CONNECTION_CLOSED:
-                return "it ended the connection"
-            case MCPError(code=code) if code == METHOD_NOT_FOUND:
-                return "what answers there does not speak MCP"
-            case MCPError():
-                return f"it refuses: {self._hidden(error.message, 200)}"
-            case TimeoutError():
-                return "it does not answer"
-            case OSError():
-                return f"its command cannot be started ({error.strerror or type(error).__name__})"
-            case ValidationError():
-                return "it answers what is not the protocol"
-            case _:
-                return f"{type(error).__name__}: {self._hidden(str(error), 200)}"
-
-
-class _SessionLost(Exception):  # a signal to `call`
-    """The server has answered that it does not know the session."""
+    def _noise(self, text: str) -> None:
+        shown = self._words.hidden(text[:_LOGGED_CHARS], _LOGGED_CHARS)
+        logger.debug("the MCP server %s writes: %s", self.server.name, shown)
+        if self._noise_told:  # one of many is enough to know what it is
+            return
+        self._noise_told = True
+        if self.server.command is None:
+            self._told(f"it sends events that are not the protocol, such as {shown[:_SHOWN_CHARS]!r}; they are skipped")
+            return
+        self._told(
+            f"it writes log lines on its standard output, which is for the protocol, such as {shown[:_SHOWN_CHARS]!r}; "
+            "they are skipped; have it write them to its standard error"
+        )

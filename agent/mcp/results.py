@@ -25,12 +25,12 @@ def value_of(answer: Mapping[str, Any], hide: Callable[[str], str]) -> Any:
 
     `hide` takes secrets out of what the tool says of its failure.
     """
-    content = [item for item in answer.get("content") or () if isinstance(item, Mapping)]
+    content = _parts(answer)
     if answer.get("isError"):
         raise ToolFailed(clean(hide(_texts(content)), MAX_ERROR_CHARS) or "the tool failed and does not say why")
     if answer.get("structuredContent") is not None:
         value = storable(answer["structuredContent"])
-    elif all(item.get("type") == "text" for item in content):
+    elif all(_kind(item) == "text" for item in content):
         value = storable(_texts(content)) if content else None
     else:
         value = [storable(_shown(item)) for item in content]
@@ -41,15 +41,36 @@ def value_of(answer: Mapping[str, Any], hide: Callable[[str], str]) -> Any:
     return value
 
 
+def texts_of(answer: Mapping[str, Any]) -> str:
+    """Return the texts of an answer, joined by line ends."""
+    return _texts(_parts(answer))
+
+
+def _parts(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the parts of the content; some servers send one alone, or a bare text, or null for none."""
+    content = answer.get("content")
+    parts = content if isinstance(content, list) else [] if content is None else [content]
+    return [part if isinstance(part, Mapping) else {"type": "text", "text": part} for part in parts]
+
+
+def _kind(item: Mapping[str, Any]) -> Any:
+    return item.get("type", "text" if "text" in item else None)
+
+
 def _texts(content: list[Mapping[str, Any]]) -> str:
-    return "\n".join(str(item.get("text", "")) for item in content if item.get("type") == "text")
+    return "\n".join(_text(item) for item in content if _kind(item) == "text")
+
+
+def _text(item: Mapping[str, Any]) -> str:
+    text = item.get("text")
+    return text if isinstance(text, str) else "" if text is None else json.dumps(text, ensure_ascii=False)
 
 
 def _shown(item: Mapping[str, Any]) -> Any:
     """Return one part of a mixed answer: a text as it is, anything else as what is known of it."""
-    kind = item.get("type")
+    kind = _kind(item)
     if kind == "text":
-        return item.get("text", "")
+        return _text(item)
     if kind in ("image", "audio"):
         return {"type": kind, "mediaType": item.get("mimeType"), "bytes": _decoded_bytes(item.get("data"))}
     inner = item.get("resource") if kind == "resource" else item

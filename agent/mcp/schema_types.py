@@ -17,6 +17,12 @@ MAX_REFERENCES = 16
 
 _PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 
+_VALUES = ("default", "const", "enum", "examples")
+"""Keywords that hold values, for which null is one."""
+
+_NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+"""Keywords that hold schemas by names of their own."""
+
 Schema = Mapping[str, Any]
 
 
@@ -100,3 +106,35 @@ def _literal(choices: Any) -> str | None:
     if any(len(text) > MAX_LITERAL_CHARS for text in shown):
         return None
     return f"Literal[{', '.join(dict.fromkeys(shown))}]"
+
+
+def tidied(schema: Any) -> Any:
+    """Return a schema in the words of JSON Schema, where a server has others or says nothing.
+
+    Keywords that are null are dropped, as some languages write what is not set, and so are an `enum` of nothing and a
+    `required` that is no list, as the third draft had it: the server checks those. `nullable` is OpenAPI's.
+    """
+    if isinstance(schema, list):
+        return [tidied(inner) for inner in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    kept: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _VALUES:
+            kept |= {} if key == "enum" and not value else {key: value}
+        elif key in _NAMED and isinstance(value, Mapping):
+            kept[key] = {name: {} if inner is None else tidied(inner) for name, inner in value.items()}
+        elif value is not None and not (key == "required" and isinstance(value, bool)):
+            kept[key] = tidied(value)
+    if kept.get("nullable") is True and isinstance(kept.get("type"), str):
+        kept["type"] = [kept["type"], "null"]
+    return kept
+
+
+def is_deeper(value: Any, most: int) -> bool:
+    """Say whether objects and lists stand in each other more than `most` levels deep; looks no further than that."""
+    level, deep = [value], 0
+    while level and deep <= most:
+        below = (list(v.values()) if isinstance(v, Mapping) else v if isinstance(v, list) else () for v in level)
+        level, deep = [inner for values in below for inner in values], deep + 1
+    return deep > most

@@ -104,6 +104,8 @@ def _properties(schema: Schema) -> tuple[dict[str, Any], frozenset[str]]:
         names = part.get("required")
         if certain and isinstance(names, list):
             required |= {name for name in names if isinstance(name, str)}
+    for name in sorted(required):  # a server may ask for what it does not describe
+        properties.setdefault(name, {})
     return properties, frozenset(required)
 
 

@@ -14,8 +14,8 @@ from callboard.agent.mcp.arguments import Arguments, mismatch, validator_for
 from callboard.agent.mcp.config import ServerConfig
 from callboard.agent.mcp.naming import hyphenated, skill_name
 from callboard.agent.mcp.remembered import Tool
-from callboard.agent.mcp.results import ToolFailed, value_of
-from callboard.agent.mcp.schema_types import python_type
+from callboard.agent.mcp.results import ToolFailed, texts_of, value_of
+from callboard.agent.mcp.schema_types import is_deeper, python_type, tidied
 from callboard.agent.mcp.stub import MAX_DESCRIPTION_CHARS, MAX_DOCSTRING_CHARS, clean, parameters, stub, summary
 from callboard.agent.skill import Replay, RetryableError, SkillContext
 from callboard.values import MAX_DEPTH, storable
@@ -37,6 +37,9 @@ class InDoubt(Exception):  # likewise
 
 class Line(Protocol):
     """The way to a server."""
+
+    def tell(self, problem: str) -> None:
+        """Add a sentence for the operator."""
 
     def hide(self, text: str) -> str:
         """Return the text without the secrets of the server's entry."""
@@ -88,9 +91,20 @@ class McpTool:
             raise ToolFailed(
                 f"{error}; whether the call was carried out is not known, so find out before repeating it"
             ) from error
+        answer = self._with_structure(answer)
         value = value_of(answer, self.line.hide)
         self._hold_to_its_word(answer)
         return value
+
+    def _with_structure(self, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Take the text for the structured content that the schema promises, where it is just that, written as JSON."""
+        if self.answers is None or answer.get("structuredContent") is not None:
+            return answer
+        try:
+            value = json.loads(texts_of(answer))
+        except (ValueError, RecursionError):
+            return answer
+        return answer if mismatch(self.answers, value) is not None else {**answer, "structuredContent": value}
 
     def _hold_to_its_word(self, answer: Mapping[str, Any]) -> None:
         """Raise `ToolFailed` if the answer is not what the tool's `outputSchema` says: the stub has said it too."""
@@ -108,12 +122,11 @@ def make_tool(listed: Tool, server: ServerConfig, version: str, line: Line) -> M
     """Return the skill of a listed tool; raise `ValueError` saying why it cannot be one."""
     tool = listed["name"]
     name = skill_name(server.prefix, tool)
-    schema = _usable(listed.get("inputSchema"), "inputSchema")
+    schema = _usable({} if listed.get("inputSchema") in (None, True) else listed["inputSchema"], "inputSchema")
     if _mapping(listed.get("execution")).get("taskSupport") == "required":
         raise ValueError("it can only be called as an MCP task, which Callboard does not speak")
     declared = parameters(schema)
-    output = listed.get("outputSchema")
-    answers = None if output is None else _usable(output, "outputSchema")
+    answers, answers_validator = _answers(listed, line)
     description = clean(listed.get("description") or listed.get("title"), MAX_DOCSTRING_CHARS)
     python_name = name.replace("-", "_")
     return McpTool(
@@ -128,8 +141,21 @@ def make_tool(listed: Tool, server: ServerConfig, version: str, line: Line) -> M
         approval=any(_matches(pattern, tool, name, server) for pattern in server.approval),
         line=line,
         arguments=Arguments(python_name, schema, declared),
-        answers=None if answers is None else validator_for(answers),
+        answers=answers_validator,
     )
+
+
+def _answers(listed: Tool, line: Line) -> "tuple[Mapping[str, Any] | None, jsonschema_rs.Validator | None]":
+    """Return what the tool's answers are said to be, and what checks them; nothing where that is of no use."""
+    output = listed.get("outputSchema")
+    if output in (None, True, {}):
+        return None, None
+    try:
+        schema = _usable(output, "outputSchema")
+        return schema, validator_for(schema)
+    except ValueError as error:
+        line.tell(f"the answers of its tool {listed['name'][:64]!r} are not checked: {error}")
+        return None, None
 
 
 def unused_rules(tools: list[McpTool], server: ServerConfig) -> list[str]:
@@ -173,20 +199,11 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 def _usable(schema: Any, field_name: str) -> Mapping[str, Any]:
     if not isinstance(schema, Mapping):
         raise ValueError(f"its {field_name} is not an object")
-    if _depth(schema) > MAX_DEPTH or len(json.dumps(schema)) > MAX_SCHEMA_BYTES:
+    if is_deeper(schema, MAX_DEPTH) or len(json.dumps(schema)) > MAX_SCHEMA_BYTES:
         raise ValueError(
             f"its {field_name} is deeper than {MAX_DEPTH} levels or larger than {MAX_SCHEMA_BYTES:,} bytes"
         )
-    return schema
-
-
-def _depth(value: Any) -> int:
-    """Return how deep objects and lists stand in each other, counted no further than matters."""
-    level, deep = [value], 0
-    while level and deep <= MAX_DEPTH:
-        below = (list(v.values()) if isinstance(v, Mapping) else v if isinstance(v, list) else () for v in level)
-        level, deep = [inner for values in below for inner in values], deep + 1
-    return deep
+    return dict(tidied(schema))
 
 
 def _answer_type(schema: Mapping[str, Any] | None) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from callboard.agent.cancel import Cancelled
 from callboard.agent.mcp.results import MAX_RESULT_BYTES, ToolFailed
-from callboard.agent.mcp.transports import MAX_MESSAGE_BYTES
+from callboard.agent.mcp.wire import MAX_MESSAGE_BYTES
 from callboard.agent.skill import RetryableError
 from callboard.errors import TaskError
 from tests.agent.mcp.conftest import HttpServer, Running, Start, context, stdio
@@ -75,7 +75,7 @@ def test_an_answer_beyond_the_limit_is_refused(tools: Running) -> None:
 
 
 def test_an_answer_that_no_message_may_have_does_not_end_the_connection(tools: Running) -> None:
-    with pytest.raises(ToolFailed):
+    with pytest.raises(ToolFailed, match="the tool was called, and its answer is larger than 8,000,000 bytes"):
         tools.call("tools-flood", MAX_MESSAGE_BYTES + 1)
     assert tools.call("tools-greet", "again") == "Hello again"
 

@@ -18,7 +18,6 @@ from callboard.clock import Clock
 from callboard.errors import ConfigurationError
 from tests.agent.mcp.conftest import PLAIN, TOOLS_SERVER, Start, context, is_alive, stdio, until
 
-SDK_PATIENCE = ("mcp.client.stdio.PROCESS_TERMINATION_TIMEOUT", "mcp.client.stdio.FORCE_KILL_TIMEOUT")
 HANGING = {"command": sys.executable, "args": ["-c", "import sys; sys.stdin.read()"]}
 
 
@@ -104,7 +103,9 @@ def test_a_server_that_cannot_be_started_is_reported_and_the_rest_goes_on(start:
 def test_what_answers_but_does_not_speak_the_protocol_is_said_so(start: Start, http_server: Any) -> None:
     web = http_server()
     running = start({"tools": {"url": web.entry["url"].replace("/mcp", "/other")}})
-    assert running.why("tools") == "The MCP server tools is not usable: what answers there does not speak MCP."
+    assert running.why("tools") == (
+        "The MCP server tools is not usable: what answers there does not speak MCP (HTTP status 404); look at its url."
+    )
 
 
 def test_a_server_that_is_down_at_the_start_keeps_its_skills(start: Start, http_server: Any, tmp_path: Path) -> None:
@@ -192,7 +193,7 @@ def test_closing_does_not_wait_where_everybody_ends_by_himself(
 
 
 def test_a_child_that_ignores_its_end_is_killed(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for patience in ("callboard.agent.mcp.servers._GRACE_S", *SDK_PATIENCE):  # all of them 2 s
+    for patience in ("callboard.agent.mcp.servers._GRACE_S", "callboard.agent.mcp.child.CLOSED_S"):  # both 2 s
         monkeypatch.setattr(patience, 0.2)
     script = (
         "import os, signal, sys, time, threading\n"

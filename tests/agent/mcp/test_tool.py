@@ -23,9 +23,13 @@ class Echo:
     def __init__(self, answer: Any = None) -> None:
         self.answer = answer
         self.sent: list[tuple[str, dict[str, Any], str]] = []
+        self.told: list[str] = []
 
     def hide(self, text: str) -> str:
         return text.replace("s3cret", "[hidden]")
+
+    def tell(self, problem: str) -> None:
+        self.told.append(problem)
 
     def call(self, tool: str, arguments: dict[str, Any], ctx: SkillContext) -> dict[str, Any]:
         self.sent.append((tool, arguments, ctx.effect_id))
@@ -213,7 +217,6 @@ def test_a_description_is_the_first_paragraph_on_one_line() -> None:
             "it has 101 arguments, and 100 is the limit",
         ),
         ({"inputSchema": properties(a={"description": "x" * 100_000})}, "larger than 100,000 bytes"),
-        ({"outputSchema": {"type": "nonsense"}}, "its schema cannot be used"),
         ({"execution": {"taskSupport": "required"}}, "it can only be called as an MCP task"),
     ],
 )
