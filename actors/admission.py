@@ -30,14 +30,14 @@ _ASKED = set(TaskSpec.model_fields)
 class Admission:
     """Decides whether a task may come in: known skills, known agent, usable files, a server that is not draining.
 
-    Immutable, so the gateway and the history reader share it.
+    Immutable, so the gateway and the history reader share it; `catalogue` and `roster` return what there is now.
     """
 
     def __init__(
         self,
         *,
-        catalogue: Catalogue,
-        roster: Roster,
+        catalogue: Callable[[], Catalogue],
+        roster: Callable[[], Roster],
         settings: Settings,
         clock: Clock,
         takes_images: Callable[[AgentDefinition], bool],
@@ -93,8 +93,8 @@ class Admission:
     def _check(self, skills: tuple[str, ...] | None, agent: str | None, callback_url: str | None) -> AgentDefinition:
         """Return the agent that is addressed; raise where a name is not known or an address must not be called."""
         if skills is not None:
-            self._catalogue.require(skills)
-        found = self._roster.get(agent)
+            self._catalogue().require(skills)
+        found = self._roster().get(agent)
         if callback_url is not None and not self._settings.webhook_allow_private:
             check_callback(callback_url)
         return found

@@ -71,7 +71,10 @@ class HealthBoard:
 
 
 class HealthMonitor(SupervisedActor):
-    """Probes in its own thread, one part after the other, each with a timeout."""
+    """Probes in its own thread, one part after the other, each with a timeout.
+
+    At each probe it has servers of others looked after, by `look`, which waits for none.
+    """
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class HealthMonitor(SupervisedActor):
         interval_s: float,
         actors: Mapping[str, Address],
         probes: Mapping[str, Callable[[], object]],
+        look: Callable[[], object],
         totals: Callable[[], Totals],
     ) -> None:
         super().__init__(mailbox)
@@ -90,6 +94,7 @@ class HealthMonitor(SupervisedActor):
         self._interval_s = interval_s
         self._actors = actors
         self._probes = probes
+        self._look = look
         self._totals = totals
         self._report = board.read()
         self._probe_at_s = 0.0
@@ -125,6 +130,7 @@ class HealthMonitor(SupervisedActor):
         self.wake_in(self._probe_at_s - time.monotonic())
 
     def _probe(self) -> None:
+        self._look()
         problems: list[str] = []
         services: dict[str, bool] = {}
         for name, address in self._actors.items():

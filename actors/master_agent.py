@@ -62,7 +62,7 @@ class MasterAgent(SupervisedActor):
         pool: TaskPool,
         result_logger: Address,
         history_reader: Address,
-        catalogue: Catalogue,
+        catalogue: Callable[[], Catalogue],
         accounts: Accounts,
         draining: Callable[[], bool],
     ) -> None:
@@ -342,7 +342,7 @@ class MasterAgent(SupervisedActor):
         live, now = self._live.get(message.task_id), self._clock.now()
         known = live is not None and live.record.status is Status.PAUSED and live.job is None
         record = live.record if known and live is not None else self._store.task(message.task_id)
-        check_decision(record, message, self._catalogue)
+        check_decision(record, message, self._catalogue())
         written = decision_record(record, live, lambda: self._store.ledger(record.task_id), message, now)
         return self._result_logger.forward(self.delivery, written)
 

@@ -101,20 +101,22 @@ class _Journal:
 class TaskPool:
     """A fixed number of worker threads over one queue of jobs.
 
-    `submit`, `grow` and `running` are called by the master agent's thread, `close` by the wiring.
+    `submit`, `grow` and `running` are called by the master agent's thread, `close` by the wiring. `tools` returns what there
+    is now; an attempt keeps to what there was when it began.
     """
 
     def __init__(
         self,
         size: int,
         *,
-        tools: Tools,
+        tools: Callable[[], Tools],
         owner: str,
         result_logger: Address,
         master_agent: Address,
         draining: Callable[[], bool],
     ) -> None:
         self._tools = tools
+        self._clock = tools().clock
         self._owner = owner
         self._result_logger = result_logger
         self._master_agent = master_agent
@@ -165,7 +167,7 @@ class TaskPool:
             threads = list(self._threads)
         for _ in threads:
             self._jobs.put(None)
-        until_s = self._tools.clock.monotonic() + timeout_s
+        until_s = self._clock.monotonic() + timeout_s
         if not self._join(threads, until_s - timeout_s + hand_back_after_s):
             self.hand_back()
         if self._join(threads, until_s):
@@ -177,7 +179,7 @@ class TaskPool:
 
     def _join(self, threads: list[threading.Thread], until_s: float) -> bool:
         for thread in threads:
-            thread.join(max(0.0, until_s - self._tools.clock.monotonic()))
+            thread.join(max(0.0, until_s - self._clock.monotonic()))
         return not any(thread.is_alive() for thread in threads)
 
     def _work(self) -> None:
@@ -203,7 +205,7 @@ class TaskPool:
             logger.debug("the master agent is gone; the server is stopping")
 
     def _do(self, job: Job) -> None:
-        clock = self._tools.clock
+        clock = self._clock
         started_s = clock.monotonic()
         start = RecordStart(task_id=job.record.task_id, attempt=job.attempt, at=clock.now(), owner=self._owner)
         self._result_logger.tell_soon(start)
@@ -214,7 +216,7 @@ class TaskPool:
                 self._result_logger.tell(self._requeue(job, "drain"))
             return  # otherwise whoever cancelled it has recorded its end
         except Unavailable as error:
-            logger.warning("task %s is put off, the store cannot be read: %s", job.record.task_id, error)
+            logger.warning("task %s is put off: %s", job.record.task_id, error)
             at = clock.now() + timedelta(seconds=_PUT_OFF_S)
             self._result_logger.tell(self._requeue(job, "retry", not_before=at))
             return
@@ -223,7 +225,7 @@ class TaskPool:
 
     def _outcome(self, job: Job) -> Outcome:
         try:
-            run = TaskRun(job, self._tools, _Journal(job, self._owner, self._result_logger))
+            run = TaskRun(job, self._tools(), _Journal(job, self._owner, self._result_logger))
             if (left := run.purse.wall_left_s) is not None:
                 self._limit_time(job, *left)
             return run.work()
@@ -231,7 +233,7 @@ class TaskPool:
             raise
         except BaseException as error:  # the task must end, and the worker go on
             logger.exception("task %s failed inside the server", job.record.task_id)
-            now = self._tools.clock.now()
+            now = self._clock.now()
             message = f"The server could not work the task out ({type(error).__name__}); its log says why."
             return Outcome(
                 error=TaskError("internal_error", message),
@@ -267,12 +269,12 @@ class TaskPool:
         wait_ms = min(retry.backoff_ms * 2 ** (failures - 1), retry.max_backoff_ms)
         # spread over a fifth, so that tasks which failed together do not come back together
         wait_s = wait_ms / 1000 * random.uniform(0.9, 1.1)  # noqa: S311
-        if job.ends_by_s is not None and self._tools.clock.monotonic() + wait_s >= job.ends_by_s:
+        if job.ends_by_s is not None and self._clock.monotonic() + wait_s >= job.ends_by_s:
             return None
-        return self._tools.clock.now() + timedelta(seconds=wait_s)
+        return self._clock.now() + timedelta(seconds=wait_s)
 
     def _pause(self, job: Job, outcome: Outcome, pause: Mapping[str, Any]) -> RecordPause:
-        at = self._tools.clock.now()
+        at = self._clock.now()
         children = tuple(part_of(job.record, child, at) for child in outcome.children)
         return RecordPause(
             task_id=job.record.task_id,
@@ -297,7 +299,7 @@ class TaskPool:
         calls: tuple[CallRecord, ...] = (),
         **told: Any,
     ) -> RecordRequeue:
-        at = self._tools.clock.now()
+        at = self._clock.now()
         data: dict[str, Any] = {"reason": reason, "attempt": job.attempt, **told}
         if not_before is not None:
             data["notBefore"] = not_before.isoformat()
@@ -314,7 +316,7 @@ class TaskPool:
         )
 
     def _result(self, job: Job, outcome: Outcome, execution_time_ms: float) -> RecordResult:
-        at = self._tools.clock.now()
+        at = self._clock.now()
         error = outcome.error
         data: dict[str, Any] = {"executionTime": round(execution_time_ms, 3)}
         if error is None:

@@ -1,6 +1,7 @@
 """Every skill there is: built in, from installed packages, from the operator's folder, and from elsewhere.
 
-Loaded once at start, then only read, so any thread may use it. What cannot be loaded is reported and left out: one
+Python's skills are loaded once, at start; those of servers come and go, and then the whole is replaced (`with_tools`), never
+changed, so any thread may use one. What cannot be loaded is reported and left out: one
 broken file must not keep a server from starting. Imported by the runner, by the wiring, by `http/` and the command line.
 """
 
@@ -8,33 +9,62 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
+from callboard.agent.cancel import CancelToken
 from callboard.agent.skill import AnySkill
 from callboard.agent.skill_loader import SkillLoader
 from callboard.agent.stubs import module_text
-from callboard.errors import SkillNotFound, UnknownSkill
+from callboard.errors import SkillNotFound, SkillNotReady, UnknownSkill
+
+
+class LateServer(Protocol):
+    """A server whose skills are not all known, since it has not said yet what it has."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why that is, in a sentence."""
+
+    def wait(self, token: CancelToken) -> bool:
+        """Wait until they are known, or the server could not be reached; say whether they are. Raises `Cancelled`."""
 
 
 class Catalogue:
     """The skills by their wire names, in alphabetical order; immutable.
 
     `approve` are patterns of the names of skills whose calls need a person's approval, beside those that say so
-    themselves. `problems` says in sentences what could not be loaded and what to do about it; `unmatched` are the patterns
-    that fit no skill.
+    themselves. `failures` says in sentences what could not be loaded and what to do about it, `warnings` what else an
+    operator may want to know; `unmatched` are the patterns that fit no skill. `late` are the servers that have not said yet
+    what they have, by what the names of their skills begin with.
     """
 
-    __slots__ = ("_approved", "_skills", "problems", "unmatched")
+    __slots__ = ("_approve", "_approved", "_late", "_skills", "failures", "unmatched", "warnings")
 
     def __init__(
-        self, skills: Iterable[AnySkill] = (), problems: Iterable[str] = (), approve: Iterable[str] = ()
+        self,
+        skills: Iterable[AnySkill] = (),
+        failures: Iterable[str] = (),
+        approve: Iterable[str] = (),
+        *,
+        warnings: Iterable[str] = (),
+        late: Mapping[str, LateServer] = MappingProxyType({}),
     ) -> None:
         self._skills = MappingProxyType({skill.name: skill for skill in sorted(skills, key=lambda skill: skill.name)})
-        matched = {pattern: {name for name in self._skills if fnmatchcase(name, pattern)} for pattern in approve}
+        self._approve = tuple(approve)
+        self._late = {f"{prefix}-": server for prefix, server in late.items()}
+        matched = {pattern: {name for name in self._skills if fnmatchcase(name, pattern)} for pattern in self._approve}
+        # SECURITY: made with the skills, so that there is no moment in which one can be called and needs no approval yet
         self._approved = frozenset(skill.name for skill in self._skills.values() if skill.approval).union(
             *matched.values()
         )
-        self.unmatched = unused = tuple(pattern for pattern, names in matched.items() if not names)
-        self.problems = (*problems, *(_unused(pattern) for pattern in unused))
+        self.unmatched = tuple(pattern for pattern, names in matched.items() if not names)
+        self.failures = tuple(failures)
+        self.warnings = (*warnings, *(_unused(pattern) for pattern in self.unmatched if not self._may_match(pattern)))
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The failures and the warnings."""
+        return (*self.failures, *self.warnings)
 
     @classmethod
     def load(
@@ -49,6 +79,19 @@ class Catalogue:
         for skill in more:
             loader.add(skill)
         return cls(loader.skills.values(), loader.problems, approve)
+
+    def with_tools(
+        self, tools: Iterable[AnySkill], late: Mapping[str, LateServer], before: "Catalogue | None" = None
+    ) -> "Catalogue":
+        """Return these skills and tools of servers; a name that is taken stays with the first, also of those `before`."""
+        loader = SkillLoader(self._skills.values())
+        for tool in sorted(tools, key=lambda tool: before is None or not before.has(tool)):
+            loader.add(tool)
+        return Catalogue(loader.skills.values(), self.failures, self._approve, warnings=loader.problems, late=late)
+
+    def has(self, skill: AnySkill) -> bool:
+        """Return whether a skill of this name and origin is here."""
+        return skill.name in self._skills and self._skills[skill.name].origin == skill.origin
 
     def __contains__(self, name: object) -> bool:
         return name in self._skills
@@ -65,22 +108,40 @@ class Catalogue:
         return self._skills
 
     def get(self, name: str) -> AnySkill:
-        """Return a skill; raise `SkillNotFound` naming the known ones."""
+        """Return a skill; raise `SkillNotFound` naming the known ones, or `SkillNotReady` if its server is late."""
         if name not in self._skills:
+            self._require_ready([name])
             raise SkillNotFound(f"There is no skill {name[:64]!r}; {self._choice([name])}.")
         return self._skills[name]
 
     def require(self, names: Iterable[str]) -> Mapping[str, AnySkill]:
-        """Return the skills of these names; raise `UnknownSkill` naming the unknown and the known ones."""
+        """Return the skills of these names; raise `UnknownSkill` naming the unknown and the known ones, or `SkillNotReady`."""
         wanted = list(names)
-        unknown = [name for name in dict.fromkeys(wanted) if name not in self._skills]
-        if unknown:
+        missing = [name for name in dict.fromkeys(wanted) if name not in self._skills]
+        if unknown := [name for name in missing if self.late(name) is None]:
             listed = ", ".join(repr(name[:64]) for name in unknown[:10]) + (", …" if len(unknown) > 10 else "")
             raise UnknownSkill(
                 f"Not known as {'a skill' if len(unknown) == 1 else 'skills'}: {listed}; {self._choice(unknown)}.",
                 details={"unknown": unknown, "known": list(self.names)},
             )
+        self._require_ready(missing)
         return {name: self._skills[name] for name in wanted}
+
+    def late(self, name: str) -> LateServer | None:
+        """Return the server that may yet have a skill of this name, which is not here; the name may be code's."""
+        if name in self._skills or not self._late:
+            return None
+        name = name.replace("_", "-")
+        return next((server for prefix, server in self._late.items() if name.startswith(prefix)), None)
+
+    def _require_ready(self, names: Iterable[str]) -> None:
+        for name in names:
+            if (server := self.late(name)) is not None:
+                raise SkillNotReady(f"The skill {name[:64]!r} is not there yet. {server.trouble or 'Try again now.'}")
+
+    def _may_match(self, pattern: str) -> bool:
+        """Return whether a pattern that fits no skill may fit one of a server that is late."""
+        return bool(self._late) and (bool(set(pattern) & set("*?[")) or self.late(pattern) is not None)
 
     def _choice(self, unknown: Iterable[str]) -> str:
         """Return which skills there are, first those that were meant, if code's name stands for one: `web_search`."""

@@ -5,7 +5,8 @@ different scripts). Each snippet is fed behind a line that the checker lets pass
 nothing after it is reached.
 
 Some code takes the checker very long (its time can grow with the square of a function's branches), so a check has
-a limit, ends with its task, and holds one of several checkers only: others go on.
+a limit, ends with its task, and holds one of several checkers only: others go on. A session knows the modules that it was
+made with: where skills have come or gone since, it is given up for a fresh one.
 Threads: any number of workers at once. Imported by the sandbox.
 """
 
@@ -18,6 +19,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from pydantic_monty import (
     ExternalModule,
@@ -52,14 +54,17 @@ class CheckerCancelled(Exception):  # a signal, as agent/sandbox.py's own
     """The task's token was set while its code was checked."""
 
 
+Modules = Mapping[str, ExternalModule]
+"""What code may import from outside, by name; told apart by which object it is."""
+
+
 class Checker:
     """A warm checking session, lent to one check at a time, and others that stand in while it is held up."""
 
-    def __init__(self, modules: Mapping[str, ExternalModule], *, memory_bytes: int) -> None:
-        self._modules = modules
+    def __init__(self, *, memory_bytes: int) -> None:
         self._memory_bytes = memory_bytes
         self._pool = Monty(min_processes=0, max_processes=_MOST, checkout_timeout=10, request_timeout=CHECK_TIME_S)
-        self._idle: queue.SimpleQueue[tuple[MontySession, int]] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[_Warm] = queue.SimpleQueue()
         # Guards `_made`. An actor would cost each task two more thread switches.
         self._lock = threading.Lock()
         self._made = 0
@@ -72,25 +77,25 @@ class Checker:
         """End every process."""
         with contextlib.suppress(queue.Empty):
             while True:
-                self._drop(self._idle.get_nowait()[0])
+                self._drop(self._idle.get_nowait().session)
         self._pool.__exit__(None, None, None)
 
-    def findings(self, code: str, variables: Iterable[str], token: CancelToken) -> str | None:
-        """Return what is wrong with the code, or None. Raises `TaskError`, or `CheckerCancelled`."""
+    def findings(self, code: str, variables: Iterable[str], token: CancelToken, modules: Modules) -> str | None:
+        """Return what is wrong with code that may import these modules, or None. Raises `TaskError`, or `CheckerCancelled`."""
         known = "".join(f"{name} = " for name in sorted(variables))
         prefix = f"{_STOP}; {known}_any" if known else _STOP
-        session, used = self._borrow()
-        pid = session.worker_pid
+        warm = self._borrow(modules)
+        pid = warm.session.worker_pid
         healthy = False
         try:
             with token.on_stop(lambda: _kill(pid)):
-                found = _feed(session, f"{prefix}\n{code}")
+                found = _feed(warm.session, f"{prefix}\n{code}")
             # a token that is set between the answer and the end of the block has killed the process all the same
             healthy = not token.stopped
         except MontyCrashedError as error:
             raise self._why_crashed(error, token) from error
         finally:
-            self._give_back(session, used + 1, healthy=healthy)
+            self._give_back(warm, healthy=healthy)
         return found
 
     def _why_crashed(self, error: MontyCrashedError, token: CancelToken) -> Exception:
@@ -102,55 +107,72 @@ class Checker:
             )
         return TaskError("sandbox_crashed", "The type checker's process died; try the task again.", retryable=True)
 
-    def _borrow(self) -> tuple[MontySession, int]:
-        """Return an idle session and how often it was used; a new one where the others are held up."""
+    def _borrow(self, modules: Modules) -> "_Warm":
+        """Return an idle session; a new one where that one knows other modules, or the others are held up."""
+        warm = self._idle_one()
+        if warm is not None and warm.modules is modules:
+            return warm
+        try:
+            if warm is not None:
+                self._drop(warm.session)
+            return _Warm(self._open(modules), modules)
+        except BaseException:
+            with self._lock:
+                self._made -= 1
+            raise
+
+    def _idle_one(self) -> "_Warm | None":
+        """Return an idle session, or None where a new one may be made: it is counted already."""
         for most, patience_s in ((_WARM, 0.0), (_MOST, _PATIENCE_S)):
             with contextlib.suppress(queue.Empty):
                 return self._idle.get(block=patience_s > 0, timeout=patience_s or None)
             with self._lock:
                 if self._made < most:
                     self._made += 1
-                    break
-        else:
-            try:
-                return self._idle.get(timeout=_MOST * CHECK_TIME_S)
-            except queue.Empty:
-                raise TaskError(
-                    "sandbox_crashed", "Every type checker is busy; try the task again.", retryable=True
-                ) from None
+                    return None
         try:
-            return self._open(), 0
-        except BaseException:
-            with self._lock:
-                self._made -= 1
-            raise
+            return self._idle.get(timeout=_MOST * CHECK_TIME_S)
+        except queue.Empty:
+            raise TaskError(
+                "sandbox_crashed", "Every type checker is busy; try the task again.", retryable=True
+            ) from None
 
-    def _open(self) -> MontySession:
+    def _open(self, modules: Modules) -> MontySession:
         session = self._pool.checkout(
             limits={"max_memory": self._memory_bytes, "max_suspensions": 10**9},
             type_check=True,
             type_check_format="concise",
-            external_modules=self._modules,
+            external_modules=modules,
         )
         with signals_held():  # this thread starts a process
             session.__enter__()
         return session
 
-    def _give_back(self, session: MontySession, used: int, *, healthy: bool) -> None:
+    def _give_back(self, warm: "_Warm", *, healthy: bool) -> None:
         """Keep a session for the next check, unless it broke, is worn, or stood in for held-up ones."""
+        warm.used += 1
         with self._lock:
-            keep = healthy and used < _CHECKS_PER_SESSION and self._made <= _WARM
+            keep = healthy and warm.used < _CHECKS_PER_SESSION and self._made <= _WARM
             if not keep:  # what a checker remembers of old snippets must not pile up
                 self._made -= 1
         if keep:
-            self._idle.put((session, used))
+            self._idle.put(warm)
         else:
-            self._drop(session)
+            self._drop(warm.session)
 
     @staticmethod
     def _drop(session: MontySession) -> None:
         with contextlib.suppress(Exception):  # a broken session's process is gone already
             session.__exit__(None, None, None)
+
+
+@dataclass(slots=True)
+class _Warm:
+    """A session, the modules that it was made with, and how often it was used; lent to one check at a time."""
+
+    session: MontySession
+    modules: Modules
+    used: int = 0
 
 
 def _feed(session: MontySession, code: str) -> str | None:

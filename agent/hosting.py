@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from callboard.agent.async_calls import with_twins
 from callboard.agent.job import Job, Tools
+from callboard.agent.late_skills import check
 from callboard.agent.models.base import Message
 from callboard.agent.planner.model import ModelPlanner
 from callboard.errors import TaskError
@@ -57,12 +58,11 @@ class Host:
 
     def _run(self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None) -> Any:
         code = with_twins(f"argv = {list(arguments)!r}\n{source}")
-        sandbox, token = self._tools.sandbox, self._job.token
-        sandbox.check(code, (), token)
-        result = sandbox.run(
+        check(code, (), self._job, self._tools)
+        result = self._tools.sandbox.run(
             code,
             answer=lambda asked, _dump: self._calls.nested(asked, allowed),
-            token=token,
+            token=self._job.token,
             keep_state=False,
             time_s=max(0.001, self._job.deadline_s - time.monotonic()),
         )

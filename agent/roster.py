@@ -1,10 +1,11 @@
 """The agents that a task can be addressed to, or delegated to: who they are, what they may call and spend.
 
-Loaded once at start, then only read, so any thread may use it. `roster_files` reads the files that define them.
+The files are read once, at start (`roster_files`); where skills come and go, the whole is replaced (`knowing`), never changed, so
+any thread may use one.
 Imported by the runner, by the wiring and by `http/`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -50,25 +51,40 @@ class Roster:
     """
 
     def __init__(
-        self, agents: Iterable[AgentDefinition] = (), problems: Iterable[str] = (), notes: Iterable[str] = ()
+        self,
+        agents: Iterable[AgentDefinition] = (),
+        problems: Iterable[str] = (),
+        notes: Iterable[str] = (),
+        *,
+        skills: Container[str] = (),
+        may_come: Callable[[str], object] = lambda _: None,
     ) -> None:
+        """Take agents as their files have them, and the names of the skills there are; see `knowing`."""
+        self._written, self._broken = tuple(agents), tuple(problems)
         self._agents: Mapping[str, AgentDefinition] = MappingProxyType(
-            {agent.name: agent for agent in (MASTER_AGENT, *agents)}
+            {agent.name: _having(agent, skills) for agent in (MASTER_AGENT, *self._written)}
         )
-        self.problems = tuple(problems)
+        self.problems = (*self._broken, *filter(None, (_missing(agent, skills, may_come) for agent in self._written)))
         self.notes = tuple(notes)
 
     @classmethod
-    def load(cls, agents_dir: Path | None, skills: Collection[str]) -> "Roster":
+    def load(cls, agents_dir: Path | None, skills: Container[str]) -> "Roster":
         """Read the agents that ship and those of the operator's folder; `skills` are the names in the catalogue.
 
         Raises `ConfigurationError` if the folder is missing; a file that is broken is reported and left out.
         """
-        loader = _Loader(skills)
+        loader = _Loader()
         loader.add(sorted(_SHIPPED.iterdir(), key=lambda path: path.name))
         if agents_dir is not None:
             loader.add(sorted(readable_folder(agents_dir, "CALLBOARD_AGENTS_DIR").iterdir()), own=True)
-        return cls(loader.agents.values(), loader.problems, loader.notes)
+        return cls(loader.agents.values(), loader.problems, loader.notes, skills=skills)
+
+    def knowing(self, skills: Container[str], may_come: Callable[[str], object]) -> "Roster":
+        """Return the agents, each with those of the skills its file names that there are; the others are reported.
+
+        All but those that `may_come`: an agent has them as soon as they are there.
+        """
+        return Roster(self._written, self._broken, self.notes, skills=skills, may_come=may_come)
 
     def __iter__(self) -> Iterator[AgentDefinition]:
         return iter(self._agents.values())
@@ -96,11 +112,10 @@ def _read_shipped(name: str, stem: str) -> AgentFile:
 class _Loader:
     """Collects agents; an operator's file takes the place of a built-in agent of its name, and of nothing else."""
 
-    def __init__(self, skills: Collection[str]) -> None:
+    def __init__(self) -> None:
         self.agents: dict[str, AgentDefinition] = {}
         self.problems: list[str] = []
         self.notes: list[str] = []
-        self._skills = frozenset(skills)
 
     def add(self, paths: Iterable[Traversable], *, own: bool = False) -> None:
         """Add the agents of these files, leaving out files of other kinds; `own` are the operator's."""
@@ -121,29 +136,32 @@ class _Loader:
             raise BrokenFile(f"the name {found.name!r} is taken by {taken.origin}; rename one of the two.")
         if taken is not None:
             self.notes.append(f"{path} takes the place of the built-in agent {found.name!r}.")
-        self.agents[found.name] = replace(
-            AgentDefinition(
-                name=found.name,
-                description=found.description,
-                system_prompt=found.system_prompt,
-                model=found.model,
-                budget=found.budget,
-                max_rounds=found.max_rounds,
-                origin=origin,
-            ),
-            skills=self._known(found, path),
+        self.agents[found.name] = AgentDefinition(
+            name=found.name,
+            description=found.description,
+            system_prompt=found.system_prompt,
+            skills=found.skills,
+            model=found.model,
+            budget=found.budget,
+            max_rounds=found.max_rounds,
+            origin=origin,
         )
 
-    def _known(self, found: AgentFile, path: str) -> tuple[str, ...] | None:
-        """Return the agent's skills that there are, and report the others."""
-        if found.skills is None:
-            return None
-        unknown = [name for name in found.skills if name not in self._skills]
-        if unknown:
-            names = ", ".join(map(repr, unknown))
-            self.problems.append(
-                f"{path}: the agent {found.name!r} does without {names}, which no skill here is called; "
-                "`callboard skills list` shows those there are."
-            )
-        # SECURITY: a list of which nothing is left stays a list, since None would allow every skill
-        return tuple(dict.fromkeys(name for name in found.skills if name in self._skills))
+
+def _having(agent: AgentDefinition, skills: Container[str]) -> AgentDefinition:
+    """Return the agent with those of its skills that there are."""
+    if agent.skills is None:
+        return agent
+    # SECURITY: a list of which nothing is left stays a list, since None would allow every skill
+    return replace(agent, skills=tuple(dict.fromkeys(name for name in agent.skills if name in skills)))
+
+
+def _missing(agent: AgentDefinition, skills: Container[str], may_come: Callable[[str], object]) -> str | None:
+    """Say which of an agent's skills there are not, and will not be."""
+    unknown = [name for name in agent.skills or () if name not in skills and not may_come(name)]
+    if not unknown:
+        return None
+    return (
+        f"{agent.origin}: the agent {agent.name!r} does without {', '.join(map(repr, unknown))}, which no skill here is "
+        "called; `callboard skills list` shows those there are."
+    )

@@ -17,6 +17,7 @@ from callboard.agent.call_views import excerpt, question_of
 from callboard.agent.delegation import DELEGATE
 from callboard.agent.file_text import kept_files, look_at
 from callboard.agent.job import Job, Journal, Outcome, Tools
+from callboard.agent.late_skills import check, wait_for_named
 from callboard.agent.ledger import Paused, Snapshot, stands_at, unpack
 from callboard.agent.limits import limits_of
 from callboard.agent.models.base import Completion, Message, Model, Role
@@ -84,6 +85,7 @@ class TaskRun:
     def work(self) -> Outcome:
         """Return the outcome; raise `Cancelled` where the task was ended by somebody else or is handed back."""
         try:
+            wait_for_named(self._job, self._tools)
             output = self._rounds()
         except Paused as paused:
             return Outcome(
@@ -268,7 +270,7 @@ class TaskRun:
         self._calls.plan, self._calls.variables = plan, variables
         code = with_twins(plan.code)
         if snapshot is None:
-            self._tools.sandbox.check(code, variables, self._job.token)
+            check(code, variables, self._job, self._tools)
         else:
             self._resume(snapshot)
         bound = bound_names(plan.code)

@@ -10,6 +10,7 @@ Threads: worker threads call `check` and `run` in parallel. Imported by the runn
 """
 
 import contextlib
+import copy
 import os
 import re
 import signal
@@ -33,7 +34,7 @@ from pydantic_monty import (
 )
 
 from callboard.agent.cancel import Cancelled, CancelToken
-from callboard.agent.checker import Checker, CheckerCancelled, skip_failing_imports
+from callboard.agent.checker import Checker, CheckerCancelled, Modules, skip_failing_imports
 from callboard.agent.signals_held import signals_held
 from callboard.errors import Overloaded, TaskError
 from callboard.settings import Settings
@@ -83,6 +84,7 @@ AnswerCalls = Callable[[list[Asked], Dump], "list[Any | TaskError]"]
 Several calls are those that the script awaits at once. What it raises ends the run.
 """
 
+_LACKS = re.compile(r"Module `skills` has no member `(\w+)`")
 _TWINS = re.compile(rf"\b{TWIN}([a-z]\w*)")
 _LIMITS = {
     "time limit exceeded": "time_limit",
@@ -116,10 +118,9 @@ class SandboxResult:
 class Sandbox:
     """A pool of interpreter processes, started with `start` and ended with `close`."""
 
-    def __init__(self, settings: Settings, *, stubs: str, skills: Iterable[str]) -> None:
+    def __init__(self, settings: Settings, *, stubs: str = "", skills: Iterable[str] = ()) -> None:
         self._settings = settings
-        names = [name for skill in skills for name in (skill, TWIN + skill)]
-        self._modules = {"skills": ExternalModule(dict.fromkeys(names, _never_called), stubs=stubs)}
+        self._modules = _modules(stubs, skills)
         self._pool = Monty(
             min_processes=1,
             # made on demand: a skill that does not return keeps its process, and another worker stands in for its own
@@ -128,7 +129,13 @@ class Sandbox:
             request_timeout=settings.sandbox_time_s + 5,
             max_checkouts_per_worker=1000,
         )
-        self._checker = Checker(self._modules, memory_bytes=settings.sandbox_memory_bytes)
+        self._checker = Checker(memory_bytes=settings.sandbox_memory_bytes)
+
+    def offering(self, *, stubs: str, skills: Iterable[str]) -> "Sandbox":
+        """Return this sandbox, its processes too, for code that may call these skills; of both, only the first is closed."""
+        other = copy.copy(self)
+        other._modules = _modules(stubs, skills)
+        return other
 
     def start(self) -> None:
         skip_failing_imports()
@@ -144,16 +151,17 @@ class Sandbox:
     def check(self, code: str, variables: Iterable[str] = (), token: CancelToken | None = None) -> None:
         """Type-check `code` against the skills' stubs, with the session's variables known as `Any`.
 
-        Raises `TaskError` with code `type_check_failed` and the findings, lines counted as in `code`, or
-        `time_limit`; `Cancelled` when the token was set.
+        Raises `TaskError` with code `type_check_failed` and the findings, lines counted as in `code`, its detail `lacks` being
+        the skills that code names and there are not; or `time_limit`; `Cancelled` when the token was set.
         """
         try:
-            findings = self._checker.findings(code, variables, token or CancelToken())
+            findings = self._checker.findings(code, variables, token or CancelToken(), self._modules)
         except CheckerCancelled:
             raise Cancelled from None
         if findings:
             findings = _TWINS.sub(r"\1", findings)
-            raise TaskError("type_check_failed", f"The code does not pass the type check:\n{findings}\n{SANDBOX_HINT}")
+            told = f"The code does not pass the type check:\n{findings}\n{SANDBOX_HINT}"
+            raise TaskError("type_check_failed", told, details={"lacks": _LACKS.findall(findings)})
 
     def probe(self) -> None:
         """Check and run a line of code: the type checker, a process and the way there and back all work."""
@@ -218,6 +226,11 @@ class Sandbox:
                     if keep_failed is not None:
                         run.dump_to(keep_failed)
                     raise
+
+
+def _modules(stubs: str, skills: Iterable[str]) -> Modules:
+    names = [name for skill in skills for name in (skill, TWIN + skill)]
+    return {"skills": ExternalModule(dict.fromkeys(names, _never_called), stubs=stubs)}
 
 
 class _Run:

@@ -18,6 +18,7 @@ from callboard.agent.cancel import Cancelled
 from callboard.agent.delegation import DELEGATE, Delegate, Delegated, count_agent, skills_for
 from callboard.agent.hosting import Host
 from callboard.agent.job import Job, Journal, Tools
+from callboard.agent.late_skills import why_late
 from callboard.agent.ledger import Ledger, Paused, Snapshot, answer_of, pack
 from callboard.agent.limits import allowed_skills
 from callboard.agent.parallel import run_all
@@ -154,7 +155,9 @@ class SkillCalls:
         call = Call(asked=asked, number=number, name=name, skill=self.skills.get(name))
         if call.skill is None:
             # SECURITY: the stubs name every skill; what this task may call is decided here
-            error = call_views.refusal_of(name, self._skills, self._tools.catalogue)
+            error = why_late(name, self._job, self._tools) or call_views.refusal_of(
+                name, self._skills, self._tools.catalogue
+            )
             told = {"error": error.message, "errorCode": error.code}
             self._tell(Topic.SKILL_COMPLETED, call=number, skill=name, ok=False, **told)
             call.settle(error)

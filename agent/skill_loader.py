@@ -33,8 +33,8 @@ _PLAIN = (str, int, float, bool, NoneType)
 class SkillLoader:
     """Collects skills in their order of precedence; a name that is taken stays with the first."""
 
-    def __init__(self) -> None:
-        self.skills: dict[str, AnySkill] = {}
+    def __init__(self, skills: Iterable[AnySkill] = ()) -> None:
+        self.skills: dict[str, AnySkill] = {skill.name: skill for skill in skills}
         self.problems: list[str] = []
 
     def add_built_in(self) -> None:

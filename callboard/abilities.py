@@ -1,49 +1,121 @@
-"""What a server's agent can do: its model, its skills, its agents; loaded at start, from the settings.
+"""What a server's agent can do: its model, its skills, its agents, and what every run of it is given (`tools`).
 
-In the thread that starts the system. Imported by the wiring, and by the command line for what it lists.
+Loaded in the thread that starts the system. Where tools of MCP servers come and go, `_renew` puts others in their place, in the
+MCP loop's thread; any thread reads. Imported by the wiring.
 """
 
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callboard import __version__
 from callboard.agent.catalogue import Catalogue
 from callboard.agent.delegation import Delegate
+from callboard.agent.job import Tools
 from callboard.agent.models.loading import LoadedModel, load_model
 from callboard.agent.planner import OfflinePlanner, Planner
 from callboard.agent.planner.model import ModelPlanner
 from callboard.agent.roster import AgentDefinition, Roster
-from callboard.errors import ConfigurationError
+from callboard.agent.sandbox import Sandbox
+from callboard.agent.signing import Signer
+from callboard.agent.spending import Accounts
+from callboard.clock import Clock
+from callboard.errors import ConfigurationError, SessionNotFound
+from callboard.messages import HealthReport, SessionRecord
 from callboard.settings import Settings, environment
 
 if TYPE_CHECKING:
     from callboard.agent.mcp import McpServers
+    from callboard.persistence.store import SqlStore
 
 logger = logging.getLogger("callboard.system")
 
 
 class Abilities:
-    """The planner, the catalogue of skills and the roster of agents of one server; `close` lets go of connections."""
+    """The planner, the skills and the agents of one server, and from `equip` on its `tools`; `close` ends what they have open.
+
+    `tools` is replaced as a whole: whoever has taken it has skills, agents and a sandbox that go with each other.
+    """
+
+    tools: Tools
 
     def __init__(self, settings: Settings) -> None:
         """Load everything; raise `ConfigurationError` for what cannot work. What is broken in itself is left out and logged."""
+        self._settings = settings
         self._model: LoadedModel | None = load_model(settings)
-        self._mcp = _mcp_servers(settings)
-        delegate, tools = Delegate(__version__), () if self._mcp is None else self._mcp.skills
-        self.catalogue = Catalogue.load(settings.skills_dir, more=(delegate, *tools), approve=settings.approve_skills)
-        self.roster = Roster.load(settings.agents_dir, self.catalogue.names)
-        delegate.agents = self.roster.delegates
         self.planner: Planner = OfflinePlanner()
         if self._model is not None:
             self.planner = ModelPlanner(self._model, settings, self._model.named)
-        for problem in (*self.skill_problems, *self.agent_problems):
+        delegate = Delegate(__version__)
+        self._own = self._catalogue = Catalogue.load(
+            settings.skills_dir, more=(delegate,), approve=settings.approve_skills
+        )
+        self._roster = Roster.load(settings.agents_dir, self._own)
+        delegate.agents = self._roster.delegates
+        self._sandbox: Sandbox | None = None
+        self._said: frozenset[str] = frozenset()
+        # Guards renewals: the thread that starts the system and the MCP loop's both come to them, and neither has a
+        # mailbox. Who reads takes no lock.
+        self._lock = threading.Lock()
+        self._mcp = _mcp_servers(settings)
+        if self._mcp is not None:
+            self._mcp.follow(self._renew)
+        self._renew()
+        for problem in self._server_problems(self._troubles):
             logger.warning("%s", problem)
-        for note in self.roster.notes:
+        for note in self._roster.notes:
             logger.info("%s", note)
         self._check_approvals()
+
+    def equip(self, store: "SqlStore", *, signer: Signer, clock: Clock, workspace_root: Path) -> None:
+        """Start the sandbox, and put together what every run is given."""
+        sandbox = Sandbox(self._settings)
+        sandbox.start()
+        with self._lock:
+            self._sandbox = sandbox
+            self.tools = Tools(
+                planner=self.planner,
+                roster=self._roster,
+                accounts=Accounts(store.usage),
+                load_files=store.files,
+                load_task=store.task,
+                count_below=store.descendants_count,
+                sandbox=_offering(sandbox, self._catalogue),
+                catalogue=self._catalogue,
+                signer=signer,
+                settings=self._settings,
+                clock=clock,
+                workspace_root=workspace_root,
+                load_session=partial(_session, store),
+                load_ledger=store.ledger,
+            )
+
+    def _renew(self) -> None:
+        """Have all that begins from now on make use of the skills there are now, and log what is newly wrong with them.
+
+        The one place where skills come and go.
+        """
+        with self._lock:
+            if self._mcp is not None:
+                self._catalogue = self._own.with_tools(self._mcp.skills, self._mcp.late, before=self._catalogue)
+                self._roster = self._roster.knowing(self._catalogue, self._catalogue.late)
+            if self._sandbox is not None:
+                self.tools = replace(
+                    self.tools,
+                    roster=self._roster,
+                    catalogue=self._catalogue,
+                    sandbox=_offering(self._sandbox, self._catalogue),
+                )
+            problems = (*self._catalogue.problems, *self._roster.problems)
+            for problem in problems:
+                if problem not in self._said:
+                    logger.warning("%s", problem)
+            self._said = frozenset(problems)
 
     def _check_approvals(self) -> None:
         """Raise `ConfigurationError` if a skill that needs approval is not known by that name: its calls would need none.
@@ -51,45 +123,106 @@ class Abilities:
         A pattern may stand for nothing yet, and the tools of an MCP server that is down are not known.
         """
         servers = () if self._mcp is None else self._mcp.names
-        for name in self.catalogue.unmatched:
+        for name in self._catalogue.unmatched:
             if set(name) & set("*?[") or name.startswith(tuple(f"{server}-" for server in servers)):
                 continue
             self.close()
-            near = get_close_matches(name.lower().replace("_", "-"), self.catalogue.names, n=1)
+            near = get_close_matches(name.lower().replace("_", "-"), self._catalogue.names, n=1)
             hint = f"did you mean {near[0]}?" if near else "`callboard skills` lists those there are."
             raise ConfigurationError(f"CALLBOARD_APPROVE_SKILLS names {name!r}, and no skill is called that; {hint}")
 
+    # --- what is wrong, any thread ---
+
     @property
     def skill_problems(self) -> tuple[str, ...]:
-        """What is wrong with skills and with the MCP servers they come from, in sentences; grows while servers come and go."""
-        return (*self.catalogue.problems, *(() if self._mcp is None else self._mcp.problems))
+        """What is wrong now with skills and with the MCP servers they come from, in sentences."""
+        told = () if self._mcp is None else self._mcp.warnings
+        return (*self._catalogue.problems, *self._server_problems(self._troubles), *told)
 
     @property
     def agent_problems(self) -> tuple[str, ...]:
-        """What is wrong with agents' files, in sentences."""
-        return self.roster.problems
+        """What is wrong now with agents' files, in sentences."""
+        return self._roster.problems
 
-    def takes_images(self, agent: AgentDefinition) -> bool:
-        """Return whether the model that an agent is worked with takes pictures; any thread."""
-        return isinstance(self.planner, ModelPlanner) and self.planner.model_of(agent).takes_images
+    @property
+    def _troubles(self) -> Mapping[str, str | None]:
+        return {} if self._mcp is None else self._mcp.troubles
+
+    def _server_problems(self, troubles: Mapping[str, str | None]) -> tuple[str, ...]:
+        """Return which servers' entries are broken, and why servers cannot be used."""
+        return (*(() if self._mcp is None else self._mcp.problems), *filter(None, troubles.values()))
+
+    def added_to(self, report: HealthReport, *, details: bool) -> HealthReport:
+        """Return the report with how skills, agents and MCP servers stand; at once.
+
+        What is not there although it is configured makes it `degraded`. Without `details` only numbers are told.
+        """
+        troubles = self._troubles
+        problems = (*self._catalogue.failures, *self._server_problems(troubles), *self._roster.problems)
+        told = () if self._mcp is None else self._mcp.warnings
+        warnings = (*self._catalogue.warnings, *told, *self._roster.notes)
+        if not details:
+            problems, warnings = _numbered(problems, "problem"), _numbered(warnings, "warning")
+        return replace(
+            report,
+            status="degraded" if problems and report.status == "healthy" else report.status,
+            services={**report.services, **{f"mcp:{name}": why is None for name, why in troubles.items()}},
+            problems=(*report.problems, *problems),
+            warnings=warnings,
+        )
+
+    # --- what the health monitor does, in its thread ---
 
     @property
     def probes(self) -> dict[str, Callable[[], object]]:
         """What the health monitor probes: each raises why something does not work."""
-        probes: dict[str, Callable[[], object]] = {"llm": self._probe_model}
-        if (mcp := self._mcp) is not None:
-            probes |= {f"mcp:{name}": partial(mcp.probe, name) for name in mcp.names}
-        return probes
+        return {"sandbox": lambda: self.tools.sandbox.probe(), "llm": self._probe_model}
 
     def _probe_model(self) -> None:
         if self._model is not None:  # the built-in planner always works
             self._model.check()
 
+    def look(self) -> None:
+        """Have MCP servers connected to, and asked whether they are there, where that is due; never waits."""
+        if self._mcp is not None:
+            self._mcp.look()
+
+    # --- the rest ---
+
+    def takes_images(self, agent: AgentDefinition) -> bool:
+        """Return whether the model that an agent is worked with takes pictures; any thread."""
+        return isinstance(self.planner, ModelPlanner) and self.planner.model_of(agent).takes_images
+
     def close(self) -> None:
+        if self._sandbox is not None:
+            self._sandbox.close()
         if self._mcp is not None:
             self._mcp.close()
         if self._model is not None:
             self._model.close()
+
+
+def _offering(sandbox: Sandbox, catalogue: Catalogue) -> Sandbox:
+    names = [skill.python_name for skill in catalogue.skills.values()]
+    return sandbox.offering(stubs=catalogue.stubs(twins=True), skills=names)
+
+
+def _session(store: "SqlStore", session_id: str) -> SessionRecord | None:
+    try:
+        return store.session(session_id)
+    except SessionNotFound:
+        return None
+
+
+def _numbered(sentences: tuple[str, ...], what: str) -> tuple[str, ...]:
+    """Return how many there are, for those who may not read them.
+
+    SECURITY: they carry paths, and what files and servers of others have said.
+    """
+    if not sentences:
+        return ()
+    many = f"1 {what}" if len(sentences) == 1 else f"{len(sentences)} {what}s"
+    return (f"{many} of skills, agents and MCP servers; ask with an API key for the details.",)
 
 
 def _mcp_servers(settings: Settings) -> "McpServers | None":

@@ -19,6 +19,7 @@
     │   ├── Overloaded            a bounded inbox or the backlog is full
     │   ├── ActorCrashed          the actor died while it worked on this message
     │   ├── ActorStopped          the actor is gone for good
+    │   ├── SkillNotReady         its server has not said yet which skills it has
     │   ├── ReplyTimeout          no reply within the time the caller gave
     │   ├── StoreUnavailable      the database is locked, gone or read-only
     │   └── StorageFull           the disk is full
@@ -165,6 +166,13 @@ class ActorStopped(Unavailable):
     """The actor has been stopped, or has been given up by its supervisor."""
 
     code = "actor_stopped"
+    retry_after_s = 5
+
+
+class SkillNotReady(Unavailable):
+    """A skill's name that an MCP server may answer to as soon as it is ready."""
+
+    code = "skill_not_ready"
     retry_after_s = 5
 
 

@@ -432,10 +432,11 @@ class Totals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthReport:
-    """What the health monitor last saw; `problems` are sentences, empty when all is well."""
+    """How the server is; `problems` are sentences, empty when all is well, `warnings` those that change nothing of that."""
 
     status: str
     services: Mapping[str, bool]
     totals: Totals
     problems: tuple[str, ...]
     at: datetime
+    warnings: tuple[str, ...] = ()

@@ -44,13 +44,12 @@ from callboard.actors.subscriptions import Subscriptions
 from callboard.actors.supervision import Supervisor
 from callboard.actors.task_pool import TaskPool
 from callboard.actors.webhook_signing import WebhookSigner, load_webhook_secret
-from callboard.agent.job import Tools
-from callboard.agent.sandbox import Sandbox
+from callboard.agent.catalogue import Catalogue
+from callboard.agent.roster import Roster
 from callboard.agent.signing import Signer, load_key
-from callboard.agent.spending import Accounts
 from callboard.agent.workspaces import Workspaces
 from callboard.clock import Clock, new_id
-from callboard.errors import ReplyTimeout, SessionNotFound, StoreUnavailable, Unavailable
+from callboard.errors import ReplyTimeout, StoreUnavailable, Unavailable
 from callboard.feeds import ListEvents
 from callboard.messages import (
     ENDS,
@@ -59,7 +58,6 @@ from callboard.messages import (
     ExecuteTask,
     HealthReport,
     Ping,
-    SessionRecord,
     TaskEvent,
     TaskRecord,
 )
@@ -95,34 +93,11 @@ class AgentSystem:
             undo.callback(self._claim.let_go)
             self._store = SqlStore.open(settings, clock=clock)
             undo.callback(self._store.close)
-            self._sandbox = Sandbox(
-                settings,
-                stubs=self._abilities.catalogue.stubs(twins=True),
-                skills=[skill.python_name for skill in self._abilities.catalogue.skills.values()],
-            )
-            self._sandbox.start()
-            undo.callback(self._sandbox.close)
+            self._workspace_root = settings.data_dir / "workspaces"
+            self._abilities.equip(self._store, signer=signer, clock=clock, workspace_root=self._workspace_root)
             opened = undo.pop_all()
-        self.catalogue, self.roster = self._abilities.catalogue, self._abilities.roster
-        self._workspace_root = settings.data_dir / "workspaces"
         self._board = HealthBoard(clock, settings.health_interval_s)
         self._supervisor = Supervisor(on_give_up=self._board.give_up)
-        self._tools = Tools(
-            planner=self._abilities.planner,
-            roster=self.roster,
-            accounts=Accounts(self._store.usage),
-            load_files=self._store.files,
-            load_task=self._store.task,
-            count_below=self._store.descendants_count,
-            sandbox=self._sandbox,
-            catalogue=self.catalogue,
-            signer=signer,
-            settings=settings,
-            clock=clock,
-            workspace_root=self._workspace_root,
-            load_session=self._load_session,
-            load_ledger=self._store.ledger,
-        )
         self._buffer = Buffer()
         self._subscriptions = Subscriptions(lambda: self._addresses["event bus"].tell(Ping()))
         with opened:  # closed where the machine gives no more threads, say
@@ -154,15 +129,15 @@ class AgentSystem:
         self.gateway = at["gateway"]
         self._pool = pool = TaskPool(
             settings.workers,
-            tools=self._tools,
+            tools=lambda: self._abilities.tools,
             owner=self.owner,
             result_logger=at["result logger"],
             master_agent=at["master agent"],
             draining=lambda: self.draining,
         )
         admission = Admission(
-            catalogue=self.catalogue,
-            roster=self.roster,
+            catalogue=lambda: self.catalogue,
+            roster=lambda: self.roster,
             settings=settings,
             clock=clock,
             takes_images=self._abilities.takes_images,
@@ -214,8 +189,8 @@ class AgentSystem:
                 pool=pool,
                 result_logger=at["result logger"],
                 history_reader=at["history reader"],
-                catalogue=self.catalogue,
-                accounts=self._tools.accounts,
+                catalogue=lambda: self.catalogue,
+                accounts=self._abilities.tools.accounts,
                 draining=lambda: self.draining,
             ),
         )
@@ -270,7 +245,8 @@ class AgentSystem:
                 clock=clock,
                 interval_s=settings.health_interval_s,
                 actors={"api": at["gateway"], "agent": at["master agent"]},
-                probes={"sandbox": self._sandbox.probe, "store": self._probe_store, **self._abilities.probes},
+                probes={**self._abilities.probes, "store": self._probe_store},
+                look=self._abilities.look,
                 totals=store.totals,
             ),
         )
@@ -329,13 +305,26 @@ class AgentSystem:
         """
         return self._buffer.refusal(self.settings.max_backlog)
 
-    def health(self) -> HealthReport:
-        """Return the health monitor's last report, at once."""
-        return self._board.read()
+    @property
+    def catalogue(self) -> Catalogue:
+        """The skills there are now."""
+        return self._abilities.tools.catalogue
+
+    @property
+    def roster(self) -> Roster:
+        """The agents there are, with the skills that they have now."""
+        return self._abilities.tools.roster
+
+    def health(self, *, details: bool = True) -> HealthReport:
+        """Return the health monitor's last report, and how skills, agents and MCP servers stand, at once.
+
+        Without `details` it has only numbers where files and servers of others may have said something.
+        """
+        return self._abilities.added_to(self._board.read(), details=details)
 
     @property
     def skill_problems(self) -> tuple[str, ...]:
-        """What could not be loaded of skills and MCP servers, in sentences with the next step; any thread."""
+        """What is not there now of skills and MCP servers, in sentences with the next step; any thread."""
         return self._abilities.skill_problems
 
     @property
@@ -406,7 +395,6 @@ class AgentSystem:
         last = ("courier", "result logger", "event bus", "statistics", "janitor", "history reader")
         in_time += [self._stop_actor(name, left_s()) for name in last]
         self._supervisor.close()
-        self._sandbox.close()
         self._abilities.close()
         self._store.close()
         self._claim.let_go()
@@ -433,12 +421,6 @@ class AgentSystem:
             self._supervisor.stop(self._addresses[name], timeout_s=max(0.01, until_s - self.clock.monotonic()))
 
     # --- what the actors are given ---
-
-    def _load_session(self, session_id: str) -> SessionRecord | None:
-        try:
-            return self._store.session(session_id)
-        except SessionNotFound:
-            return None
 
     def _probe_store(self) -> None:
         """Read from the store and keep hold of it; raise why it takes no transactions if it does not."""

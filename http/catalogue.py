@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import falcon
 
+from callboard.agent.catalogue import Catalogue
 from callboard.agent.skill import AnySkill
 from callboard.budget import Usage
 from callboard.http import views
@@ -21,22 +22,23 @@ class Skills:
     """Lists the skills (no suffix), or describes `one`."""
 
     def __init__(self, system: "AgentSystem") -> None:
-        self._catalogue = system.catalogue
+        self._system = system
         self._gateway = system.gateway
         self._timeout_s = system.settings.ask_timeout_s
 
     def on_get(self, req: Request, resp: falcon.Response) -> None:
         query_of(req)
-        usage = self._usage()
-        skills = [self._view(skill, usage) for skill in self._catalogue.skills.values()]
+        usage, catalogue = self._usage(), self._system.catalogue
+        skills = [_view(skill, catalogue, usage) for skill in catalogue.skills.values()]
         respond(resp, {"success": True, "count": len(skills), "skills": skills}, req.reply_type)
 
     on_head = on_get
 
     def on_get_one(self, req: Request, resp: falcon.Response, name: str) -> None:
         query_of(req)
-        skill = self._catalogue.get(name[:100])
-        respond(resp, {"success": True, "skill": self._view(skill, self._usage())}, req.reply_type)
+        catalogue = self._system.catalogue
+        skill = catalogue.get(name[:100])
+        respond(resp, {"success": True, "skill": _view(skill, catalogue, self._usage())}, req.reply_type)
 
     on_head_one = on_get_one
 
@@ -44,16 +46,17 @@ class Skills:
         usage: dict[str, Usage] = self._gateway.ask(GetSkillUsage(), timeout_s=self._timeout_s)
         return usage
 
-    def _view(self, skill: AnySkill, usage: dict[str, Usage]) -> views.View:
-        approval = self._catalogue.needs_approval(skill.name)
-        return views.skill(skill, approval=approval, usage=usage.get(skill.name, Usage()))
+
+def _view(skill: AnySkill, catalogue: Catalogue, usage: dict[str, Usage]) -> views.View:
+    approval = catalogue.needs_approval(skill.name)
+    return views.skill(skill, approval=approval, usage=usage.get(skill.name, Usage()))
 
 
 class Agents:
     """Lists the agents."""
 
     def __init__(self, system: "AgentSystem") -> None:
-        self._roster = system.roster
+        self._system = system
         self._gateway = system.gateway
         self._timeout_s = system.settings.ask_timeout_s
         self._max_rounds = system.settings.max_rounds
@@ -63,7 +66,7 @@ class Agents:
         usage: dict[str, Usage] = self._gateway.ask(GetAgentUsage(), timeout_s=self._timeout_s)
         agents = [
             views.agent(agent, max_rounds=self._max_rounds, usage=usage.get(agent.name, Usage()))
-            for agent in self._roster
+            for agent in self._system.roster
         ]
         respond(resp, {"success": True, "count": len(agents), "agents": agents}, req.reply_type)
 

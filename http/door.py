@@ -18,7 +18,8 @@ from callboard.http.request import Request
 from callboard.messages import RateDecision, TakeToken
 from callboard.settings import Settings
 
-PUBLIC = frozenset({"/", "/health", "/health/live", "/health/ready", "/openapi.json", "/docs", "/console"})
+HEALTH = "/health"
+PUBLIC = frozenset({"/", HEALTH, "/health/live", "/health/ready", "/openapi.json", "/docs", "/console"})
 """The paths that need no key and are not limited; the static files below /console/ neither.
 
 # SECURITY: every path that is not here is keyed and limited, whether or not a route answers it.
@@ -52,6 +53,8 @@ class Door:
         self._policy = f'"default";q={settings.rate_limit_max_requests};w={window_s}'
 
     def process_request(self, req: Request, resp: falcon.Response) -> None:
+        if req.path == HEALTH:
+            self._recognise(req)
         if req.path in PUBLIC or req.method == "OPTIONS" or req.path.startswith("/console/"):
             return
         refusal = self._identify(req) if self._keys.asked else None
@@ -61,6 +64,14 @@ class Door:
             self._take_token(req, resp)
         if refusal is not None:
             raise refusal
+
+    def _recognise(self, req: Request) -> None:
+        """Name the caller where it shows a key, and refuse nobody: health checks go on when a key is exchanged.
+
+        # SECURITY: whether a guess is right shows here no sooner than elsewhere, where a right one passes whatever a window holds.
+        """
+        if self._keys.asked:
+            self._identify(req)
 
     def _identify(self, req: Request) -> CallboardError | None:
         """Name the caller by its key; return why it may not come in."""

@@ -1,6 +1,8 @@
 """/health and its two short forms for load balancers: live (the process answers) and ready (send it work).
 
 They read the health monitor's last report and never wait for an actor, so they answer when nothing else does.
+
+SECURITY: open to everybody, so where the server has keys, what files and servers of others have said is for those who show one.
 """
 
 from typing import TYPE_CHECKING
@@ -23,7 +25,7 @@ class Health:
         self._system = system
 
     def on_get(self, req: Request, resp: falcon.Response) -> None:
-        report = self._system.health()
+        report = self._system.health(details=not self._system.settings.api_key or bool(req.caller))
         if report.status == "unhealthy":
             resp.status = falcon.HTTP_503
         view = views.health(report, version=__version__, uptime_s=self._system.uptime_s)

@@ -363,7 +363,10 @@ class Health(_Answer):
     timestamp: Timestamp
     services: dict[str, bool] = Field(description="`api`, `agent`, `sandbox`, `llm` and more.")
     metrics: HealthMetrics
-    problems: list[str]
+    problems: list[str] = Field(description="What does not work or is not there, though configured.")
+    warnings: list[str] = Field(
+        description="What else an operator may want to know; the status has nothing to do with it."
+    )
 
 
 class Liveness(_Answer):

@@ -258,4 +258,5 @@ def health(report: HealthReport, *, version: str, uptime_s: float) -> View:
             "liveTasks": totals.live,
         },
         "problems": list(report.problems),
+        "warnings": list(report.warnings),
     }

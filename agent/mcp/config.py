@@ -25,6 +25,9 @@ from callboard.values import decoded
 
 MAX_FILE_BYTES = 1_000_000
 DEFAULT_TIMEOUT_S = 60.0
+DEFAULT_START_TIMEOUT_S = 60.0
+"""What `npx` and `uvx` may need to fetch a server for the first time."""
+
 MAX_NAME_CHARS = 32
 
 _LEAST_SECRET_CHARS = 6
@@ -54,10 +57,11 @@ class ServerConfig(BaseModel):
     replay: dict[str, Literal["safe", "keyed", "never"]] = {}
     approval: list[str] = []
     timeoutS: float = Field(default=DEFAULT_TIMEOUT_S, gt=0, le=3600)  # noqa: N815
+    startTimeoutS: float = Field(default=DEFAULT_START_TIMEOUT_S, gt=0, le=3600)  # noqa: N815
     disabled: bool = False
     secrets: tuple[str, ...] = Field(default=(), repr=False)
 
-    @field_validator("timeoutS", mode="before")
+    @field_validator("timeoutS", "startTimeoutS", mode="before")
     @classmethod
     def _whole_seconds(cls, value: Any) -> Any:
         return float(value) if type(value) is int else value

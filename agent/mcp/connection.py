@@ -1,6 +1,7 @@
 """One server's connection: opened when it is needed, given up when it breaks, opened again later.
 
-Everything here runs in the loop's thread, except `status`, which any thread may read: it is replaced as a whole.
+Everything here runs in the loop's thread, except what any thread may read: `status`, which is replaced as a whole, and the
+properties.
 Imports the SDK; imported by `servers.py` when there are servers to start.
 """
 
@@ -40,9 +41,6 @@ from callboard.logs import get_logger
 
 logger = get_logger("callboard.agent.mcp")
 
-CONNECT_S = 25.0
-"""Longest time a connection takes to open: the SDK gives a server of the older protocol 10 s to refuse the newer one."""
-
 EFFECT_ID = "callboard/effectId"
 """The key in a call's `_meta` that carries the effect id: a server that knows it can tell a repeated call."""
 
@@ -53,6 +51,8 @@ _MARGIN_S = 1.0
 
 _SHOWN_CHARS = 80
 _LOGGED_CHARS = 1000
+_SETTLE_S = 0.1
+_LIST_S = 10.0
 
 
 @dataclass(slots=True)
@@ -67,6 +67,7 @@ class _Link:
 
 @dataclass(slots=True)
 class _Attempt:
+    begun_s: float
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     done: anyio.Event = field(default_factory=anyio.Event)
     link: _Link | None = None
@@ -75,8 +76,8 @@ class _Attempt:
 class Connection:
     """The way to one server.
 
-    `status` is None while it works, else a sentence about why it does not. `told` hears what the operator should know,
-    `listed` what the server offers, each time it is asked.
+    `status` says why there is no connection, None as long as nothing has failed. `begun` is called when it begins to open one,
+    `told` hears what the operator should know, `listed` what the server offers, each time it is asked.
     """
 
     def __init__(
@@ -85,19 +86,20 @@ class Connection:
         *,
         clock: Clock,
         tasks: Callable[[], anyio.abc.TaskGroup],
+        begun: Callable[[], None],
         listed: Callable[[Listing], None],
         told: Callable[[str], None],
-        changed: Callable[[], None],
     ) -> None:
         self.server = server
-        self.status: str | None = "it has not answered yet"
+        self.status: str | None = None
         self.heard_s = -math.inf
         self.busy = 0
         self._clock = clock
         self._tasks = tasks
+        self._begun = begun
         self._listed = listed
         self._told = told
-        self._changed = changed
+        self._news = anyio.Event()
         self._link: _Link | None = None
         self._attempt: _Attempt | None = None
         self._failures = 0
@@ -110,6 +112,11 @@ class Connection:
     def connected(self) -> bool:
         """Whether there is a connection; any thread may ask."""
         return self._link is not None
+
+    @property
+    def trying_s(self) -> float | None:
+        """How long it has been opening, None while it is not; any thread may ask."""
+        return None if (attempt := self._attempt) is None else self._clock.monotonic() - attempt.begun_s
 
     @property
     def protocol_version(self) -> str | None:
@@ -216,7 +223,8 @@ class Connection:
             wait_s = self._again_at_s - self._clock.monotonic()
             if wait_s > 0:
                 raise NotSent(f"{self._words.not_available(self.status)}; it is tried again in {math.ceil(wait_s)} s")
-            self._attempt = _Attempt()
+            self._attempt = _Attempt(begun_s=self._clock.monotonic())
+            self._begun()
             self._tasks().start_soon(self._session, self._attempt)
         attempt = self._attempt
         await attempt.done.wait()
@@ -227,10 +235,10 @@ class Connection:
     async def _session(self, attempt: _Attempt) -> None:
         """Open a connection and hold it until it breaks; a task of its own, as the SDK's scopes ask for."""
         wire, lost, ticket = Wire(self._noise), anyio.Event(), Ticket()
-        why = "Callboard is stopping"
+        why, most_s = "Callboard is stopping", self.server.startTimeoutS
         try:
             with attempt.scope as scope:
-                scope.deadline = anyio.current_time() + CONNECT_S
+                scope.deadline = anyio.current_time() + most_s
                 async with contextlib.AsyncExitStack() as stack:
                     with wire.following() as ticket:
                         link = _Link(await stack.enter_async_context(self._client(wire, lost)), wire, lost)
@@ -242,7 +250,7 @@ class Connection:
                     attempt.done.set()
                     await self._hold(link)
             if scope.cancelled_caught and not self._closing:
-                why = f"it did not answer within {CONNECT_S:g} s"
+                why = f"it did not answer within {most_s:g} s"
         except Exception as error:  # noqa: BLE001  # whatever the SDK or a server does, it is this server's problem
             why = self._words.why(error, ticket)
         finally:
@@ -261,6 +269,7 @@ class Connection:
     async def _hold(self, link: _Link) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._listen, link.client)
+            tasks.start_soon(self._list_again, link)
             await link.lost.wait()
             self._drop(link, "it ended the connection")
             tasks.cancel_scope.cancel()
@@ -319,15 +328,38 @@ class Connection:
         try:
             async with client.listen(tools_list_changed=True) as changes:
                 async for _ in changes:
-                    self._changed()
+                    self._news.set()
         except (MCPError, SubscriptionLost) as error:  # the checks find changes too, only later
             logger.debug(
                 "the MCP server %s sends no changes: %s", self.server.name, self._words.hidden(str(error), 200)
             )
 
+    async def _list_again(self, link: _Link) -> None:
+        """Ask for the tools whenever the server says that they have changed; the more often it says so, the more rarely."""
+        pause_s = _SETTLE_S
+        while True:
+            with anyio.move_on_after(2 * pause_s) as quiet:
+                await self._news.wait()
+            if quiet.cancelled_caught:  # it has been silent for a while, so the next word is taken up at once
+                pause_s = _SETTLE_S
+                await self._news.wait()
+            await anyio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            self._news = anyio.Event()
+            with link.wire.following() as ticket:
+                try:
+                    with anyio.fail_after(_LIST_S):
+                        self._listed(await self._listing(link, ticket))
+                except (MCPError, TimeoutError, ValidationError) as error:  # busy; the checks drop it if it is dead
+                    why = self._words.why(error, ticket)
+                    logger.debug("the MCP server %s does not list its tools: %s", self.server.name, why)
+                    self._news.set()
+                else:
+                    self._works()
+
     async def _heard(self, message: Any) -> None:
         if isinstance(message, ToolListChangedNotification):
-            self._changed()
+            self._news.set()
         elif isinstance(message, Exception):
             self._told(
                 "it writes what is not the protocol, most likely log lines on its standard output; turn those off"

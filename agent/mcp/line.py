@@ -1,16 +1,16 @@
 """What is known of one server, and the way to it from the workers' threads: the `Line` of its tools.
 
-The start's thread makes the skills, workers call, the health monitor looks, and the loop's thread says what it hears.
-Imported by `servers.py`.
+The loop's thread hears what the server lists and makes skills of it; before that, once, the start's thread does so with
+what it listed last time. What other threads read is replaced as a whole: workers call, `/health` asks for the trouble,
+the health monitor has it looked after. Imported by `servers.py`.
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from callboard.agent.cancel import Cancelled
+from callboard.agent.cancel import Cancelled, CancelToken
 from callboard.agent.mcp.config import ServerConfig
 from callboard.agent.mcp.loop import LoopThread
 from callboard.agent.mcp.remembered import Listing, keep, path_of, recall
@@ -30,11 +30,15 @@ CHECK_EVERY_S = 30.0
 
 _CHECK_S = 10.0
 _GLANCE_S = 0.1
-_MOST_PROBLEMS = 50
+_MOST_TOLD = 50
+_MOST_NAMED = 10
 
 
 class ServerLine:
-    """One server: its connection in the loop's thread, its tools, what is wrong with it."""
+    """One server: its connection in the loop's thread, its tools as skills, what is wrong with it.
+
+    `late` until it has listed its tools for the first time since the start: its skills are then those of last time, or none.
+    """
 
     def __init__(
         self,
@@ -42,94 +46,133 @@ class ServerLine:
         *,
         loop: LoopThread,
         connect: "Callable[[ServerLine], Connection]",
+        changed: Callable[[], None],
         data_dir: Path,
         clock: Clock,
     ) -> None:
         self.server = server
-        self.problems: tuple[str, ...] = ()
+        self.skills: tuple[McpTool, ...] = ()
+        self.late = True
         self._loop = loop
+        self._changed = changed
         self._clock = clock
         self._path = path_of(data_dir, server.prefix)
-        self._offered: Listing | None = None
-        self._latest: Listing | None = None
-        self._made = False
-        self._started = False
+        self._listing: Listing | None = None
+        self._kept: Listing | None = None
+        self._about_tools: tuple[str, ...] = ()
+        self._unkept: tuple[str, ...] = ()
+        self._told: tuple[str, ...] = ()
         self._looking: Future[None] | None = None
-        # Guards `problems`, `_offered`, `_latest` and `_made`: the start's thread and the loop's meet here, and neither has a mailbox.
-        self._lock = threading.Lock()
         self.connection = connect(self)
 
     # --- the start ---
+
+    def recall(self) -> None:
+        """Offer what the server listed last time, if that is known; before it is connected to."""
+        self._kept = recall(self._path, self.server.remembers_as)
+        if self._kept is not None:
+            self._make(self._kept)
 
     def connecting(self) -> "Future[None]":
         """Begin to connect; the future is over when that has worked or failed."""
         return self._loop.submit(self.connection.connect())
 
-    def make_skills(self) -> list[McpTool]:
-        """Return the skills: of the tools the server lists, or of those it had last time."""
-        kept = recall(self._path, self.server.remembers_as)
-        with self._lock:
-            listing = self._offered = self._latest or kept
-            self._made = True
-            connected = self._latest is not None
-        tools = [] if listing is None else self._tools(listing)
-        if not connected:
-            told = (
-                f"its {len(tools)} skills of last time are offered and will work when it is back"
-                if tools
-                else "it offers no skills; mend it and restart Callboard"
-            )
-            self.tell(f"{self.connection.status or 'it has only just answered'}; {told}")
-        self._started = True
-        return tools
+    # --- what the connection says, in the loop's thread ---
 
-    def _tools(self, listing: Listing) -> list[McpTool]:
+    def begun(self) -> None:
+        """Forget what was told of the connection before: it is opened anew."""
+        self._told = ()
+
+    def listed(self, listing: Listing) -> None:
+        """Take up what the server offers, and say what is new, if anything is."""
+        self._keep(listing)
+        before, were, late = self._listing, self.skills, self.late
+        same = before is not None and before.same(listing)
+        if not same:
+            self._make(listing)
+        self.late = False
+        if late or not same:
+            self._changed()
+        if before is None:
+            logger.info("the MCP server %s is ready, %s", self.server.name, _count(len(self.skills)))
+        elif news := _news(were, self.skills):
+            logger.info("the MCP server %s has other tools now: %s", self.server.name, news)
+
+    def _make(self, listing: Listing) -> None:
         made: dict[str, McpTool] = {}
+        left_out: list[str] = []
         for listed in listing.tools:
-            name = listed["name"]
             try:
                 skill = make_tool(listed, self.server, listing.version, self)
                 if (other := made.get(skill.name)) is not None:
                     raise ValueError(f"the name {skill.name} is taken by its tool {other.tool[:64]!r}")
-            except (ValueError, RecursionError) as error:
-                self.tell(f"its tool {name[:64]!r} is left out: {error}")
+            except Exception as error:  # noqa: BLE001  # whatever a server lists, it takes no other tool along
+                left_out.append(self._sentence(f"its tool {listed['name'][:64]!r} is left out: {error}"))
                 continue
             made[skill.name] = skill
         tools = list(made.values())
-        for problem in unused_rules(tools, self.server):
-            self.tell(problem)
-        return tools
+        told = (*left_out[:_MOST_TOLD], *map(self._sentence, unused_rules(tools, self.server)))
+        self._say(told, self._about_tools)
+        self._listing, self._about_tools, self.skills = listing, told, tuple(tools)
 
-    # --- what the connection says, in the loop's thread ---
-
-    def listed(self, listing: Listing) -> None:
-        """Keep what the server offers; say so if that is not what was made into skills."""
+    def _keep(self, listing: Listing) -> None:
+        if self._kept is not None and self._kept.same(listing):
+            return
+        told: tuple[str, ...] = ()
         try:
             keep(self._path, self.server.remembers_as, listing)
+            self._kept = listing
         except OSError as error:
-            self.tell(f"its tools cannot be kept in {self._path} ({error.strerror}); make the data folder writable")
-        with self._lock:
-            self._latest = listing
-            made, offered = self._made, self._offered
-        if made and offered is None:
-            self.tell("it has answered by now; restart Callboard to have its skills")
-        elif offered is not None and not offered.same_tools(listing):
-            self.changed()
+            why = f"its tools cannot be kept in {self._path} ({error.strerror}); make the data folder writable"
+            told = (self._sentence(why),)
+        self._say(told, self._unkept)
+        self._unkept = told
 
-    def changed(self) -> None:
-        self.tell("its tools have changed; restart Callboard to take that up")
+    def tell(self, told: str) -> None:
+        """Add a sentence about the connection, once."""
+        sentence = self._sentence(told)
+        if sentence not in self._told and len(self._told) < _MOST_TOLD:
+            self._say((sentence,), ())
+            self._told = (*self._told, sentence)
 
-    def tell(self, problem: str) -> None:
-        """Add a sentence for the operator, once; any thread."""
-        sentence = f"The MCP server {self.server.name}: {self.server.hide(problem)}."
-        with self._lock:
-            if sentence in self.problems or len(self.problems) >= _MOST_PROBLEMS:
-                return
-            self.problems = (*self.problems, sentence)
-        if self._started:  # those of the start are logged with all other problems of it
-            logger.warning("%s", sentence)
+    def _sentence(self, told: str) -> str:
+        return f"The MCP server {self.server.name}: {self.server.hide(told)}."
 
-    # --- health ---
+    @staticmethod
+    def _say(told: tuple[str, ...], before: tuple[str, ...]) -> None:
+        for sentence in told:
+            if sentence not in before:
+                logger.warning("%s", sentence)
+
+    # --- how it stands, any thread ---
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What an operator may want to know of a server though it can be used, in sentences."""
+        return (*self._about_tools, *self._unkept, *self._told)
+
+    @property
+    def trouble(self) -> str | None:
+        """Say why what the server has cannot be used, in a sentence; None if it can."""
+        who, made = f"The MCP server {self.server.name}", len(self.skills)
+        if self.connection.connected and not self.late:
+            listed = 0 if self._listing is None else len(self._listing.tools)
+            if made or not listed:
+                return None
+            return f"{who} is there, and 0 of its {listed} tools can be used; the log and the warnings say why."
+        why, trying_s = self.connection.status, self.connection.trying_s
+        so_far = "" if trying_s is None else f" ({trying_s:.0f} s so far)"
+        state = f"is still starting{so_far}" if why is None else f"is not usable: {why}"
+        if why is not None and so_far:
+            state += f"; it is being tried again{so_far}"
+        if not made:
+            return f"{who} {state}; its skills are not there yet." if self.late else f"{who} {state}."
+        kept = (
+            f"its {_count(made)} of last time {'is' if made == 1 else 'are'} offered"
+            if self.late
+            else "its skills stay"
+        )
+        return f"{who} {state}; {kept} and will work when it is {'ready' if self.late else 'back'}."
 
     def look(self) -> None:
         """Have the server connected to, or asked, if that is due; never waits."""
@@ -140,13 +183,25 @@ class ServerLine:
         elif self._clock.monotonic() - self.connection.heard_s >= CHECK_EVERY_S:
             self._looking = self._loop.submit(self.connection.check(_CHECK_S))
 
-    # --- calls ---
+    # --- what workers want of it ---
+
+    def wait(self, token: CancelToken) -> bool:
+        """Wait until the server has listed its tools, or could not be connected to; say whether they are known.
+
+        As long as a connection takes to open. Raises `Cancelled` where the token is set.
+        """
+        future = self._loop.submit(self.connection.connect())
+        while not wait([future], timeout=_GLANCE_S).done and not self._loop.ended:
+            if token.stopped:
+                future.cancel()
+                raise Cancelled
+        return not self.late
 
     def hide(self, text: str) -> str:
         return self.server.hide(text)
 
     def call(self, tool: str, arguments: dict[str, Any], ctx: SkillContext) -> Mapping[str, Any]:
-        """Have a tool called and wait for its answer; see `Line`. In a worker's thread.
+        """Have a tool called and wait for its answer; see `Line`.
 
         Returns soon after a cancel or the deadline: the loop then tells the server to stop, and nobody waits for that.
         """
@@ -173,6 +228,30 @@ class ServerLine:
             return future.result()
         except CancelledError:
             raise InDoubt(f"Callboard was stopped while the MCP server {self.server.name} worked on the call") from None
+
+
+def _count(skills: int) -> str:
+    return "1 skill" if skills == 1 else f"{skills} skills"
+
+
+def _news(before: tuple[McpTool, ...], after: tuple[McpTool, ...]) -> str:
+    """Say which skills were added, removed and changed; nothing where all look as they did."""
+    old, new = ({skill.name: _face(skill) for skill in skills} for skills in (before, after))
+    told = (
+        ("added", [name for name in new if name not in old]),
+        ("removed", [name for name in old if name not in new]),
+        ("changed", [name for name in new if name in old and new[name] != old[name]]),
+    )
+    return "; ".join(f"{what} {_some(names)}" for what, names in told if names)
+
+
+def _face(skill: McpTool) -> tuple[Any, ...]:
+    return skill.tool, skill.stub, skill.description, skill.schema, skill.replay, skill.approval
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def _glance_s(ctx: SkillContext) -> float:

@@ -27,8 +27,9 @@ class Listing:
     version: str
     tools: tuple[Tool, ...]
 
-    def same_tools(self, other: "Listing") -> bool:
-        return _by_name(self) == _by_name(other)
+    def same(self, other: "Listing") -> bool:
+        """Whether the other offers the same, in whatever order."""
+        return self == other or (self.version == other.version and _sorted(self) == _sorted(other))
 
 
 def path_of(data_dir: Path, prefix: str) -> Path:
@@ -76,5 +77,5 @@ def _read(path: Path) -> str | None:
         return None
 
 
-def _by_name(listing: Listing) -> list[str]:
+def _sorted(listing: Listing) -> list[str]:
     return sorted(json.dumps(tool, sort_keys=True) for tool in listing.tools)

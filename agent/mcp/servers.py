@@ -1,21 +1,22 @@
 """The MCP servers of a configuration, and their tools as skills.
 
-Started and closed by the wiring; skills call from worker threads; `probe` is for the health monitor's thread and
-never waits. The SDK is imported when there is a server to start. Imported by the wiring.
+Started and closed by the wiring; skills call from worker threads; `look` is for the health monitor's thread and never
+waits; how they stand may be asked in any thread. The SDK is imported when there is a server to start. Imported by the wiring.
 """
 
 import asyncio
 import importlib.util
+from collections.abc import Callable, Mapping
 from concurrent.futures import wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callboard.agent.mcp.config import McpConfig
+from callboard.agent.mcp.config import McpConfig, ServerConfig
 from callboard.agent.mcp.line import ServerLine
 from callboard.agent.mcp.loop import LoopThread
 from callboard.agent.mcp.tool import McpTool
 from callboard.clock import Clock
-from callboard.errors import ConfigurationError, Unavailable
+from callboard.errors import ConfigurationError
 from callboard.logs import get_logger
 
 if TYPE_CHECKING:
@@ -34,10 +35,15 @@ _GRACE_S = 2.0
 
 
 class McpServers:
-    """All servers of a configuration; `start` makes `skills`, `close` ends every child process and connection."""
+    """All servers of a configuration; `start` connects to them, `close` ends every child process and connection."""
 
     def __init__(
-        self, config: McpConfig, *, data_dir: Path, clock: Clock | None = None, start_s: float = START_S
+        self,
+        config: McpConfig,
+        *,
+        data_dir: Path,
+        clock: Clock | None = None,
+        start_s: float | None = None,
     ) -> None:
         """Raise `ConfigurationError` if there are servers and the package for them is not installed."""
         if config.servers and not _installed():
@@ -48,11 +54,11 @@ class McpServers:
         self._config = config
         self._data_dir = data_dir
         self._clock = clock or Clock()
-        self._start_s = start_s
-        self._lines: dict[str, ServerLine] = {}
+        self._start_s = START_S if start_s is None else start_s
+        self._changed: Callable[[], None] | None = None
         self._loop = LoopThread(self._run)
         self._tasks: anyio.abc.TaskGroup | None = None
-        self.skills: tuple[McpTool, ...] = ()
+        self._lines: dict[str, ServerLine] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -60,38 +66,51 @@ class McpServers:
         return tuple(server.prefix for server in self._config.servers)
 
     @property
+    def skills(self) -> tuple[McpTool, ...]:
+        """The tools of all servers as skills: as each has listed them last, be that before the start."""
+        return tuple(skill for line in self._lines.values() for skill in line.skills)
+
+    @property
+    def late(self) -> Mapping[str, ServerLine]:
+        """The servers, by what their skills' names begin with, that have not listed their tools since the start."""
+        return {prefix: line for prefix, line in self._lines.items() if line.late}
+
+    @property
     def problems(self) -> tuple[str, ...]:
-        """What the operator should know, in sentences; grows when a server changes."""
-        return (*self._config.problems, *(problem for line in self._lines.values() for problem in line.problems))
+        """Which entries were left out, in sentences with the next step."""
+        return self._config.problems
+
+    @property
+    def troubles(self) -> Mapping[str, str | None]:
+        """Why a server cannot be used, in a sentence, by its name; None for one that can."""
+        return {prefix: line.trouble for prefix, line in self._lines.items()}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What an operator may want to know of servers that can be used, in sentences."""
+        return tuple(sentence for line in self._lines.values() for sentence in line.warnings)
 
     def start(self) -> None:
-        """Connect to all servers at once, for at most `start_s`, and make skills of their tools.
+        """Connect to all servers at once, and wait for that for at most `start_s`.
 
-        A server that is not there by then has the tools it had last time, if that is known.
+        A server has the skills of its last list, if that is known, until it lists its tools.
         """
         if not self._config.servers:
             return
-        self._lines = {
-            server.prefix: ServerLine(
-                server, loop=self._loop, connect=self._connection, data_dir=self._data_dir, clock=self._clock
-            )
-            for server in self._config.servers
-        }
+        self._lines = {server.prefix: self._line(server) for server in self._config.servers}
         self._loop.start()
+        for line in self._lines.values():
+            line.recall()
         wait([line.connecting() for line in self._lines.values()], timeout=self._start_s)
-        self.skills = tuple(skill for line in self._lines.values() for skill in line.make_skills())
 
-    def probe(self, name: str) -> None:
-        """Raise `Unavailable` saying why a server is not usable; at once.
+    def follow(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called, in the loop's thread, whenever `skills` or `late` have become others."""
+        self._changed = changed
 
-        Now and then it also has the server asked whether it is there; the answer shows in a later probe.
-        """
-        line = self._lines.get(name)
-        if line is None:
-            raise KeyError(f"there is no MCP server {name!r}; there are {', '.join(self.names) or 'none'}")
-        line.look()
-        if (why := line.connection.status) is not None:
-            raise Unavailable(f"The MCP server {line.server.name} is not usable: {why}.")
+    def look(self) -> None:
+        """Have servers connected to, and asked whether they are there, where that is due; at once."""
+        for line in self._lines.values():
+            line.look()
 
     def protocol_version(self, name: str) -> str | None:
         """Return the version of the protocol that is spoken with a server, None while there is no connection."""
@@ -104,6 +123,16 @@ class McpServers:
             logger.error("the MCP servers did not end within %.1f s", timeout_s)
         return ended
 
+    def _line(self, server: ServerConfig) -> ServerLine:
+        return ServerLine(
+            server,
+            loop=self._loop,
+            connect=self._connection,
+            changed=self._tell_changed,
+            data_dir=self._data_dir,
+            clock=self._clock,
+        )
+
     def _connection(self, line: ServerLine) -> "Connection":
         from callboard.agent.mcp.connection import Connection
 
@@ -111,10 +140,18 @@ class McpServers:
             line.server,
             clock=self._clock,
             tasks=self._running_tasks,
+            begun=line.begun,
             listed=line.listed,
             told=line.tell,
-            changed=line.changed,
         )
+
+    def _tell_changed(self) -> None:
+        if self._changed is None:
+            return
+        try:
+            self._changed()
+        except Exception:  # a fault of ours, which must not be taken for the server's
+            logger.exception("the skills of MCP servers could not be taken up; those of before stay")
 
     def _running_tasks(self) -> "anyio.abc.TaskGroup":
         assert self._tasks is not None

@@ -88,6 +88,8 @@ def _health(report: "Health", url: str) -> Iterator[tuple[str, object]]:
     yield "on average", duration(metrics.average_execution_time)
     for problem in report.problems:
         yield "problem", problem
+    for warning in report.warnings:
+        yield "warning", warning
 
 
 @click.group("dead-letters", cls=ListingGroup)

@@ -233,6 +233,7 @@ class Health(Model):
     services: dict[str, bool] = Field(default_factory=dict)
     metrics: HealthMetrics = Field(default_factory=HealthMetrics)
     problems: list[str] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
 
 
 class StatisticsPoint(Model):

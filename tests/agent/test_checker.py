@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from pydantic_monty import ExternalModule
 
 from callboard.agent import checker
 from callboard.agent.cancel import CancelToken
-from callboard.agent.checker import Checker, CheckerCancelled
+from callboard.agent.checker import Checker, CheckerCancelled, Modules
 from callboard.errors import TaskError
 
+NO_SKILLS: Modules = {}
 BRANCHES = 2500
 BOMB = "def f(a: int) -> str:\n  if a == 0: x = 's0'\n" + "".join(
     f"  elif a == {n}: x = 's{n}'\n" for n in range(1, BRANCHES)
@@ -21,7 +23,7 @@ BOMB += "  return x\nf(3)\n"
 
 @pytest.fixture
 def checks() -> Iterator[Checker]:
-    made = Checker({}, memory_bytes=256 * 1024 * 1024)
+    made = Checker(memory_bytes=256 * 1024 * 1024)
     made.start()
     yield made
     made.close()
@@ -29,9 +31,9 @@ def checks() -> Iterator[Checker]:
 
 def test_a_check_that_takes_too_long_ends_and_the_next_one_works(checks: Checker) -> None:
     with pytest.raises(TaskError, match="took longer than 2 s") as caught:
-        checks.findings(BOMB, (), CancelToken())
+        checks.findings(BOMB, (), CancelToken(), NO_SKILLS)
     assert caught.value.code == "time_limit"
-    assert checks.findings("1 + 1", (), CancelToken()) is None
+    assert checks.findings("1 + 1", (), CancelToken(), NO_SKILLS) is None
 
 
 def test_checks_that_take_long_hold_up_nobody_else(checks: Checker) -> None:
@@ -39,14 +41,14 @@ def test_checks_that_take_long_hold_up_nobody_else(checks: Checker) -> None:
 
     def bomb() -> None:
         with pytest.raises(TaskError):
-            checks.findings(BOMB, (), CancelToken())
+            checks.findings(BOMB, (), CancelToken(), NO_SKILLS)
         outcomes.append("bomb")
 
     bombs = [threading.Thread(target=bomb) for _ in range(3)]
     for thread in bombs:
         thread.start()
     for _ in range(3):
-        assert checks.findings("x + 1", (), CancelToken()) is not None
+        assert checks.findings("x + 1", (), CancelToken(), NO_SKILLS) is not None
     outcomes.append("others")
     for thread in bombs:
         thread.join(30)
@@ -55,13 +57,13 @@ def test_checks_that_take_long_hold_up_nobody_else(checks: Checker) -> None:
 
 def test_a_cancelled_task_ends_its_check_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checker, "CHECK_TIME_S", 60)  # so that the limit is not what ends it
-    checks, token = Checker({}, memory_bytes=256 * 1024 * 1024), CancelToken()
+    checks, token = Checker(memory_bytes=256 * 1024 * 1024), CancelToken()
     checks.start()
     before_s = time.monotonic()
     timer = threading.Timer(0.2, token.cancel)
     timer.start()
     with pytest.raises(CheckerCancelled):
-        checks.findings(BOMB, (), token)
+        checks.findings(BOMB, (), token, NO_SKILLS)
     timer.join()
     checks.close()
     assert time.monotonic() - before_s < 10  # the check itself takes longer
@@ -72,7 +74,9 @@ def test_many_checks_at_once_all_get_their_answer(checks: Checker) -> None:
 
     def check(number: int) -> None:
         for _ in range(20):
-            found[number] = checks.findings(f"v{number} + 1" if number % 2 else f"{number} + 1", (), CancelToken())
+            found[number] = checks.findings(
+                f"v{number} + 1" if number % 2 else f"{number} + 1", (), CancelToken(), NO_SKILLS
+            )
 
     threads = [threading.Thread(target=check, args=(number,)) for number in range(12)]
     for thread in threads:
@@ -94,5 +98,16 @@ class LateToken(CancelToken):
 
 def test_a_checker_that_was_killed_in_the_last_instant_is_not_used_again(checks: Checker) -> None:
     for _ in range(4):
-        checks.findings("1 + 1", (), LateToken())
-        assert checks.findings("1 + 1", (), CancelToken()) is None
+        checks.findings("1 + 1", (), LateToken(), NO_SKILLS)
+        assert checks.findings("1 + 1", (), CancelToken(), NO_SKILLS) is None
+
+
+def test_a_warm_checker_never_checks_against_other_skills_than_the_codes_own(checks: Checker) -> None:
+    def offering(name: str) -> Modules:
+        return {"skills": ExternalModule({name: print}, stubs=f"def {name}(a: int) -> int:\n    ...\n")}
+
+    before, after = offering("early"), offering("late")
+    for modules, there, not_there in ((before, "early", "late"), (after, "late", "early")) * 3:
+        assert checks.findings(f"from skills import {there}\n{there}(1)", (), CancelToken(), modules) is None
+        found = checks.findings(f"from skills import {not_there}", (), CancelToken(), modules)
+        assert f"has no member `{not_there}`" in str(found)

@@ -53,7 +53,7 @@ def test_the_status_code_follows_the_report(
     report = HealthReport(
         status=status, services={"api": True}, totals=Totals(), problems=("why",), at=shared.system.clock.now()
     )
-    monkeypatch.setattr(shared.system, "health", lambda: report)
+    monkeypatch.setattr(shared.system, "health", lambda **_: report)
     reply = shared.client.get("/health")
     assert (reply.status_code, reply.json()["status"], reply.json()["problems"]) == (expected, status, ["why"])
     assert shared.client.get("/health/ready").status_code == expected

@@ -71,6 +71,7 @@ function overview(health) {
   return [
     h("div", { class: `card verdict verdict-${health.status}` }, h("span", { class: "verdict-sign" }, icon(sign)), h("div", null, h("h2", null, word), h("p", { class: "muted" }, meaning))),
     health.problems.length ? section("Problems", h("ul", { class: "problems" }, health.problems.map((one) => h("li", { dir: "auto" }, one)))) : null,
+    health.warnings?.length ? section("Warnings", h("ul", { class: "problems" }, health.warnings.map((one) => h("li", { dir: "auto" }, one)))) : null,
     section("Services", h("ul", { class: "services" }, Object.entries(health.services).map(service))),
     section(
       "Since it began to count",

@@ -15,7 +15,6 @@ import pytest
 from callboard.agent.mcp import McpServers, load_config
 from callboard.agent.mcp.tool import McpTool
 from callboard.agent.skill import SkillContext
-from callboard.errors import Unavailable
 
 HERE = Path(__file__).parent
 TOOLS_SERVER = str(HERE / "tools_server.py")
@@ -55,12 +54,9 @@ class Running:
         return self.skill(name).call(args, kwargs, context())
 
     def why(self, name: str) -> str | None:
-        """What the probe says, None if the server is usable."""
-        try:
-            self.servers.probe(name)
-        except Unavailable as error:
-            return str(error)
-        return None
+        """What a look says, None if the server is usable."""
+        self.servers.look()
+        return self.servers.troubles[name]
 
 
 Start = Callable[..., Running]

@@ -69,7 +69,7 @@ def test_noise_costs_nothing_and_is_reported_once(serve: Serve, noise: str) -> N
     running = serve(before=noise, during=noise * 2)
     assert json.loads(called(running, x="é")) == {"x": "é"}
     assert json.loads(called(running, x=2)) == {"x": 2}
-    (problem,) = running.servers.problems
+    (problem,) = running.servers.warnings
     assert "The MCP server odd: it writes log lines on its standard output, which is for the protocol" in problem
     assert problem.endswith("they are skipped; have it write them to its standard error.")
     assert len(problem) < 300
@@ -79,12 +79,12 @@ def test_noise_costs_nothing_and_is_reported_once(serve: Serve, noise: str) -> N
 def test_what_harms_nobody_is_not_reported(serve: Serve, noise: str) -> None:
     running = serve(before=noise, during=noise)
     assert json.loads(called(running, x=1)) == {"x": 1}
-    assert running.servers.problems == ()
+    assert running.servers.warnings == ()
 
 
 def test_the_report_shows_the_first_line_of_noise_and_no_secret(serve: Serve) -> None:
     running = serve({"env": {"TOKEN": "s3cret-token"}}, before="token s3cret-token read\nmore\n")
-    assert "such as 'token [hidden] read'" in running.servers.problems[0]
+    assert "such as 'token [hidden] read'" in running.servers.warnings[0]
 
 
 # --- messages that are hardly any ---
@@ -213,13 +213,13 @@ def test_an_error_without_an_id_is_that_of_the_one_call_under_way(serve: Serve) 
 @pytest.mark.parametrize("code", [-32000, -32001, -32601, 5])
 def test_an_error_of_the_handshake_says_what_the_server_said(serve: Serve, method: str, code: int) -> None:
     running = serve(answers={method: refusal(code)})
-    assert running.why("odd") == "The MCP server odd is not usable: it refuses: no quota left."
+    assert str(running.why("odd")).startswith("The MCP server odd is not usable: it refuses: no quota left; ")
 
 
 def test_a_handshake_that_cannot_be_read_fails_at_once(serve: Serve) -> None:
     started_s = time.monotonic()
     running = serve(answers={"initialize": '{"jsonrpc":"2.0","id":$ID,"result":oops}\n'})
-    assert running.why("odd") == "The MCP server odd is not usable: its answer is not JSON."
+    assert str(running.why("odd")).startswith("The MCP server odd is not usable: its answer is not JSON; ")
     assert time.monotonic() - started_s < AT_ONCE_S
 
 
@@ -264,17 +264,17 @@ def test_an_odd_tool_takes_no_other_along(serve: Serve, tool: Any, arguments: di
     assert json.loads(running.call("odd-echo", x=1)) == {"x": 1}
     if arguments is None:
         assert [skill.name for skill in running.servers.skills] == ["odd-echo"]
-        assert "is left out: " in running.servers.problems[0]
+        assert "is left out: " in running.servers.warnings[0]
     else:
         assert json.loads(running.call("odd-t", **arguments)) == arguments.get("more", arguments)
-        assert running.servers.problems == ()
+        assert running.servers.warnings == ()
 
 
 @pytest.mark.parametrize("schema", [{"type": "nonsense"}, [], "x", {"$ref": "https://127.0.0.1:1/x"}, False])
 def test_answers_whose_schema_is_of_no_use_are_not_checked(serve: Serve, schema: Any) -> None:
     running = serve(tools=[{"name": "t", "outputSchema": schema}])
     assert json.loads(running.call("odd-t")) == {}
-    assert "the answers of its tool 't' are not checked: " in running.servers.problems[0]
+    assert "the answers of its tool 't' are not checked: " in running.servers.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_an_odd_list_is_a_list(serve: Serve, result: Any, names: list[str], prob
     running = serve(answers={"tools/list": answer})
     assert running.why("odd") is None
     assert [skill.name for skill in running.servers.skills] == names
-    assert problem is None or any(problem in told for told in running.servers.problems)
+    assert problem is None or any(problem in told for told in running.servers.warnings)
 
 
 @pytest.mark.parametrize("shaken", [{}, {"capabilities": None, "serverInfo": None}, {"serverInfo": {"name": 5}}])

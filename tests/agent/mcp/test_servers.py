@@ -33,7 +33,7 @@ def test_the_tools_of_a_server_are_skills(start: Start) -> None:
     assert skills["tools-put"] == ("keyed", True, "1.2.3")
     assert skills["tools-fail"] == ("never", False, "1.2.3")
     assert skills["tools-work"] == ("safe", False, "1.2.3")
-    assert running.servers.problems == ()
+    assert running.servers.warnings == ()
 
 
 def test_a_hostile_server_is_a_server_with_odd_descriptions(start: Start, tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_tools_with_the_same_name_and_broken_ones_are_reported(start: Start, tmp
     broken = {"name": "broken", "inputSchema": {"type": "object", "properties": {"a": {"type": "nonsense"}}}}
     running = start({"odd": listed(tmp_path, {"name": "read_file"}, {"name": "readFile"}, broken)})
     assert [skill.name for skill in running.servers.skills] == ["odd-read-file"]
-    same, unusable = running.servers.problems
+    same, unusable = running.servers.warnings
     assert same == (
         "The MCP server odd: its tool 'readFile' is left out: the name odd-read-file is taken by its tool 'read_file'."
     )
@@ -100,7 +100,7 @@ def test_no_secret_is_in_logs_errors_and_problems(
     with pytest.raises(RuntimeError, match=r"the token is \[hidden\]"):
         running.call("tools-fail")
     until(lambda: "writes: the token is [hidden]" in caplog.text)
-    assert secret not in caplog.text + repr(running.servers.skills) + "".join(running.servers.problems)
+    assert secret not in caplog.text + repr(running.servers.skills) + "".join(running.servers.warnings)
     printed = capfd.readouterr()
     assert "the token is" not in printed.out + printed.err
 
@@ -116,7 +116,7 @@ def test_headers_reach_the_server_and_no_log(start: Start, caplog: pytest.LogCap
     web.kill()
     with pytest.raises(RetryableError) as raised:
         running.call("tools-add", 1)
-    assert secret not in caplog.text + "".join(running.servers.problems) + str(raised.value)
+    assert secret not in caplog.text + "".join(running.servers.warnings) + str(raised.value)
 
 
 # --- what is kept ---
@@ -154,4 +154,4 @@ def test_a_folder_that_cannot_be_written_is_reported_and_nothing_more(start: Sta
     (tmp_path / "data").write_text("in the way")
     running = start({"tools": PLAIN})
     assert running.call("tools-add", 1) == {"result": 3}
-    assert "its tools cannot be kept in" in running.servers.problems[0]
+    assert "its tools cannot be kept in" in running.servers.warnings[0]
