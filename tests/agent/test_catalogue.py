@@ -13,9 +13,11 @@ import pytest
 
 from callboard import SkillContext, __version__, skill
 from callboard.agent import skill_loader
+from callboard.agent.cancel import CancelToken
 from callboard.agent.catalogue import Catalogue
+from callboard.agent.skill import Skill
 from callboard.agent.stubs import twin
-from callboard.errors import ConfigurationError, SkillNotFound, UnknownSkill
+from callboard.errors import ConfigurationError, SkillNotFound, SkillNotReady, UnknownSkill
 
 BUILT_IN = (
     "add-to-date",
@@ -248,6 +250,53 @@ def test_approval_is_asked_for_by_the_skill_or_by_a_pattern() -> None:
 def test_a_pattern_that_no_skill_matches_is_a_problem() -> None:
     [problem] = Catalogue.load(approve=["Weekday", "weekday"]).problems
     assert problem.startswith("CALLBOARD_APPROVE_SKILLS names 'Weekday', and no skill is called that")
+
+
+class Late:
+    """A server that has not come yet."""
+
+    trouble = "The MCP server odd is still starting."
+
+    def wait(self, token: CancelToken) -> bool:
+        raise AssertionError(f"nobody waits here: {token}")
+
+
+def tool(name: str, origin: str = "mcp server odd") -> Skill[[int], int]:
+    return replace(report, name=name, origin=origin)
+
+
+def test_tools_join_the_skills_and_a_name_stays_with_whoever_had_it_first() -> None:
+    own = Catalogue.load(more=[pay], approve=["odd-p*", "a-*"])
+    first = own.with_tools([tool("odd-put"), tool("a-b-c", "mcp server a-b"), tool("pay")], {})
+    assert {"pay", "odd-put", "a-b-c", "calculate"} <= set(first.names)
+    assert first.get("pay").origin != "mcp server odd"
+    assert first.needs_approval("odd-put")
+    # another server has come, which stands before the other in the configuration
+    second = own.with_tools([tool("a-b-c", "mcp server a"), tool("a-b-c", "mcp server a-b")], {}, before=first)
+    assert second.get("a-b-c").origin == "mcp server a-b"
+    assert second.needs_approval("a-b-c")
+    assert "odd-put" not in second
+    assert second.failures == ()
+    taken, unused = second.warnings
+    assert taken.startswith("mcp server a: the skill 'a-b-c' is left out, since the name is taken by mcp server a-b")
+    assert "'odd-p*', and no skill is called that" in unused
+    assert own.names == Catalogue.load(more=[pay]).names
+
+
+def test_a_name_that_a_late_server_may_have_is_neither_known_nor_unknown() -> None:
+    catalogue = Catalogue.load(approve=["odd-x", "od?-*", "weekdax"]).with_tools([tool("odd-known")], {"odd": Late()})
+    assert [told.split("'")[1] for told in catalogue.warnings] == ["weekdax"]
+    with pytest.raises(SkillNotReady, match=r"'odd-new' is not there yet\. The MCP server odd is still starting"):
+        catalogue.require(["calculate", "odd-new"])
+    with pytest.raises(SkillNotReady):
+        catalogue.get("odd-new")
+    with pytest.raises(UnknownSkill) as caught:
+        catalogue.require(["odd-new", "oddly"])
+    assert caught.value.details is not None
+    assert caught.value.details["unknown"] == ["oddly"]
+    assert catalogue.require(["odd-known"])
+    assert catalogue.late("odd-known") is None
+    assert catalogue.late("odd_new") is not None
 
 
 def test_a_name_as_code_writes_it_is_answered_with_the_skills_own() -> None:

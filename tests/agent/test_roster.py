@@ -101,6 +101,16 @@ def test_a_skill_that_there_is_not_is_reported_and_left_out(tmp_path: Path) -> N
     assert "'helper' does without 'fly', 'swim', which no skill here is called; `callboard skills list` shows" in told
 
 
+def test_a_skill_that_may_come_is_not_reported_and_is_there_when_it_has_come(tmp_path: Path) -> None:
+    roster = Roster.load(write(tmp_path, helper=GOOD + "skills: [calculate, odd-fly, swim]\n"), known())
+    waiting = roster.knowing(known(), lambda name: name.startswith("odd-"))
+    assert waiting.get("helper").skills == ("calculate",)
+    assert "does without 'swim', which" in waiting.problems[0]
+    there = waiting.knowing(known() | {"odd-fly"}, lambda _: None)
+    assert there.get("helper").skills == ("calculate", "odd-fly")
+    assert there.knowing(known(), lambda _: None).problems == roster.problems
+
+
 def test_an_agent_of_whose_skills_none_is_left_has_none_rather_than_all(tmp_path: Path) -> None:
     assert Roster.load(write(tmp_path, helper=GOOD + "skills: [fly]\n"), known()).get("helper").skills == ()
 

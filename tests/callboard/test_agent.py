@@ -13,6 +13,8 @@ from bench.provider import Provider, Reply, Request, Script, running
 from callboard import AgentSystem, Attachment, DecideTask, Decision, GetSession, Status, TaskRecord, Topic
 from callboard.budget import Budget
 from callboard.errors import AttachmentRefused, InvalidRequest, TaskNotPaused
+from tests.agent.mcp.changing import Changing, tool
+from tests.agent.mcp.conftest import until
 from tests.callboard.harness import await_status, ended, submit
 
 START = Callable[..., AgentSystem]
@@ -449,6 +451,23 @@ def test_a_skill_folder_is_loaded_runs_its_script_and_restricts_what_follows(
     assert "Run scripts/add.py" in provider.requests[1].last
     assert "42" in provider.requests[2].last
     assert "skill_not_allowed" in provider.requests[3].last
+
+
+def test_a_model_is_told_of_skills_that_have_come_since_the_start(
+    with_model: WITH_MODEL, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callboard.agent.mcp.servers.START_S", 0.05)
+    odd = Changing(tmp_path / "odd", tool("echo", x="string"), gated=True)
+    config = tmp_path / "mcp.json"
+    config.write_text(json.dumps({"mcpServers": {"odd": odd.entry}}))
+    system, provider = with_model("one", block("from skills import odd_echo\nodd_echo('a')"), mcp_config=config)
+    assert system.execute("Say one", wait_s=20).output == "one"
+    odd.let_in()
+    until(lambda: "odd-echo" in system.catalogue)
+    assert system.execute("Echo", wait_s=20).output == 'echo {"x": "a"}'
+    before, after = (request.system for request in provider.requests)
+    assert "odd_echo" not in before
+    assert "def odd_echo(x: str) -> Any:" in after
 
 
 def test_tools_of_an_mcp_server_are_skills_and_a_dead_server_shows_in_health(
