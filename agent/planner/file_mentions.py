@@ -152,20 +152,18 @@ def _stem(stem: str) -> re.Pattern[str]:
     )
 
 
-_LOOSE = {
-    "_": r"(?:[\s_-]+|[^A-Za-z0-9\s])",
-    **dict.fromkeys("-\u2010\u2011\u2012\u2013\u2014\u2212", r"[\s_\u2010-\u2014\u2212-]"),
-    **dict.fromkeys("'’‘ʼ`´", "['’‘ʼ`´]"),
-    **dict.fromkeys("ßẞ", "(?:ß|ss)"),
-}
+_SEPARATORS = re.compile(r"([\s_\u2010-\u2014\u2212-]+)")
+_ANY_SEPARATORS = (
+    r"[\s_\u2010-\u2014\u2212-]++"  # PERF: possessive, since a name of many could be tried in as many ways
+)
+_ALIKE = {**dict.fromkeys("'’‘ʼ`´", "['’‘ʼ`´]"), **dict.fromkeys("ßẞ", "(?:ß|ss)")}
 
 
 def _loose(name: str) -> str:
-    """Return a pattern of the name as it is typed: any space for a space, any dash for a dash, and the like.
-
-    An underscore may stand for a sign that was not taken (`_bersicht.csv`).
-    """
-    return "".join(r"[\s_-]+" if char.isspace() else _LOOSE.get(char) or re.escape(char) for char in name)
+    """Return a pattern of the name as it is typed: for spaces, dashes and underscores any of them, and any apostrophe."""
+    parts = _SEPARATORS.split(name)
+    words = ["".join(_ALIKE.get(char) or re.escape(char) for char in part) for part in parts[::2]]
+    return _ANY_SEPARATORS.join(words)
 
 
 def _tidy(words: str) -> str:

@@ -13,7 +13,7 @@ export function curlOf(path, body, { keyed }) {
     keyed ? '-H "X-API-Key: $API_KEY"' : null,
     `-d ${quoted(JSON.stringify(shortened.body, null, 2))}`,
   ].filter(Boolean);
-  const hints = shortened.files.map((name) => `# data of ${oneLine(name)}, cut here: base64 -w0 ${quoted(oneLine(name))}`);
+  const hints = shortened.files.map((name) => `# data of ${oneLine(name)}, cut here: base64 -w0 < ${quoted(oneLine(name))}`);
   return [...hints, lines.join(" \\\n  ")].join("\n");
 }
 

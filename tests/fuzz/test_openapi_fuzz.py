@@ -58,9 +58,9 @@ def _document() -> dict[str, Any]:
     attachment = document["components"]["schemas"]["Attachment"]
     attachment["properties"]["url"] = {"type": "null"}
     attachment["oneOf"] = [{"required": ["data"], "properties": {"data": {"type": "string"}}}]
-    # no two names alike, and bytes that are what the type says
+    # bytes that are what the type says
     fields["attachments"]["maxItems"] = 1
-    attachment["properties"]["mediaType"] = {"enum": ["text/plain", "text/csv"]}
+    attachment["properties"]["mediaType"] = {"enum": ["", "text/plain", "text/csv"]}
     attachment["properties"]["data"] = {"enum": ["", "YQ==", "YSxiCjEsMgozLDQK"]}
     execute = document["paths"]["/agent/execute"]["post"]
     execute["parameters"] = [p for p in execute["parameters"] if p["name"] != "Idempotency-Key"]  # 422 if used again

@@ -1,13 +1,14 @@
 """Bytes into text, whatever encoding they are in."""
 
 import codecs
+import struct
 from encodings.aliases import aliases
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from callboard.agent.documents.charsets import NotText, decode, is_text
+from callboard.agent.documents.charsets import NotText, as_utf_8, decode, is_text
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
@@ -34,6 +35,30 @@ def test_no_bytes_and_no_claim_about_them_break_it(data: bytes, said: str | None
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
 def test_a_mark_at_the_beginning_says_it(encoding: str) -> None:
     assert decode("Größe 中".encode(encoding), "latin-1") == "Größe 中"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_told_where_most_of_it_is_ascii(encoding: str) -> None:
+    for text in ("name;größe\r\nEva;1\r\n", "x" * 100_000, "a,b\n1,2\n"):
+        assert is_text(text.encode(encoding))
+        assert decode(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize(
+    "data", [struct.pack("<200H", *range(200)), bytes(100), b"\x89PNG\r\n\x1a\n" + bytes(9), b"a\0"]
+)
+def test_numbers_of_two_bytes_are_no_text(data: bytes) -> None:
+    assert not is_text(data)
+
+
+@given(
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+    st.sampled_from(["utf-16-le", "cp1252", "koi8-r", "utf-8"]),
+)
+def test_a_text_in_the_charset_that_is_said_becomes_utf_8(text: str, encoding: str) -> None:
+    data = text.encode(encoding, "ignore")
+    assert decode(as_utf_8(data, encoding), encoding) == decode(data, encoding)
+    assert as_utf_8(as_utf_8(data, encoding), encoding) == as_utf_8(data, encoding)
 
 
 def test_what_the_sender_says_counts_and_what_he_cannot_mean_does_not() -> None:

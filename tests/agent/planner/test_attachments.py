@@ -1,5 +1,6 @@
 """Questions on files that come with a task: looked at, planned, read in the sandbox; or refused with a word on the file."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
@@ -13,6 +14,7 @@ from callboard.agent.cancel import Cancelled, CancelToken
 from callboard.agent.documents.kinds import media_type_of
 from callboard.agent.documents.reading import Document
 from callboard.agent.file_text import look_at
+from callboard.agent.planner.file_mentions import mentions
 from callboard.agent.roster import Roster
 from callboard.errors import TaskError
 from callboard.values import storable
@@ -32,7 +34,7 @@ FILES: Mapping[str, bytes] = {
     "sales.csv": SALES,
     "my report 2.csv": CSV,
     "Umsätze Süd.csv": CSV,
-    "_bersicht _1_.csv": CSV,
+    "Übersicht (1).csv": CSV,
     "t.tsv": b"a\tb\n1\t2\n",
     "list.json": b'[{"k": 1}, {"k": 5}]',
     "lines.jsonl": b'{"k":1}\n{"k":4}\n',
@@ -84,6 +86,7 @@ ODD_NAMES: Sequence[tuple[str, str]] = [  # a file's name, and how a question ca
     ("[2025] final, final.csv", "[2025] final, final.csv"),
     ("$total^2.csv", "$total^2.csv"),
     ("10:30 Uhr.csv", "10:30 Uhr.csv"),
+    ("my_data-set 2.csv", "my data set_2.csv"),
 ]
 
 Ask = Callable[..., Any]
@@ -140,7 +143,7 @@ TABLES: Sequence[tuple[str, str, Any]] = [
     ('sum of a in "My Report 2"', "my report 2.csv", 4),
     ("sum of a in Umsätze Süd.csv", "Umsätze Süd.csv", 4),
     ("sum of a in umsa\u0308tze su\u0308d.csv", "Umsätze Süd.csv", 4),
-    ("sum of a in Übersicht (1).csv", "_bersicht _1_.csv", 4),
+    ("sum of a in Übersicht (1).csv", "Übersicht (1).csv", 4),
     ("sum of b in t.tsv", "t.tsv", 2),
     ("sum of k in list.json", "list.json", 6),
     ("max k", "lines.jsonl", 4),
@@ -175,6 +178,20 @@ def test_a_file_is_found_by_its_name_however_that_is_written(desk: Desk, name: s
     files = tuple({"name": each, "mediaType": media_type_of(each), "size": 1} for each in (name, *others))
     plan = desk.plan(question.format(called), files=files, look=lambda path, *_, **__: Document(text="a,b\n1,2\n"))
     assert f"read_file({name!r})" in (plan.code or "")
+
+
+@pytest.mark.parametrize(
+    "name", [f"a{' ' * 200}.csv", f"{'_-' * 60}.csv", f"a{'_b-' * 60}.csv"], ids=["spaces", "signs", "both"]
+)
+def test_no_name_makes_a_question_a_long_one(name: str) -> None:
+    started_s = time.process_time()
+    for text in (
+        f"sum of b in {name[:-3]}",
+        f"sum of b in {name[:-3].replace('_', ' ')}",
+        f"sum of b in {name * 7}!"[:2000],
+    ):
+        mentions(text, [name])
+    assert time.process_time() - started_s < 1
 
 
 @pytest.mark.parametrize(
