@@ -60,5 +60,5 @@ def _refuse_names_of_others(names: Iterable[str], skills_dir: Path, target: Path
     """Refuse a skill whose name one has that stays: the server would leave one of the two out."""
     there = Catalogue.load(skills_dir if skills_dir.is_dir() else None).skills
     for name in names:
-        if name in there and there[name].origin != str(target):
+        if name in there and not Path(there[name].origin).is_relative_to(target):
             raise InvalidRequest(f"the skill {name!r} is there already, in {there[name].origin}; remove it first.")

@@ -1,7 +1,7 @@
-"""Finds the skills and collects those that can be offered; what cannot is said in sentences.
+"""Finds the skills and collects those that can be offered; what cannot is said.
 
 Runs once, at start, in the thread of the wiring or of the command line. Imported by the catalogue and by the
-validation of skills.
+validation of skills, so that validating says what a server would do.
 """
 
 import ast
@@ -17,8 +17,12 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from callboard import __version__
+from callboard.agent.findings import Finding, Report, error
 from callboard.agent.skill import AnySkill, Skill
-from callboard.agent.skill_files import import_file, skills_of, told
+from callboard.agent.skill_files import import_file, line_of, skills_of, told
+from callboard.agent.skill_folders.files import DOCUMENT, document_of
+from callboard.agent.skill_folders.lookalikes import imports_callboard
+from callboard.agent.skill_folders.search import search
 from callboard.agent.stubs import TWIN_PREFIX
 from callboard.paths import readable_folder
 
@@ -31,11 +35,16 @@ _PLAIN = (str, int, float, bool, NoneType)
 
 
 class SkillLoader:
-    """Collects skills in their order of precedence; a name that is taken stays with the first."""
+    """Collects skills in their order of precedence; a name that is taken stays with the first.
+
+    `problems` says in sentences what is left out, `reports` the same of files and folders by path and line, beside what
+    was loaded from each.
+    """
 
     def __init__(self, skills: Iterable[AnySkill] = ()) -> None:
         self.skills: dict[str, AnySkill] = {skill.name: skill for skill in skills}
         self.problems: list[str] = []
+        self.reports: list[Report] = []
 
     def add_built_in(self) -> None:
         self.skills |= {skill.name: skill for skill in _built_in()}
@@ -45,50 +54,92 @@ class SkillLoader:
             origin = f"entry point {entry.name}"
             try:
                 loaded = entry.load()
-            except (Exception, SystemExit) as error:  # noqa: BLE001  # a package's import may raise anything
-                self.problems.append(f"{origin} cannot be loaded ({told(error)}); update or uninstall its package.")
+            except (Exception, SystemExit) as raised:  # noqa: BLE001  # a package's import may raise anything
+                self.problems.append(f"{origin} cannot be loaded ({told(raised)}); update or uninstall its package.")
                 continue
             version = entry.dist.version if entry.dist else ""
             self.add_python([loaded] if isinstance(loaded, Skill) else skills_of(loaded), origin, version)
 
     def add_folder(self, folder: Path) -> None:
-        """Add the Python files of a folder, then the Agent Skills in it; raise `ConfigurationError` if it is missing."""
-        folder = readable_folder(folder, "CALLBOARD_SKILLS_DIR")
-        for path in python_files(folder):
-            try:
-                module = import_file(path)
-            except (Exception, SystemExit) as error:  # noqa: BLE001  # an operator's file may raise anything
-                self.problems.append(f"{path} cannot be loaded ({told(error)}); mend it and restart.")
-                continue
-            self.add_python(skills_of(module), str(path))
-        self._add_skill_folders(folder)
+        """Add the Python files of a folder, then the Agent Skills in it and below it; it may be one of these itself.
 
-    def _add_skill_folders(self, folder: Path) -> None:
+        Raises `ConfigurationError` if it is missing.
+        """
+        top = readable_folder(folder, "CALLBOARD_SKILLS_DIR")
+        searched = search(top)
+        for path in sorted(top.glob("*.py")):
+            # SECURITY: the programs of an Agent Skill are not run in the server
+            if not path.name.startswith("_") and (top not in searched.skills or imports_callboard(path)):
+                self.add_file(path)
+        for path in searched.skills:
+            self.add_skill_folder(path, top, folder.name if path == top else path.name)
+        for report in searched.left_out:
+            self.reports.append(report)
+            why = [finding.message for finding in report.findings if finding.level == "error"]
+            self.problems.extend(f"{report.path} is not loaded: {message}." for message in why)
+
+    def add_file(self, path: Path) -> None:
+        """Import a Python file, which runs it, and add the skills in it."""
+        try:
+            if not path.is_file():  # a pipe, which reading would wait for
+                raise ImportError("it is no file")
+            module = import_file(path)
+        except (Exception, SystemExit) as raised:  # noqa: BLE001  # an operator's file may raise anything
+            self.problems.append(f"{path} cannot be loaded ({told(raised)}); mend it and restart.")
+            self._report(path, error(told(raised), line_of(raised, path)))
+            return
+        found = skills_of(module)
+        if not found:
+            self._report(path, error("it has no skill in it; decorate a function with @skill"))
+        self.add_python(found, str(path), path=path)
+
+    def add_skill_folder(self, path: Path, top: Path | None, name: str) -> None:
+        """Add an Agent Skill of this name; `top` is the folder that was searched for it."""
         # PERF: PyYAML takes 20 ms to import, which a server without such folders need not wait for
-        from callboard.agent.skill_folders.discovery import read_folder, skill_folders
+        from callboard.agent.skill_folders.discovery import read_folder
 
-        for path in skill_folders(folder):
-            read = read_folder(path, folder)
-            if read.skill is None:
-                self.problems.append(f"{path / 'SKILL.md'} is left out: {read.why}; mend it and restart.")
-            else:
-                self.add(read.skill)
+        read = read_folder(path, top, name)
+        if read.skill is None:
+            document = path / (document_of(path) or DOCUMENT)
+            self.problems.append(f"{document} is left out: {read.why}; mend it and restart.")
+            self._report(document, *read.findings)
+            return
+        there = self.skills.get(read.skill.name)
+        if isinstance(there, type(read.skill)) and there.folder == read.skill.folder:
+            return  # a link to it: repositories have one for each agent
+        problem = self.add(read.skill)
+        own = (error(f"it would be left out, since {problem}"),) if problem else ()
+        self._report(path / read.skill.file, *read.findings, *own, names=() if problem else (read.skill.name,))
 
-    def add_python(self, found: Iterable[Skill[..., Any]], origin: str, version: str = "") -> None:
+    def add_python(
+        self, found: Iterable[Skill[..., Any]], origin: str, version: str = "", path: Path | None = None
+    ) -> None:
         """Add the skills of a module or file; a version of its own goes before that of its package."""
         skills = list(found)
         if not skills:
             self.problems.append(f"{origin} has no skill in it; decorate a function with @skill.")
+        names, findings = [], []
         for skill in skills:
-            self.add(replace(skill, origin=origin, version=skill.version or version))
+            problem = self.add(replace(skill, origin=origin, version=skill.version or version))
+            if problem is None:
+                names.append(skill.name)
+            else:
+                line = skill.function.__code__.co_firstlineno
+                findings.append(error(f"the skill {skill.name!r} would be left out, since {problem}", line))
+        if path is not None and skills:
+            self._report(path, *findings, names=names)
 
-    def add(self, skill: AnySkill) -> None:
-        """Add a skill that knows its origin, or say why it is left out."""
+    def add(self, skill: AnySkill) -> str | None:
+        """Add a skill that knows its origin, or say why it is left out, and return that."""
         problem = self.fault(skill)
         if problem:
             self.problems.append(f"{skill.origin}: the skill {skill.name!r} is left out, since {problem}.")
         else:
             self.skills[skill.name] = skill
+        return problem
+
+    def _report(self, path: Path, *findings: Finding, names: Iterable[str] = ()) -> None:
+        self.reports.append(Report(path=path, names=tuple(names), findings=findings))
 
     def fault(self, skill: AnySkill) -> str | None:
         """Say why a skill cannot be offered; its stub stands in one file with all others, so it must not break that."""
@@ -120,11 +171,6 @@ def _built_in() -> tuple[Skill[..., Any], ...]:
         for name in names
         for skill in skills_of(importlib.import_module(f"{_BUILT_IN}.{name}"))
     )
-
-
-def python_files(folder: Path) -> list[Path]:
-    """Return the files of a folder that may hold skills, in alphabetical order."""
-    return [path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_")]
 
 
 def _is_plain(skill: AnySkill) -> bool:

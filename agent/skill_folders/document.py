@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from callboard.agent.findings import Finding, error, note
 from callboard.agent.skill_folders.allowed_tools import Granted, granted
-from callboard.agent.skill_folders.findings import Finding, error, note
 from callboard.agent.skill_folders.front_matter import Field, fields_of, split
 
 MAX_NAME_CHARS = 64

@@ -3,14 +3,37 @@
 Worker threads read while the operator may change the folder. Imported by the skill, discovery and validation.
 """
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from callboard.values import decoded
+
+DOCUMENT = "SKILL.md"
 
 MAX_FILE_BYTES = 1_000_000
 """Largest file that is read; a model is shown all of it."""
 
 _MAX_LISTED = 40
+
+
+def document_among(entries: Iterable["os.DirEntry[str]"]) -> str | None:
+    """Return the name of the SKILL.md in a folder, in whatever case it is written; None where there is none."""
+    found = [
+        entry.name
+        for entry in entries
+        if entry.name.lower() == DOCUMENT.lower() and (entry.is_symlink() or entry.is_file())
+    ]
+    return DOCUMENT if DOCUMENT in found else min(found, default=None)
+
+
+def document_of(folder: Path) -> str | None:
+    """Return the same for a folder that has not been looked at."""
+    try:
+        with os.scandir(folder) as entries:
+            return document_among(entries)
+    except OSError:
+        return None
 
 
 class FileRefused(Exception):  # the skill and discovery tell it in their own ways

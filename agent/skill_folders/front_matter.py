@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from callboard.agent.skill_folders.findings import Finding, error
+from callboard.agent.findings import Finding, error
 
 MAX_HEAD_CHARS = 32_768
 _FENCE = "---"

@@ -15,14 +15,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
+from callboard.agent.findings import Finding
 from callboard.agent.skill import Replay, SkillContext, docstring
 from callboard.agent.skill_folders.document import Document
-from callboard.agent.skill_folders.files import FileRefused, files_of, read_text
-from callboard.agent.skill_folders.findings import Finding
+from callboard.agent.skill_folders.files import DOCUMENT, FileRefused, files_of, read_text
 from callboard.agent.skill_folders.front_matter import split
 from callboard.errors import TaskError
 
-DOCUMENT = "SKILL.md"
 _HOW_TO = "Call it without arguments for its instructions, and do as they say."
 _SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -44,7 +43,7 @@ _SCHEMA: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class FolderSkill:
-    """An Agent Skills folder. See `AnySkill` for the fields; `folder` has no links in it.
+    """An Agent Skills folder. See `AnySkill` for the fields; `folder` has no links in it, `file` is its SKILL.md's name.
 
     The replay policy is `pure`, since reading changes nothing; what a script calls is on record by itself.
     """
@@ -52,6 +51,7 @@ class FolderSkill:
     document: Document
     folder: Path
     origin: str
+    file: str = DOCUMENT
     kind: ClassVar[str] = "folder"
     replay: ClassVar[Replay] = "pure"
     approval: ClassVar[bool] = False
@@ -125,16 +125,17 @@ class FolderSkill:
         return file, list(arguments)
 
     def _text(self, file: str) -> str:
+        is_document = self.folder / file in (self.folder / DOCUMENT, self.folder / self.file)
         try:
-            text = read_text(self.folder, file)
+            text = read_text(self.folder, self.file if is_document else file)
         except FileRefused as refused:
             self._refuse(file, refused)
-        if self.folder / file != self.folder / DOCUMENT:
+        if not is_document:
             return text
         parts = split(text)
         if isinstance(parts, Finding):
             raise TaskError(
-                "skill_failed", f"The skill {self.name} has been changed, and {parts}; mend its {DOCUMENT}."
+                "skill_failed", f"The skill {self.name} has been changed, and {parts}; mend its {self.file}."
             )
         return parts[1]
 

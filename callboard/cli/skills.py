@@ -18,12 +18,12 @@ from callboard.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from callboard.agent.catalogue import Catalogue
+    from callboard.agent.findings import Report
     from callboard.agent.skill import AnySkill
-    from callboard.agent.skill_validation import Report
     from callboard.client.models import SkillInfo
 
 _PATH = click.argument("path", type=click.Path(path_type=Path))
-_COLOURS = {"error": "red", "note": "yellow"}
+_COLOURS = {"error": "red", "note": "yellow", "ok": "green", "skipped": "yellow", "broken": "red"}
 
 
 @click.group(cls=ListingGroup)
@@ -152,7 +152,7 @@ def add(path: Path, force: bool, as_json: bool) -> None:
             _print(report, err=True)
     if not all(report.valid for report in reports):
         raise SystemExit(Exit.FAILED)
-    names = [name for report in reports for name in report.skills]
+    names = [name for report in reports for name in report.names]
     target = install(path, folder, names, force=force)
     if as_json:
         print_json({"added": str(target), "skills": names})
@@ -205,13 +205,14 @@ def _shown(value: Any) -> str:
 
 def _report(report: "Report") -> dict[str, Any]:
     findings = [{"level": f.level, "line": f.line, "message": f.message} for f in report.findings]
-    return {"path": str(report.path), "valid": report.valid, "skills": list(report.skills), "findings": findings}
+    return {"path": str(report.path), "valid": report.valid, "skills": list(report.names), "findings": findings}
 
 
 def _print(report: "Report", *, err: bool = False) -> None:
-    state = click.style("ok", "green") if report.valid else click.style("broken", "red")
+    state = ("ok" if report.names else "skipped") if report.valid else "broken"
+    state = click.style(state, _COLOURS[state])
     click.echo(
-        f"{state} {clean(str(report.path))}" + (f" ({', '.join(report.skills)})" if report.skills else ""), err=err
+        f"{state} {clean(str(report.path))}" + (f" ({', '.join(report.names)})" if report.names else ""), err=err
     )
     for finding in report.findings:
         where = f":{finding.line}" if finding.line else ""

@@ -188,6 +188,88 @@ def test_what_holds_no_skill_at_all(run: Run, tmp_path: Path) -> None:
     assert (done.exit_code, "neither a Python file nor a SKILL.md" in done.stdout) == (1, True)
 
 
+def test_what_a_server_would_load_is_valid_however_deep_it_lies(run: Run, tmp_path: Path) -> None:
+    deep = tmp_path / "category" / "sub" / "deep-two"
+    deep.mkdir(parents=True)
+    (deep / "skill.md").write_text(PDF.replace("name: pdf", "name: deep-two"))
+    done = run("validate", tmp_path / "category")
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (0, f"ok {deep / 'skill.md'} (deep-two)")
+
+
+def test_what_looks_like_a_skill_and_would_not_be_loaded_is_not_valid(run: Run, skills_dir: Path) -> None:
+    (skills_dir / "forms.zip").write_text("PK")
+    (skills_dir / "tools").mkdir()
+    (skills_dir / "tools" / "yell.py").write_text(SHOUT.replace("shout", "yell"))
+    done = run("validate", skills_dir)
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
+    assert f"broken {skills_dir / 'forms.zip'}" in lines
+    assert "  error forms.zip it is an archive, which is not opened; unpack it here and remove it" in lines
+    assert f"broken {skills_dir / 'tools' / 'yell.py'}" in lines
+    assert f"ok {skills_dir / 'shout.py'} (shout)" in lines
+
+
+def test_what_is_ignored_is_listed_and_does_no_harm(run: Run, skills_dir: Path) -> None:
+    (skills_dir / "_common.py").write_text("1 / 0\n")
+    (skills_dir / "README.md").write_text("# Ours\n")
+    done = run("validate", skills_dir)
+    assert done.exit_code == 0
+    assert f"skipped {skills_dir / '_common.py'}" in done.stdout.splitlines()
+    assert "  note  README.md it is neither a Python file nor a folder with a SKILL.md, and not read" in done.stdout
+    (skills_dir / "shout.py").unlink()
+    (skills_dir / "pdf" / "SKILL.md").unlink()
+    done = run("validate", skills_dir)
+    assert (done.exit_code, "There is no skill in" in done.stderr) == (4, True)
+    assert "Not read there: README.md, _common.py." in done.stderr
+
+
+def test_it_says_just_what_the_server_says(run: Run, skills_dir: Path) -> None:
+    files = {
+        "repo/plugins/a/skills/one/SKILL.md": PDF.replace("name: pdf", "name: one"),
+        "z/weekday/SKILL.md": PDF.replace("name: pdf", "name: weekday"),
+        "other/pdf/SKILL.md": PDF,
+        "Bad/SKILL.md": BROKEN,
+        "loose.md": PDF,
+        "again.py": SHOUT,
+        "empty.py": "x = 1\n",
+        "notes.txt": "x",
+    }
+    for path, text in files.items():
+        (skills_dir / path).parent.mkdir(parents=True, exist_ok=True)
+        (skills_dir / path).write_text(text)
+    reports = json.loads(run("validate", skills_dir, "--json").stdout)["reports"]
+    listed = json.loads(run("list", "--json").stdout)
+    loaded = {row["name"] for row in listed["skills"] if row["origin"] != "builtin"}
+    assert {name for report in reports for name in report["skills"]} == loaded == {"one", "pdf", "shout"}
+    broken = [report["path"] for report in reports if not report["valid"]]
+    assert len(broken) == len(listed["problems"]) == 6
+    assert all(any(path.removesuffix("/SKILL.md") in problem for problem in listed["problems"]) for path in broken)
+
+
+def test_a_file_of_a_skill_is_no_skill_and_is_not_run(run: Run, skills_dir: Path) -> None:
+    (skills_dir / "pdf" / "scripts").mkdir()
+    for path in ("pdf/scripts/a.py", "pdf/run.py"):
+        (skills_dir / path).write_text("raise SystemExit('it was run')\n")
+        done = run("validate", skills_dir / path)
+        assert done.exit_code == 1
+        assert f"it is a file of the skill in {skills_dir / 'pdf'}, and no skill by itself" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("pdf.skill", "PK", "it is an archive, which is not opened"),
+        ("pdf.md", PDF, "it lies loose, and a skill is a folder; move it to"),
+        ("_shout.py", SHOUT, "its name begins with _, so it is not loaded"),
+        ("shout.pyi", SHOUT, "it is neither a Python file nor a SKILL.md"),
+    ],
+)
+def test_a_file_that_no_server_loads(run: Run, tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    done = run("validate", tmp_path / name)
+    assert (done.exit_code, message in done.stdout) == (1, True)
+
+
 # --- add ---
 
 

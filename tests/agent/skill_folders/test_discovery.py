@@ -33,14 +33,15 @@ def test_folders_stand_by_themselves_and_in_collections(tmp_path: Path) -> None:
         "repository/docs/three/notes.md",
         "skills/four/SKILL.md",
         "alone/references/inner/SKILL.md",  # within a skill: its own file
-        "deep/skills/a/b/SKILL.md",  # deeper than any collection
+        "deep/category/sub/five/SKILL.md",  # as deep as somebody likes it
         ".git/hidden/SKILL.md",
-        "node_modules/five/SKILL.md",
+        "node_modules/six/SKILL.md",
     ):
         write(tmp_path, {path: document(Path(path).parent.name)})
     skills, problems = found(tmp_path)
     assert skills == {
         "alone": "alone",
+        "five": "deep/category/sub/five",
         "four": "skills/four",
         "one": "team/one",
         "two": "repository/skills/two",
