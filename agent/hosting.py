@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from callboard.agent.async_calls import with_twins
 from callboard.agent.job import Job, Tools
-from callboard.agent.late_skills import check
 from callboard.agent.models.base import Message
 from callboard.agent.planner.model import ModelPlanner
+from callboard.agent.programs import as_program, ended, prelude
+from callboard.agent.skill import SCRIPT
 from callboard.errors import TaskError
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ class Host:
         answer = self._calls.models.ask(model, said, purpose=self._skill, key=[system, prompt], step=self._calls.step)
         return answer.text
 
-    def run_script(self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None) -> Any:
+    def run_script(
+        self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None, name: str = SCRIPT
+    ) -> Any:
         depth = _nested.get()
         if depth >= MAX_NESTED:
             told = (
@@ -52,20 +55,25 @@ class Host:
             raise TaskError("script_error", told)
         token = _nested.set(depth + 1)
         try:
-            return self._run(source, arguments, allowed)
+            return self._run(source, arguments, allowed, name)
         finally:
             _nested.reset(token)
 
-    def _run(self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None) -> Any:
-        code = with_twins(f"argv = {list(arguments)!r}\n{source}")
-        check(code, (), self._job, self._tools)
-        result = self._tools.sandbox.run(
-            code,
-            answer=lambda asked, _dump: self._calls.nested(asked, allowed),
-            token=self._job.token,
-            keep_state=False,
-            time_s=max(0.001, self._job.deadline_s - time.monotonic()),
-        )
+    def _run(self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None, name: str) -> Any:
+        printed: list[str] = []
+        # no type check: programs that Python runs are seldom written to pass one
+        try:
+            result = self._tools.sandbox.run(
+                with_twins(as_program(source)),
+                before=prelude(name, arguments),
+                answer=lambda asked, _dump: self._calls.nested(asked, allowed),
+                token=self._job.token,
+                printed=printed,
+                keep_state=False,
+                time_s=max(0.001, self._job.deadline_s - time.monotonic()),
+            )
+        except TaskError as error:
+            return ended(error, f"{self._skill}/{name}", "".join(printed))
         return result.printed if result.value is None and result.printed else result.value
 
     def restrict(self, allowed: frozenset[str]) -> None:

@@ -115,6 +115,18 @@ class SandboxResult:
     state: bytes | None
 
 
+def missing_modules(names: Iterable[str]) -> set[str]:
+    """Return those modules that the sandbox does not have; starts a process of it for that, which takes 0.1 s."""
+    missing = set()
+    with Monty(min_processes=1, max_processes=1) as pool, pool.checkout() as session:
+        for name in names:
+            try:
+                session.feed_run(f"import {name}")
+            except MontyError:
+                missing.add(name)
+    return missing
+
+
 class Sandbox:
     """A pool of interpreter processes, started with `start` and ended with `close`."""
 
@@ -196,8 +208,11 @@ class Sandbox:
         keep_state: bool = True,
         keep_failed: Callable[[bytes], None] | None = None,
         time_s: float | None = None,
+        before: str = "",
     ) -> SandboxResult:
         """Run checked code, after loading `state`, or go on from `snapshot`; both dumps have had their signatures verified.
+
+        `before` is code of ours that defines names for it, and is run first.
 
         `pending` are the calls that the snapshot stands at, or has begun. `printed` is filled as the code prints, and holds what it had
         printed before the snapshot, as `calls` counts the calls before it. `time_s` is what is left until the task's
@@ -221,7 +236,7 @@ class Sandbox:
             run.pending = {asked.call_id: asked for asked in pending}
             with token.on_stop(run.kill):
                 try:
-                    return run.drive(lambda: run.begin(code, state, snapshot), keep_state=keep_state)
+                    return run.drive(lambda: run.begin(code, state, snapshot, before), keep_state=keep_state)
                 except TaskError:
                     if keep_failed is not None:
                         run.dump_to(keep_failed)
@@ -263,7 +278,7 @@ class _Run:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
 
-    def begin(self, code: str, state: bytes | None, snapshot: bytes | None) -> Any:
+    def begin(self, code: str, state: bytes | None, snapshot: bytes | None, before: str) -> Any:
         """Return the first step: of the code, or of what is left of it after a snapshot."""
         if snapshot is not None:
             try:
@@ -274,6 +289,8 @@ class _Run:
                 raise SnapshotRefused(str(error)) from error
         if state is not None:
             self._session.load_session(state)
+        if before:
+            self._session.feed_run(before, print_callback=self._print, skip_type_check=True)
         return self._session.feed_start(code, print_callback=self._print, skip_type_check=True)
 
     def drive(self, begin: Callable[[], Any], *, keep_state: bool) -> SandboxResult:
@@ -368,7 +385,8 @@ class _Run:
                 return _bare(cause)
         text = mend_text(text)
         if isinstance(error, MontySyntaxError):
-            return TaskError("script_error", f"The code cannot be parsed: {text}")
+            details = {"traceback": mend_text(error.display())}
+            return TaskError("script_error", f"The code cannot be parsed: {text}", details=details)
         if not isinstance(error, MontyRuntimeError):
             return TaskError("script_error", text)
         for words, code in _LIMITS.items():

@@ -37,6 +37,9 @@ Replay = Literal["pure", "safe", "keyed", "never"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
+SCRIPT = "script.py"
+"""What a script is called that has no name."""
+
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _MAX_FOLDER_CHARS = 200
 _PLAIN_TYPES = (str, int, float, bool, bytes, object, type(None))
@@ -56,10 +59,12 @@ class SkillHost(Protocol):
     def ask_model(self, prompt: str, *, system: str = "") -> str | None:
         """Return what the model answers, counted and on record like every call of it; None where there is no model."""
 
-    def run_script(self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None) -> Any:
-        """Run Python in a sandbox of its own, with `arguments` as the list `argv`; return its value or what it printed.
+    def run_script(
+        self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None, name: str = SCRIPT
+    ) -> Any:
+        """Run a program in a sandbox of its own; return its value or what it printed.
 
-        It may call the skills that the task may, of those in `allowed` (None: all of them). Raises `TaskError`.
+        `argv` is the list of its arguments, `sys.argv` the same with its name in front, which errors have too. It may call the skills that the task may, of those in `allowed` (None: all of them). Raises `TaskError`.
         """
 
     def restrict(self, allowed: frozenset[str]) -> None:

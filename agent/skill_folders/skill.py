@@ -34,7 +34,7 @@ _SCHEMA: Mapping[str, Any] = {
         "arguments": {
             "anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}],
             "default": None,
-            "description": "Given, even as an empty list: run the file, a Python script, with these as `argv`.",
+            "description": "Given, even as an empty list: run the file, a Python script, with these as `sys.argv[1:]`.",
         },
     },
     "additionalProperties": False,
@@ -149,7 +149,7 @@ class FolderSkill:
         source = self._text(file)
         if ctx.host is None:
             raise TaskError("skill_not_configured", f"The skill {self.name} cannot run scripts outside of a task.")
-        return ctx.host.run_script(source, arguments, self.allowed)
+        return ctx.host.run_script(source, arguments, self.allowed, file)
 
     def _restrict(self, ctx: SkillContext) -> None:
         """Hold the task to `allowed-tools`: every text of the folder may tell it what to do, not the body alone."""

@@ -164,12 +164,19 @@ def test_scripts_that_the_sandbox_cannot_run_are_notes(run: Run, skills_dir: Pat
     scripts.mkdir()
     (scripts / "a.sh").write_text("ls")
     (scripts / "b.py").write_text("1 +\n")
-    (scripts / "c.py").write_text("1 + 1\n")
+    (scripts / "c.py").write_text("import sys, json, os.path\nfrom skills import calculate\nsys.argv\n")
+    (scripts / "d.py").write_text(
+        "import sys\nimport argparse\ntry:\n    import yaml\nexcept ImportError:\n    yaml = None\n"
+    )
     done = run("validate", skills_dir / "pdf")
     assert done.exit_code == 0
     assert "scripts/a.sh cannot be run: the sandbox runs Python only; it can be read" in done.stdout
     assert "scripts/b.py cannot be run: SyntaxError" in done.stdout
     assert "scripts/c.py" not in done.stdout
+    assert [line for line in done.stdout.splitlines() if "d.py" in line] == [
+        "  note  SKILL.md scripts/d.py cannot be run: the sandbox has no argparse, which it imports at line 2; take the "
+        "arguments from sys.argv"
+    ]
 
 
 def test_a_relative_path_is_one(run: Run, skills_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,12 +38,14 @@ class Host:
 
     def __init__(self) -> None:
         self.ran: list[tuple[str, list[str], frozenset[str] | None]] = []
+        self.names: list[str] = []
         self.restricted: list[frozenset[str]] = []
 
     def ask_model(self, prompt: str, *, system: str = "") -> str | None:
         raise AssertionError("no folder asks a model")
 
-    def run_script(self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None) -> Any:
+    def run_script(self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None, name: str = "") -> Any:
+        self.names.append(name)
         self.ran.append((source, list(arguments), allowed))
         return "ran"
 

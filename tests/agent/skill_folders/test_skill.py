@@ -120,6 +120,7 @@ def test_arguments_have_a_python_script_run(make: Make, ctx: SkillContext, host:
     assert skill.call(("scripts/count.py",), {"arguments": []}, ctx) == "ran"
     assert skill.call(("scripts/count.py",), {}, ctx) == "len(argv)"
     assert host.ran == [("len(argv)", ["a", "b"], None), ("len(argv)", [], None)]
+    assert host.names == ["scripts/count.py"] * 2
 
 
 def test_a_script_that_is_not_python_or_not_there_is_not_run(make: Make, ctx: SkillContext, host: Host) -> None:

@@ -168,7 +168,7 @@ class Host:
         self.asked.append((prompt, system))
         return self.answer
 
-    def run_script(self, source: str, arguments: Any, allowed: Any) -> Any:
+    def run_script(self, source: str, arguments: Any, allowed: Any, name: str = "") -> Any:
         raise AssertionError("summarize runs no script")
 
     def restrict(self, allowed: Any) -> None:

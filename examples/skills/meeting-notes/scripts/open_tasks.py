@@ -1,6 +1,7 @@
-"""Return the open tasks in the notes of a meeting: `argv[0]` is the notes, the last value is the answer."""
+"""Return the open tasks in the notes of a meeting: `sys.argv[1]` is the notes, the last value is the answer."""
 
 import re
+import sys
 
 TASK = re.compile(r"\s*(?:TODO|ACTION):?\s+(?:([A-Z]\w+):\s+)?(.+?)(?:\s+by\s+(\w+))?\.?\s*$")
 
@@ -14,4 +15,4 @@ def tasks(notes: str) -> list[dict[str, str | None]]:
     return found
 
 
-tasks(argv[0])  # noqa: F821  # Callboard gives argv
+tasks(sys.argv[1])

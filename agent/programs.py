@@ -1,0 +1,187 @@
+"""Scripts of skills, run as the programs that they were written as: `sys.argv`, `sys.exit`, `sys.stdin`, `sys.stdout`.
+
+The sandbox's `sys` has none of them. So what such a script says of them is exchanged, in place and with lines that stay
+what they are, for names that `prelude` defines in code that is run before it; and what a program needs that the sandbox
+lacks is an error that says what to write instead. Pure functions; called by worker threads; imported by hosting and
+by the validation.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from callboard.errors import TaskError
+
+_PROVIDED = ("argv", "exit", "path", "stdin", "stdout", "stderr")
+_OURS = "_callboard_"
+_MAX_PRINTED = 1_000
+_PRELUDE = """\
+import sys as _callboard_sys
+class _callboard_Out:
+    def __init__(self, file): self.file = file
+    def write(self, text):
+        _callboard_print(text, end="", file=self.file)
+        return len(text)
+    def writelines(self, lines):
+        for line in lines: self.write(line)
+    def flush(self): pass
+    def isatty(self): return False
+    def reconfigure(self, **_options): pass
+_callboard_print = print
+def print(*values, sep=" ", end="\\n", file=None, flush=False):
+    if file is None: file = _callboard_stdout
+    if isinstance(file, _callboard_Out): file = file.file
+    _callboard_print(*values, sep=sep, end=end, file=file)
+class _callboard_In:
+    def __init__(self): self.buffer = self
+    def isatty(self): return True
+    def _none(self): raise RuntimeError("scripts have no standard input; take the text from sys.argv")
+    def read(self, *_size): self._none()
+    def readline(self, *_size): self._none()
+    def readlines(self, *_size): self._none()
+    def __iter__(self): self._none()
+def _callboard_SystemExit(code=None):
+    if code is None or code == 0: return SystemExit()
+    return SystemExit(str(code))
+def _callboard_exit(code=None): raise _callboard_SystemExit(code)
+def map(function, *iterables): return iter([function(*values) for values in zip(*iterables)])
+def filter(function, values): return iter([value for value in values if (value if function is None else function(value))])
+def input(prompt=""): raise RuntimeError("scripts have no standard input; take the text from sys.argv")
+exit = quit = _callboard_exit
+_callboard_stdin = _callboard_In()
+_callboard_stdout = _callboard_Out(_callboard_sys.stdout)
+_callboard_stderr = _callboard_Out(_callboard_sys.stderr)
+_callboard_path = []
+"""
+_INSTEAD = {
+    "argparse click docopt fire getopt optparse typer": "take the arguments from sys.argv",
+    "subprocess multiprocessing shutil threading": "do with skills what other programs would do",
+    "aiohttp http httpx requests socket urllib urllib3": "`from skills import web_fetch` reads pages",
+    "numpy openpyxl pandas polars": "`from skills import query_table` answers questions on tables",
+    "docx fitz pdfplumber pypdf PyPDF2": "`from skills import read_file` reads documents",
+    "glob io tempfile zipfile": "there are no files; take texts from sys.argv",
+    "logging": "print to sys.stderr",
+    "dotenv": "there are no environment variables; take values from sys.argv",
+    "yaml": "take JSON, and read it with json",
+}
+_MODULE = re.compile(r"No module named '([\w.]+)'")
+_EXIT = re.compile(r"The code raised SystemExit(?:: (.*))?", re.DOTALL)
+_FRAME = 'File "<python-input-1>"'  # the prelude is what was run before
+_LACKS = {
+    "PermissionError": "Scripts have no files: take texts from sys.argv.",
+    "environ' is not supported": "Scripts have no environment variables: take values from sys.argv.",
+    "getenv' is not supported": "Scripts have no environment variables: take values from sys.argv.",
+}
+
+_Edit = tuple[int, int, str]
+"""From and to, in bytes of the code, and the text that comes in their place."""
+
+
+def prelude(name: str, arguments: Sequence[str]) -> str:
+    """Return the code to run before a script of this name: `argv` has the arguments, `sys.argv` the name in front."""
+    given = list(arguments)
+    return f"{_PRELUDE}argv = {given!r}\n{_OURS}argv = {[name, *given]!r}\n"
+
+
+def as_program(code: str) -> str:
+    """Return a script with the names of the prelude in the places of those that the sandbox lacks."""
+    code = code.replace("\r\n", "\n").replace("\r", "\n")
+    if "sys" not in code and "SystemExit" not in code:
+        return code
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return code  # the sandbox says what is wrong with it
+    data = code.encode()
+    starts = list(accumulate((len(line) + 1 for line in data.split(b"\n")), initial=0))
+    for begin, end, text in sorted(_edits(tree, starts, data), reverse=True):
+        data = data[:begin] + text.encode() + data[end:]
+    return data.decode()
+
+
+def _edits(tree: ast.Module, starts: list[int], data: bytes) -> Iterator[_Edit]:
+    nodes = list(ast.walk(tree))
+    modules = {
+        a.asname or a.name for node in nodes if isinstance(node, ast.Import) for a in node.names if a.name == "sys"
+    }
+    for node in nodes:
+        match node:
+            case ast.Attribute(value=ast.Name(id=module), attr=name) if module in modules and name in _PROVIDED:
+                yield (*_place(node, starts), _OURS + name)
+            case ast.Call(func=ast.Name(id="SystemExit") as function):
+                yield (*_place(function, starts), f"{_OURS}SystemExit")
+            case ast.ImportFrom(module="sys", names=names) if any(alias.name in _PROVIDED for alias in names):
+                begin, end = _place(node, starts)
+                yield begin, end, _imported(names, data[begin:end].count(b"\n"))
+
+
+def _imported(names: list[ast.alias], breaks: int) -> str:
+    """Return what stands for `from sys import …`, with as many line breaks."""
+    ours = [alias for alias in names if alias.name in _PROVIDED]
+    others = ", ".join(f"{a.name} as {a.asname}" if a.asname else a.name for a in names if a not in ours)
+    targets = "".join(f"{alias.asname or alias.name}, " for alias in ours)
+    values = "".join(f"{_OURS}{alias.name}, " for alias in ours)
+    return (f"from sys import {others}; " if others else "") + f"{targets}= ({values}" + "\n" * breaks + ")"
+
+
+def _place(node: ast.expr | ast.stmt, starts: list[int]) -> tuple[int, int]:
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    return starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
+
+
+def imports_of(code: str) -> dict[str, int]:
+    """Return the modules that a script cannot do without, each with the line that imports it first."""
+    tree = ast.parse(code)
+    optional = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.Try) for inner in ast.walk(node)}
+    found: dict[str, int] = {}
+    for node in ast.walk(tree):
+        if id(node) in optional:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or "."]
+        else:
+            continue
+        for name in names:
+            found.setdefault(name.partition(".")[0] or "another file", node.lineno)
+    return found
+
+
+def instead_of(module: str) -> str:
+    """Return what to write where the sandbox has no such module."""
+    return next((text for names, text in _INSTEAD.items() if module in names.split()), "do without it")
+
+
+def ended(error: TaskError, name: str, printed: str) -> str:
+    """Return what a script printed that has ended itself well; raise what is wrong with one that failed.
+
+    The error names the script, the line, and what to write instead of what the sandbox lacks.
+    """
+    if error.code != "script_error":
+        raise error
+    traceback = str((error.details or {}).get("traceback", "")).replace(_FRAME, f'File "{name}"')
+    lines = re.findall(rf'File "{re.escape(name)}", line (\d+)', traceback)
+    script = f"The script {name}" + (f" (line {lines[-1]})" if lines else "")
+    message = error.message.replace("The code", script, 1)
+    if found := _EXIT.fullmatch(error.message):
+        if found[1] is None:
+            return printed
+        how = f"exit status {found[1]}" if found[1].isdigit() else found[1]
+        message = f"{script} ended with {how}.{_printed(printed)}"
+    elif hint := _hint(message):
+        message = f"{message}. {hint}"
+    raise TaskError(error.code, message, details={"traceback": traceback} if traceback else None) from error
+
+
+def _printed(text: str) -> str:
+    return f" It printed: {text.strip()[-_MAX_PRINTED:]}" if text.strip() else ""
+
+
+def _hint(message: str) -> str:
+    if found := _MODULE.search(message):
+        module = found[1].partition(".")[0]
+        return f"The sandbox has no {module}, and no other file of the skill can be imported: {instead_of(module)}."
+    return next((text for words, text in _LACKS.items() if words in message), "")
