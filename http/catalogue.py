@@ -1,4 +1,4 @@
-"""/agent/skills and /agent/agents: what a task can make use of."""
+"""/agent/skills and /agent/agents: what a task can make use of, and what could not be loaded."""
 
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,8 @@ class Skills:
         query_of(req)
         usage, catalogue = self._usage(), self._system.catalogue
         skills = [_view(skill, catalogue, usage) for skill in catalogue.skills.values()]
-        respond(resp, {"success": True, "count": len(skills), "skills": skills}, req.reply_type)
+        problems = list(self._system.skill_problems)
+        respond(resp, {"success": True, "count": len(skills), "skills": skills, "problems": problems}, req.reply_type)
 
     on_head = on_get
 
@@ -68,6 +69,7 @@ class Agents:
             views.agent(agent, max_rounds=self._max_rounds, usage=usage.get(agent.name, Usage()))
             for agent in self._system.roster
         ]
-        respond(resp, {"success": True, "count": len(agents), "agents": agents}, req.reply_type)
+        problems = list(self._system.agent_problems)
+        respond(resp, {"success": True, "count": len(agents), "agents": agents, "problems": problems}, req.reply_type)
 
     on_head = on_get

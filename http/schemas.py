@@ -298,6 +298,7 @@ class SkillList(_Answer):
     success: Literal[True]
     count: int
     skills: list[Skill]
+    problems: list[str] = Field(description="What could not be loaded, in sentences with what to do about it.")
 
 
 class Agent(_Answer):
@@ -318,6 +319,7 @@ class AgentList(_Answer):
     success: Literal[True]
     count: int
     agents: list[Agent]
+    problems: list[str] = Field(description="What could not be loaded, in sentences with what to do about it.")
 
 
 class StatisticsPoint(_Answer):

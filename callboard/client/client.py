@@ -23,6 +23,7 @@ from callboard.client.models import (
     FeedEvent,
     Health,
     Model,
+    Problems,
     Result,
     Session,
     SessionSummary,
@@ -233,6 +234,14 @@ class Client:
     def agents(self) -> list[AgentInfo]:
         """Return the agents."""
         return self._each(AgentInfo, self._get("/agent/agents"), "agents")
+
+    def skill_problems(self) -> list[str]:
+        """Return what could not be loaded of skills and MCP servers, in sentences."""
+        return self._parse(Problems, self._get("/agent/skills")).problems
+
+    def agent_problems(self) -> list[str]:
+        """Return what could not be loaded of agents, in sentences."""
+        return self._parse(Problems, self._get("/agent/agents")).problems
 
     def health(self) -> Health:
         """Return how the server is; one that is unhealthy answers too."""

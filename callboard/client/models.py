@@ -212,6 +212,12 @@ class AgentInfo(Model):
     failures: int = 0
 
 
+class Problems(Model):
+    """What could not be loaded, beside what could be."""
+
+    problems: list[str] = Field(default_factory=list)
+
+
 class HealthMetrics(Model):
     """Counts over the whole history; the average is in milliseconds."""
 

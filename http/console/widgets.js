@@ -34,6 +34,13 @@ export function empty(message, ...more) {
   return h("div", { class: "empty" }, h("p", null, message), more.length ? h("p", null, more) : null);
 }
 
+/** Say what is wrong or could not be loaded, in sentences that the server has; nothing where all is well. */
+export function problemList(problems) {
+  if (!problems?.length) return null;
+  const items = problems.map((one) => h("li", { dir: "auto" }, one));
+  return h("section", { class: "section", "aria-label": "Problems" }, h("h2", null, "Problems"), h("ul", { class: "problems" }, items));
+}
+
 /** Say that something is on its way. */
 export function loading(message = "Loading…") {
   return h("p", { class: "loading", role: "status" }, message);

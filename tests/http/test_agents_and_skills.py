@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from callboard import Client
 from callboard.budget import Account, Usage
 from callboard.clock import new_id
 from callboard.messages import Status, TaskRecord, Topic
@@ -14,6 +15,7 @@ from callboard.records import NewEvent, RecordAcceptance, RecordEvents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.http.conftest import Running
 
@@ -56,6 +58,29 @@ def test_the_catalogue_counts_calls_and_failures(start_server: Callable[..., Run
     one = server.client.get("/agent/skills/web-search").json()["skill"]
     assert (one["calls"], one["failures"]) == (3, 1)
     server.client.post(f"/agent/tasks/{task_id}/cancel")
+
+
+def test_what_could_not_be_loaded_stands_beside_what_could_be(
+    start_server: Callable[..., Running], tmp_path: Path
+) -> None:
+    (tmp_path / "skills" / "pdf").mkdir(parents=True)
+    (tmp_path / "skills" / "pdf" / "SKILL.md").write_text("no front matter")
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "helper.yaml").write_text("name: other\ndescription: x\nsystemPrompt: x\n")
+    server = start_server(skills_dir=tmp_path / "skills", agents_dir=tmp_path / "agents")
+    skills, agents = (server.client.get(f"/agent/{kind}").json() for kind in ("skills", "agents"))
+    assert skills["problems"] == list(server.system.skill_problems)
+    assert agents["problems"] == list(server.system.agent_problems)
+    assert str(tmp_path / "skills" / "pdf" / "SKILL.md") in skills["problems"][0]
+    assert str(tmp_path / "agents" / "helper.yaml") in agents["problems"][0]
+    with Client(str(server.client.base_url)) as client:
+        assert client.skill_problems() == skills["problems"]
+        assert client.agent_problems() == agents["problems"]
+
+
+def test_a_server_that_lacks_nothing_has_no_problems(shared: Running) -> None:
+    assert shared.client.get("/agent/skills").json()["problems"] == []
+    assert shared.client.get("/agent/agents").json()["problems"] == []
 
 
 def test_the_tasks_that_a_task_has_delegated_are_listed_and_say_whose_they_are(shared: Running) -> None:

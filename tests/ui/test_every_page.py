@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
+    from tests.ui.console import Console
     from tests.ui.world import World
 
 pytestmark = pytest.mark.ui
@@ -62,6 +63,22 @@ def test_a_page_fits_a_phone_and_a_tablet(
     width = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert width[0] <= width[1]
     assert violations(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_could_not_be_loaded_is_seen_beside_skills_and_agents(
+    serve: Callable[..., Console], visit: Callable[..., Page], tmp_path: Path, scheme: str
+) -> None:
+    (tmp_path / "skills" / "bad").mkdir(parents=True)
+    (tmp_path / "skills" / "bad" / "SKILL.md").write_text("no front matter")
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "helper.yaml").write_text("name: [\n")
+    console = serve(CALLBOARD_AGENTS_DIR=str(tmp_path / "agents"))
+    for address, file in (("#/skills", "bad/SKILL.md"), ("#/agents", "helper.yaml")):
+        page = visit(console, address, scheme=scheme)
+        settled(page)
+        expect(page.get_by_role("region", name="Problems").get_by_role("listitem")).to_contain_text(file)
+        assert violations(page) == []
 
 
 def test_a_dialog_and_the_menu_of_a_phone_have_no_violation(world: World, visit: Callable[..., Page]) -> None:

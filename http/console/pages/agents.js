@@ -6,16 +6,17 @@ import { duration, money, number } from "../format.js";
 import { icon } from "../icons.js";
 import { loadInto } from "../lists.js";
 import { link } from "../shell.js";
-import { empty, facts, loading } from "../widgets.js";
+import { empty, facts, loading, problemList } from "../widgets.js";
 
 export const title = "Agents";
 
 export async function render(main, _params, signal) {
   const place = h("div", { class: "stack" }, loading());
   replace(main, place);
-  await loadInto(place, signal, () => api.get("/agent/agents"), ({ agents }) =>
+  await loadInto(place, signal, () => api.get("/agent/agents"), ({ agents, problems }) => [
+    problemList(problems),
     agents.length ? h("ul", { class: "cards" }, agents.map(card)) : empty("This server has no agents."),
-  );
+  ]);
 }
 
 function card(agent) {

@@ -7,7 +7,7 @@ import { duration, number, when } from "../format.js";
 import { icon } from "../icons.js";
 import { repeat } from "../lists.js";
 import { announce } from "../shell.js";
-import { failure, loading, section, stat } from "../widgets.js";
+import { failure, loading, problemList, section, stat } from "../widgets.js";
 
 export const title = "Health";
 
@@ -70,7 +70,7 @@ function overview(health) {
   const { metrics } = health;
   return [
     h("div", { class: `card verdict verdict-${health.status}` }, h("span", { class: "verdict-sign" }, icon(sign)), h("div", null, h("h2", null, word), h("p", { class: "muted" }, meaning))),
-    health.problems.length ? section("Problems", h("ul", { class: "problems" }, health.problems.map((one) => h("li", { dir: "auto" }, one)))) : null,
+    problemList(health.problems),
     health.warnings?.length ? section("Warnings", h("ul", { class: "problems" }, health.warnings.map((one) => h("li", { dir: "auto" }, one)))) : null,
     section("Services", h("ul", { class: "services" }, Object.entries(health.services).map(service))),
     section(

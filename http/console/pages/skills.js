@@ -7,7 +7,7 @@ import { icon } from "../icons.js";
 import { loadInto } from "../lists.js";
 import { highlight } from "../python.js";
 import { link, setActions, setTitle } from "../shell.js";
-import { block, details, empty, facts, field, loading, section, snippet, table } from "../widgets.js";
+import { block, details, empty, facts, field, loading, problemList, section, snippet, table } from "../widgets.js";
 
 export const title = (params) => params.query.name ?? "Skills";
 
@@ -23,7 +23,7 @@ export async function render(main, params, signal) {
   if (params.query.name) return one(main, params.query.name, signal);
   const place = h("div", { class: "stack" }, loading());
   replace(main, place);
-  return loadInto(place, signal, () => api.get("/agent/skills"), ({ skills }) => list(skills));
+  return loadInto(place, signal, () => api.get("/agent/skills"), ({ skills, problems }) => [problemList(problems), list(skills)]);
 }
 
 function list(skills) {
