@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from callboard.agent.catalogue import Catalogue
+from callboard.agent.exceptions import text_of
 from callboard.agent.ledger import Paused
 from callboard.agent.sandbox import Asked
 from callboard.agent.skill import RetryableError
@@ -92,11 +93,13 @@ def as_task_error(skill_name: str, raised: BaseException, row: CallRecord | None
     if isinstance(raised, TaskError):
         call = raised.call if row is None else call
         return TaskError(raised.code, mend_text(raised.message), retryable=raised.retryable, call=call)
+    said = text_of(raised)
     if isinstance(raised, RetryableError):
-        message = mend_text(f"The skill {skill_name} is not available now: {raised}"[:2000])
-        return TaskError("skill_unavailable", message, retryable=True, call=call)
-    message = mend_text(f"The skill {skill_name} failed: {type(raised).__name__}: {raised}"[:2000])
-    return TaskError("skill_failed", message, call=call)
+        said = said.partition(": ")[2] or said  # its type says no more than the words before it
+        return TaskError(
+            "skill_unavailable", f"The skill {skill_name} is not available now: {said}", retryable=True, call=call
+        )
+    return TaskError("skill_failed", f"The skill {skill_name} failed: {said}", call=call)
 
 
 def ms_since(started_s: float) -> float:

@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from typing import Any
 
 from callboard.errors import TaskError
 
@@ -173,7 +174,16 @@ def ended(error: TaskError, name: str, printed: str) -> str:
         message = f"{script} ended with {how}.{_printed(printed)}"
     elif hint := _hint(message):
         message = f"{message}. {hint}"
-    raise TaskError(error.code, message, details={"traceback": traceback} if traceback else None) from error
+    raise TaskError(error.code, message, details=_details(error, name, traceback, lines)) from error
+
+
+def _details(error: TaskError, name: str, traceback: str, lines: list[str]) -> dict[str, Any]:
+    """Return what the log of the task says of a script's error: where in its file it was raised."""
+    details = {**(error.details or {}), "traceback": traceback}
+    if "exception" in details:
+        line = int(lines[-1]) if lines else None
+        details["exception"] = {"type": details["exception"]["type"], "file": name, "line": line}
+    return details
 
 
 def _printed(text: str) -> str:

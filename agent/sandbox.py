@@ -385,8 +385,8 @@ class _Run:
                 return _bare(cause)
         text = mend_text(text)
         if isinstance(error, MontySyntaxError):
-            details = {"traceback": mend_text(error.display())}
-            return TaskError("script_error", f"The code cannot be parsed: {text}", details=details)
+            where = {"traceback": mend_text(error.display())}
+            return TaskError("script_error", f"The code cannot be parsed: {text}", details=where)
         if not isinstance(error, MontyRuntimeError):
             return TaskError("script_error", text)
         for words, code in _LIMITS.items():
@@ -399,9 +399,10 @@ class _Run:
                     )
                 return TaskError(code, f"The code was stopped at its limit: {text}")
         hint = f" {SANDBOX_HINT}" if "not supported" in text or "not yet support" in text else ""
-        return TaskError(
-            "script_error", f"The code raised {text}{hint}", details={"traceback": mend_text(error.display())}
-        )
+        details: dict[str, Any] = {"traceback": mend_text(error.display())}
+        if frames := error.traceback():
+            details["exception"] = {"type": text.partition(":")[0][:200], "line": frames[-1].line}
+        return TaskError("script_error", f"The code raised {text}{hint}", details=details)
 
 
 def _bare(error: TaskError) -> TaskError:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from callboard.agent import call_views
+from callboard.agent import call_views, exceptions
 from callboard.agent.asking import ModelCalls
 from callboard.agent.call_views import arguments_of, as_task_error, excerpt, ms_since, pending_of, shown
 from callboard.agent.cancel import Cancelled
@@ -396,13 +396,10 @@ class SkillCalls:
             Unavailable,
         ):  # a script inside it has to wait; the model it asks is stopped: it has not failed
             raise
-        except (
-            Exception,
-            SystemExit,
-            KeyboardInterrupt,
-        ) as raised:  # a skill is anybody's code; its error is the task's
+        except BaseException as raised:  # a skill is anybody's code; its error is the task's
             error = as_task_error(call.name, raised, row)
-            told |= {"error": error.message, "errorCode": error.code, "durationMs": ms_since(started_s)}
+            told |= {"error": error.message, "errorCode": error.code, **self._told_of(raised, call)}
+            told["durationMs"] = ms_since(started_s)
             event = self._event(Topic.SKILL_COMPLETED, ok=False, **told)
             self._tell_ended(event, row and self.ledger.failed(row, error, event.at))
             self._purse.skill_called(call.name, ok=False)
@@ -416,6 +413,15 @@ class SkillCalls:
         if self._job.token.stopped:
             raise Cancelled
         return value
+
+    def _told_of(self, raised: BaseException, call: Call) -> dict[str, Any]:
+        """Return where in the skill's code it was raised, for the event; the whole traceback goes into the server's log."""
+        assert call.skill is not None
+        told = exceptions.told_of(raised, call.skill)
+        if told is None:
+            return {}
+        exceptions.log(raised, call.skill, call.number, self._job.record.task_id)
+        return {"exception": told}
 
     def _tell_ended(self, event: NewEvent, row: CallRecord | None) -> None:
         if row is None:

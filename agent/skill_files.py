@@ -5,15 +5,18 @@ Importing runs the file, which is the operator's own code. Imported by the loade
 
 import hashlib
 import importlib.util
+import re
 import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from callboard.agent.exceptions import MODULE_PREFIX, log_import, text_of
 from callboard.agent.skill import Skill
 
 MAX_TOLD_CHARS = 300
+_IS_IMPORT = re.compile(r"^<frozen importlib|\bimportlib\b")
 
 
 def skills_of(module: ModuleType | Any) -> list[Skill[..., Any]]:
@@ -27,7 +30,7 @@ def skills_of(module: ModuleType | Any) -> list[Skill[..., Any]]:
 
 def import_file(path: Path) -> ModuleType:
     """Import a file under a name that no package and no other file has."""
-    name = f"callboard_skill_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    name = f"{MODULE_PREFIX}{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError("Python cannot import it")
@@ -35,17 +38,31 @@ def import_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as raised:
         del sys.modules[name]
+        log_import(str(path), raised)
         raise
     return module
 
 
 def told(error: BaseException) -> str:
-    """Return what was raised as one short line."""
-    where = f" at line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-    text = error.msg if isinstance(error, SyntaxError) else str(error)
-    return f"{type(error).__name__}: {text}{where}"[:MAX_TOLD_CHARS]
+    """Return what was raised as one short line; what came of importing a file, with the line of it."""
+    if isinstance(error, SyntaxError):
+        line, text = error.lineno, f"{type(error).__name__}: {error.msg}"
+    else:
+        line, text = _imported_line(error), text_of(error)
+    where = f" at line {line}" if line else ""
+    return f"{text[: MAX_TOLD_CHARS - len(where)]}{where}"
+
+
+def _imported_line(error: BaseException) -> int | None:
+    """Return the line at which the file that was imported failed, or what it imports itself."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    if not any(map(_IS_IMPORT.search, files)):
+        return None
+    below = files[next(n for n, name in enumerate(files) if _IS_IMPORT.search(name)) :]
+    imported = next((name for name in below if not _IS_IMPORT.search(name)), None)
+    return None if imported is None else line_of(error, Path(imported))
 
 
 def line_of(error: BaseException, path: Path) -> int | None:

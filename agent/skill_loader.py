@@ -17,6 +17,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from callboard import __version__
+from callboard.agent.exceptions import log_import
 from callboard.agent.findings import Finding, Report, error
 from callboard.agent.skill import AnySkill, Skill
 from callboard.agent.skill_files import import_file, line_of, skills_of, told
@@ -55,6 +56,7 @@ class SkillLoader:
             try:
                 loaded = entry.load()
             except (Exception, SystemExit) as raised:  # noqa: BLE001  # a package's import may raise anything
+                log_import(origin, raised)
                 self.problems.append(f"{origin} cannot be loaded ({told(raised)}); update or uninstall its package.")
                 continue
             version = entry.dist.version if entry.dist else ""

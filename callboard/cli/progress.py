@@ -17,7 +17,7 @@ from rich.text import Text
 
 from callboard.cli.ask import Where
 from callboard.cli.decide import parameters_at, pause_in_words, ways_to_decide
-from callboard.cli.text import call_of, clean, dumps, duration, one_line
+from callboard.cli.text import call_of, clean, dumps, duration, one_line, place_of
 
 if TYPE_CHECKING:
     from callboard.client.models import Accepted, Event
@@ -180,7 +180,8 @@ class Progress:
         good = data.get("ok") is not False
         mark = Text(self._marks[0], style="green") if good else Text(self._marks[1], style="red")
         took = duration(data["durationMs"]) if isinstance(data.get("durationMs"), int | float) else ""
-        rest = f"{more}{took}" if good else f"{one_line(data.get('error', ''), 200)}  {took}"
+        failed = one_line(f"{place_of(data)} {data.get('error', '')}", 200)
+        rest = f"{more}{took}" if good else f"{failed}  {took}"
         self._say(
             Text.assemble("  " * inside, mark, " ", label, "  ", Text(rest, style="dim" if good else "red")), task_id
         )

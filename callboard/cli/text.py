@@ -59,6 +59,14 @@ def call_of(told: Mapping[str, Any]) -> str:
     return call(told.get("skill"), told.get("args"), told.get("kwargs"))
 
 
+def place_of(told: Mapping[str, Any]) -> str:
+    """Return where in its skill's code a call failed, such as ` at payments.py:12`; nothing where that is not known."""
+    raised = told.get("exception")
+    if not isinstance(raised, Mapping) or "file" not in raised:
+        return ""
+    return " " + one_line(f"at {raised['file']}:{raised.get('line', '?')}", 200)
+
+
 def _argument(value: Any) -> str:
     return one_line(dumps(value, indent=None), 60)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from callboard.cli.text import call_of, clean, dumps, duration, one_line
+from callboard.cli.text import call_of, clean, dumps, duration, one_line, place_of
 
 Data = Mapping[str, Any]
 _LIMIT = 160
@@ -83,7 +83,7 @@ def _cancelled(data: Data) -> str:
 
 def _outcome(data: Data) -> str:
     if data.get("ok") is False:
-        return f" failed: {data.get('error', '')} ({data.get('errorCode', '')}){_took(data)}"
+        return f" failed{place_of(data)}: {data.get('error', '')} ({data.get('errorCode', '')}){_took(data)}"
     return _took(data) or (" answered from the ledger" if data.get("replayed") else "")
 
 

@@ -238,7 +238,7 @@ function makeCall(data) {
     node.dataset.state = done.ok ? "ok" : "failed";
     const took = done.durationMs === undefined ? null : duration(done.durationMs);
     word.textContent = [done.ok ? null : "failed", done.replayed ? "from the ledger" : null, took].filter(Boolean).join(" · ") || "done";
-    replace(result, done.ok ? shownResult(done.result) : [h("div", { class: "error-text" }, longText(done.error ?? "", { limit: 800 })), h("p", { class: "muted mono" }, done.errorCode)]);
+    replace(result, done.ok ? shownResult(done.result) : [h("div", { class: "error-text" }, longText(done.error ?? "", { limit: 800 })), h("p", { class: "muted mono" }, done.errorCode), raisedAt(done.exception)]);
   };
   /** Its end is told in a later round, or never. */
   const leave = (how) => {
@@ -246,6 +246,16 @@ function makeCall(data) {
     word.textContent = how;
   };
   return { node, body, end, leave };
+}
+
+/** Where in the skill's own code it was raised, and what it came from. */
+function raisedAt(raised) {
+  if (!raised) return null;
+  const place = (one) => `${one.file}:${one.line}${one.function ? ` in ${one.function}` : ""}`;
+  const first = [raised.type, raised.file && `at ${place(raised)}`].filter(Boolean).join(" ");
+  const deeper = raised.innermost ? `from ${place(raised.innermost)}` : null;
+  const below = [...(raised.exceptions ?? []).map((one) => `with ${one}`), ...(raised.causes ?? []).map((one) => `because of ${one}`)];
+  return [first, deeper, ...below].filter(Boolean).map((one) => h("p", { class: "muted mono", dir: "auto" }, one));
 }
 
 const INLINE = 100;

@@ -36,6 +36,12 @@ def wait_for_file(path: str, *, ctx: SkillContext) -> str:
 def pay(cents: int) -> str:
     """Pay, once somebody has approved it."""
     return f"paid {cents}"
+
+
+@skill(replay="pure")
+def rate(currency: str) -> float:
+    """Return what a euro buys."""
+    return {"USD": 1.09}[currency]
 '''
 
 

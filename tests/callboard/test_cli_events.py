@@ -1,13 +1,14 @@
 """`callboard events`: a log as it is, followed, and the feed of all, across a restart of the server."""
 
 import json
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 
-from tests.callboard.conftest import Gate
+from tests.callboard.conftest import Gate, python
 from tests.callboard.in_process import in_process
 from tests.callboard.terminal import Terminal, spawned
 from tests.docs.serving import Served
@@ -45,6 +46,17 @@ def test_what_happened_is_said_in_words_on_a_terminal(served: Served, tmp_path: 
     assert 'skill.started    calculate("12 * 7")' in terminal.text
     assert "skill.completed  calculate in " in terminal.text
     assert "\x1b[32mtask.completed" in terminal.raw
+
+
+def test_a_failed_call_is_shown_with_the_file_and_line_in_its_skill(served: Served, tmp_path: Path) -> None:
+    task = python("from skills import rate\nrate('DM')")
+    with Terminal("run", task, "--url", served.url, home=tmp_path) as terminal:
+        assert terminal.end() != 0
+    assert re.search(r"rate\(\"DM\"\).*at some\.py:\d+ The skill rate failed: KeyError: 'DM'", terminal.text)
+    task_id = str(served.result(task)["taskId"])
+    with Terminal("events", task_id, "--url", served.url, home=tmp_path) as terminal:
+        assert terminal.end() == 0
+    assert re.search(r"skill\.completed  rate failed at some\.py:\d+: The skill rate failed: KeyError", terminal.text)
 
 
 def test_a_task_is_followed_across_a_restart_with_no_gap_and_no_repeat(

@@ -132,6 +132,14 @@ def test_a_paused_task_is_decided_about(
     expect(page.locator(".answer")).to_contain_text(outcome or "approval_rejected")
 
 
+def test_a_call_that_failed_shows_where_in_its_skill_it_was_raised(
+    serve: Callable[..., Console], visit: Callable[..., Page]
+) -> None:
+    page = visit(serve(), "#/new")
+    submit(page, "```python\nfrom skills import exchange_rate\nexchange_rate('DM')\n```")
+    expect(page.locator(".call-result")).to_contain_text(re.compile(r"KeyError at office\.py:\d+ in exchange_rate"))
+
+
 def test_a_task_of_ten_thousand_is_found_by_paging_and_by_searching(
     serve: Callable[..., Console], visit: Callable[..., Page], tmp_path: Path
 ) -> None:

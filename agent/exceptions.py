@@ -1,0 +1,155 @@
+"""What a skill has raised: in words for its task, by file and line for the task's log, whole for the server's own log.
+
+An exception is anybody's code: its text may be huge, or fail to be made. Threads: whichever called the skill. Imported by
+the skill calls and whoever loads skills.
+"""
+
+import inspect
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from callboard.agent import skill as _skill_module
+from callboard.agent.skill import AnySkill, Skill
+from callboard.errors import TaskError
+from callboard.values import mend_text, shortened
+
+logger = logging.getLogger("callboard.skills")
+
+MODULE_PREFIX = "callboard_skill_"
+"""What the names of modules begin with that are files of skills."""
+
+MAX_TEXT_CHARS = 2000
+_MAX_NAME_CHARS = 200
+_MAX_CAUSE_CHARS = 300
+_MAX_TRACEBACK_CHARS = 20_000
+_MOST_CAUSES = 5
+_OURS = frozenset({_skill_module.__file__, str(Path(__file__).with_name("skill_calls.py"))})
+"""The files that stand above a skill in every traceback of a call."""
+
+_Frame = tuple[str, int, str]
+_CHECKS_ARGUMENTS = Skill._checked.__name__  # below it, nothing is the skill's own code
+
+
+def text_of(raised: BaseException) -> str:
+    """Return `Type: text`, at most `MAX_TEXT_CHARS` long, whatever the exception's own `__str__` does."""
+    name = type(raised).__name__
+    try:
+        text = str(raised)
+    except (Exception, SystemExit, KeyboardInterrupt) as failed:  # noqa: BLE001  # it is anybody's code
+        return mend_text(f"{name} (its text cannot be shown: its __str__ raised {type(failed).__name__})")
+    return mend_text(f"{name}: {text[:MAX_TEXT_CHARS]}" if text else name)[:MAX_TEXT_CHARS]
+
+
+def told_of(raised: BaseException, skill: AnySkill) -> dict[str, Any] | None:
+    """Return an exception for the log of a task: its type, file and line, what it came from; no path of this machine.
+
+    `file`, `line` and `function` are the last place in the skill's own file, `innermost` the deepest one where that is
+    another. None where it is what the skill says to its caller and nothing went wrong in its code: refusals of built-in
+    skills and of MCP servers, and arguments that do not fit, for which nothing of the skill's own code has run.
+    """
+    if isinstance(raised, TaskError):
+        known: dict[str, Any] | None = (raised.details or {}).get("exception")
+        return known
+    if not isinstance(skill, Skill) or (skill.origin == "builtin" and isinstance(raised, ValueError)):
+        return None
+    frames = _frames(raised)
+    return _told(raised, frames, skill) if frames else None
+
+
+def _told(raised: BaseException, frames: list[_Frame], skill: Skill[..., Any]) -> dict[str, Any]:
+    own = code_of(skill).co_filename
+    in_own_file = [frame for frame in frames if frame[0] == own]
+    place = in_own_file[-1] if in_own_file else frames[-1]
+    told: dict[str, Any] = {"type": _type_name(raised), **_place(place, skill)}
+    if place is not frames[-1]:
+        told["innermost"] = _place(frames[-1], skill)
+    if causes := list(_causes(raised)):
+        told["causes"] = causes
+    if isinstance(raised, BaseExceptionGroup):
+        told["exceptions"] = [_short(inner) for inner in raised.exceptions[:_MOST_CAUSES]]
+    return told
+
+
+def log(raised: BaseException, skill: AnySkill, call: int, task_id: str) -> None:
+    """Write the traceback into the server's log, once a call that failed; without values, which may be secrets."""
+    told = raised.details if isinstance(raised, TaskError) else None
+    text = _traceback(raised) if told is None else str(told.get("traceback"))  # of a script: that in the sandbox
+    logger.warning(
+        "the skill %s (%s) failed in call %d of the task %s\n%s",
+        skill.name, skill.origin, call, task_id, shortened(mend_text(text.rstrip()), _MAX_TRACEBACK_CHARS),
+    )  # fmt: skip
+
+
+def log_import(origin: str, raised: BaseException) -> None:
+    """Write the traceback of a file or package that cannot be loaded; what is said of it elsewhere is one sentence."""
+    logger.info("%s cannot be loaded\n%s", origin, shortened(mend_text(_traceback(raised)), _MAX_TRACEBACK_CHARS))
+
+
+def _traceback(raised: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(raised))
+    except (Exception, SystemExit, KeyboardInterrupt) as failed:  # noqa: BLE001  # the exceptions' own code runs in it
+        return f"{text_of(raised)} (its traceback cannot be shown: {type(failed).__name__})"
+
+
+def code_of(skill: Skill[..., Any]) -> CodeType:
+    """Return the code that the author wrote, behind whatever decorates it."""
+    code: CodeType = inspect.unwrap(skill.function).__code__
+    return code
+
+
+def shown_file(filename: str, skill: Skill[..., Any]) -> str:
+    """Return a file's name as others may see it: from the skills' folder, or from where Python finds modules."""
+    roots = sorted({str(place).rstrip("/") for place in sys.path} - {""}, key=len, reverse=True)
+    if skill.function.__module__.startswith(MODULE_PREFIX):
+        roots.insert(0, str(Path(code_of(skill).co_filename).parent))
+    for root in roots:
+        if filename.startswith(f"{root}/"):
+            return mend_text(filename[len(root) + 1 :])[-_MAX_NAME_CHARS:]
+    return mend_text(Path(filename).name)[-_MAX_NAME_CHARS:]
+
+
+def _frames(raised: BaseException) -> list[_Frame]:
+    """Return file, line and function of each frame from the skill's own code on; none where that was not reached."""
+    frames = [
+        (frame.f_code.co_filename, line, frame.f_code.co_name)
+        for frame, line in traceback.walk_tb(raised.__traceback__)
+    ]
+    ours = 0
+    while ours < len(frames) and frames[ours][0] in _OURS:
+        if frames[ours][2] == _CHECKS_ARGUMENTS:
+            return []
+        ours += 1
+    return frames[ours:]
+
+
+def _place(frame: _Frame, skill: Skill[..., Any]) -> dict[str, Any]:
+    filename, line, function = frame
+    return {"file": shown_file(filename, skill), "line": line, "function": function[:_MAX_NAME_CHARS]}
+
+
+def _causes(raised: BaseException) -> Iterator[str]:
+    """Yield what the exception came from, the nearest first."""
+    seen = {id(raised)}
+    for _ in range(_MOST_CAUSES):
+        cause = raised.__cause__ or (None if raised.__suppress_context__ else raised.__context__)
+        if cause is None or id(cause) in seen:
+            return
+        seen.add(id(cause))
+        yield _short(cause)
+        raised = cause
+
+
+def _short(raised: BaseException) -> str:
+    return text_of(raised)[:_MAX_CAUSE_CHARS]
+
+
+def _type_name(raised: BaseException) -> str:
+    kind = type(raised)
+    own = kind.__module__ == "builtins" or kind.__module__.startswith(MODULE_PREFIX)
+    return (kind.__qualname__ if own else f"{kind.__module__}.{kind.__qualname__}")[:_MAX_NAME_CHARS]

@@ -1,0 +1,268 @@
+"""What authors see of an exception in a skill: file and line in the task's log, the traceback in the server's, each once."""
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callboard import AgentSystem, Settings, TaskRecord
+from tests.callboard.harness import code, ended, submit
+from tests.template import lay_history
+
+SKILLS = '''
+import json
+import sys
+from pathlib import Path
+
+from callboard import RetryableError, skill
+
+sys.path.insert(0, str(Path(__file__).parent))
+import far_side
+sys.path.pop(0)
+
+
+@skill(replay="pure")
+def divide(a: int, b: int) -> float:
+    """Divide."""
+    return a / b
+
+
+@skill(replay="never")
+def parse(text: str) -> object:
+    """Read JSON."""
+    return json.loads(text)
+
+
+@skill(replay="pure")
+def reach(name: str) -> str:
+    """Ask the far side."""
+    return far_side.ask(name)
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+class Stop(BaseException):
+    pass
+
+
+@skill(replay="pure")
+def fail(how: str) -> str:
+    """Fail in one of many ways."""
+    if how == "unspeakable":
+        raise Unspeakable
+    if how == "huge":
+        raise ValueError("x" * 3_000_000)
+    if how == "from":
+        try:
+            {}["key"]
+        except KeyError as error:
+            raise ValueError("outer") from error
+    if how == "group":
+        raise ExceptionGroup("both", [ValueError("one"), KeyError("two")])
+    if how == "base":
+        raise Stop("all of it")
+    if how == "exit":
+        sys.exit(3)
+    if how == "interrupt":
+        raise KeyboardInterrupt
+    if how == "deep":
+        return fail.function("deep")
+    if how == "retry":
+        raise RetryableError("down")
+    raise ValueError
+'''
+FAR = "from callboard import skill\n\n\ndef ask(name):\n    raise LookupError('nobody called ' + name)\n"
+SCRIPT = "def f(x):\n    return 1 / x\n\n\nf(0)"
+
+
+def line_of(words: str) -> int:
+    return next(number for number, line in enumerate(SKILLS.splitlines(), start=1) if words in line)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("authored")
+    (folder / "sums.py").write_text(SKILLS)
+    (folder / "far_side.py").write_text(FAR)
+    scripts = folder / "counting" / "scripts"
+    scripts.mkdir(parents=True)
+    (folder / "counting" / "SKILL.md").write_text("---\nname: counting\ndescription: Counts.\n---\nBody.\n")
+    (folder / "agents").mkdir()
+    (folder / "agents" / "adder.yaml").write_text(
+        "name: adder\ndescription: Adds.\nsystemPrompt: Add.\nskills: [divide]\n"
+    )
+    (scripts / "count.py").write_text(SCRIPT)
+    (scripts / "typed.py").write_text("x = 1\ny = not_there")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def system(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentSystem]:
+    data = tmp_path_factory.mktemp("data")
+    settings = Settings(
+        data_dir=data, port=0, rate_limit_max_requests=0, workers=2, skills_dir=folder, agents_dir=folder / "agents"
+    )
+    with AgentSystem.start(lay_history(settings)) as system:
+        yield system
+
+
+Failed = Callable[[str], tuple[TaskRecord, dict[str, Any]]]
+
+
+@pytest.fixture
+def failed(system: AgentSystem) -> Failed:
+    """Return a function that runs code in which a call fails, and returns the task and the call's event."""
+
+    def run(python: str) -> tuple[TaskRecord, dict[str, Any]]:
+        task = ended(system, submit(system, code(python)))
+        told = [dict(event.data) for event in system.events(task.task_id) if event.topic == "agent.skill.completed"]
+        return task, next(data for data in told if not data["ok"])
+
+    return run
+
+
+def test_the_event_of_a_failed_call_names_type_file_and_line_of_the_authors_code(failed: Failed) -> None:
+    task, told = failed("from skills import divide\ndivide(1, 0)")
+    assert task.error == told["error"] == "The skill divide failed: ZeroDivisionError: division by zero"
+    place = {"file": "sums.py", "line": line_of("return a / b"), "function": "divide"}
+    assert told["exception"] == {"type": "ZeroDivisionError", **place}
+
+
+def test_the_innermost_frame_is_told_too_where_the_authors_code_called_something(failed: Failed) -> None:
+    _, told = failed("from skills import parse\nparse('{')")
+    raised = told["exception"]
+    assert (raised["type"], raised["file"], raised["line"]) == (
+        "json.decoder.JSONDecodeError",
+        "sums.py",
+        line_of("json.loads"),
+    )
+    assert (raised["innermost"]["file"], raised["innermost"]["function"]) == ("json/decoder.py", "raw_decode")
+
+
+def test_a_file_beside_the_skills_is_named_from_their_folder(failed: Failed, folder: Path) -> None:
+    task, told = failed("from skills import reach\nreach('x')")
+    raised = told["exception"]
+    assert (raised["file"], raised["innermost"]) == ("sums.py", {"file": "far_side.py", "line": 5, "function": "ask"})
+    assert str(folder) not in str(told), "the operator's paths are nobody's business"
+    assert task.error is not None
+    assert str(folder) not in task.error
+
+
+@pytest.mark.parametrize(
+    ("how", "words", "raised"),
+    [
+        ("unspeakable", "failed: Unspeakable (its text cannot be shown: its __str__ raised RuntimeError)", {}),
+        ("huge", "failed: ValueError: xxx", {}),
+        ("from", "failed: ValueError: outer", {"causes": ["KeyError: 'key'"]}),
+        ("group", "failed: ExceptionGroup: both (2 sub-exceptions)", {"exceptions": ["ValueError: one", "KeyError: 'two'"]}),
+        ("base", "failed: Stop: all of it", {"type": "Stop"}),
+        ("exit", "failed: SystemExit: 3", {}),
+        ("interrupt", "failed: KeyboardInterrupt", {}),
+        ("deep", "failed: RecursionError: maximum recursion depth exceeded", {}),
+        ("retry", "is not available now: down", {"type": "callboard.agent.skill.RetryableError"}),
+        ("empty", "failed: ValueError", {}),
+    ],
+)  # fmt: skip
+def test_whatever_a_skill_raises_is_told_bounded_and_with_its_place(
+    failed: Failed, caplog: pytest.LogCaptureFixture, how: str, words: str, raised: dict[str, Any]
+) -> None:
+    caplog.set_level(logging.WARNING, "callboard.skills")
+    task, told = failed(f"from skills import fail\nfail({how!r})")
+    assert told["error"].startswith(f"The skill fail {words}"), told
+    assert len(told["error"]) < 2200
+    assert task.error == told["error"]
+    assert told["exception"]["file"] == "sums.py"
+    assert told["exception"] | raised == told["exception"]
+    logged = [record.getMessage() for record in caplog.records if record.name == "callboard.skills"]
+    assert len(logged) == 1
+    assert len(logged[0]) < 25_000
+    assert "Traceback" in logged[0]
+
+
+def test_the_servers_log_has_the_traceback_once_with_task_skill_and_call(
+    failed: Failed, caplog: pytest.LogCaptureFixture, folder: Path
+) -> None:
+    caplog.set_level(logging.WARNING, "callboard.skills")
+    task, _ = failed("from skills import divide\ndivide(4, 2)\ndivide(1, 0)")
+    (record,) = [record for record in caplog.records if record.name == "callboard.skills"]
+    said = record.getMessage()
+    assert record.levelno == logging.WARNING
+    assert f"the skill divide ({folder / 'sums.py'}) failed in call 2 of the task {task.task_id}" in said
+    assert f'File "{folder / "sums.py"}", line {line_of("return a / b")}, in divide' in said
+    assert said.count("Traceback") == 1
+    assert said.endswith("ZeroDivisionError: division by zero")
+
+
+def test_the_cause_of_an_exception_is_in_the_log(failed: Failed, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "callboard.skills")
+    failed("from skills import fail\nfail('from')")
+    assert "KeyError: 'key'" in caplog.text
+    assert "The above exception was the direct cause" in caplog.text
+
+
+def test_a_script_of_a_skills_folder_that_fails_names_its_file_and_line(
+    failed: Failed, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "callboard.skills")
+    task, told = failed("from skills import counting\ncounting('scripts/count.py', [])")
+    assert told["exception"] == {"type": "ZeroDivisionError", "file": "counting/scripts/count.py", "line": 2}
+    assert task.error == "The code raised ZeroDivisionError: division by zero"
+    assert 'File "scripts/count.py", line 5' in caplog.text
+    assert 'File "scripts/count.py", line 2, in f' in caplog.text
+
+
+def test_the_lines_of_a_script_that_cannot_be_run_are_those_of_its_file(failed: Failed) -> None:
+    task, _ = failed("from skills import counting\ncounting('scripts/typed.py', [])")
+    assert task.error is not None
+    assert "The script counting/scripts/typed.py (line 2) raised NameError" in task.error
+
+
+def test_a_delegated_tasks_failed_call_says_where_in_its_own_log(
+    system: AgentSystem, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "callboard.skills")
+    inner = code("from skills import divide\ndivide(1, 0)")
+    task = ended(system, submit(system, code(f"from skills import delegate\ndelegate('adder', {inner!r})")))
+    (started,) = [event.data for event in system.events(task.task_id) if event.topic == "agent.skill.started"]
+    (below,) = [event.data for event in system.events(started["taskId"]) if event.topic == "agent.skill.completed"]
+    assert below["exception"]["file"] == "sums.py"
+    assert task.error is not None
+    assert "ZeroDivisionError: division by zero" in task.error
+    assert caplog.text.count("Traceback") == 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "from skills import calculate\ncalculate('1,250')",  # a built-in one's refusal
+        "from skills import divide\ndivide(1, *[])",  # nothing of the skill has run
+        "from skills import read_file\nread_file('../x')",
+    ],
+)
+def test_what_a_skill_refuses_is_no_exception_of_its_code(
+    system: AgentSystem, caplog: pytest.LogCaptureFixture, call: str
+) -> None:
+    caplog.set_level(logging.WARNING, "callboard.skills")
+    task = ended(system, submit(system, code(call)))
+    told = [dict(event.data) for event in system.events(task.task_id) if event.topic == "agent.skill.completed"]
+    assert [data["ok"] for data in told] == [False]
+    assert "exception" not in told[0]
+    assert "Traceback" not in caplog.text
+
+
+def test_a_file_that_cannot_be_imported_is_named_with_its_line_and_its_traceback_is_in_the_log(
+    tmp_path: Path, start_system: Callable[..., AgentSystem], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "callboard.skills")
+    (tmp_path / "late.py").write_text("import json\n\n\ndef f():\n    return json.loads('{')\n\n\nf()\n")
+    system = start_system(skills_dir=tmp_path)
+    (problem,) = system.skill_problems
+    assert "late.py cannot be loaded (JSONDecodeError: Expecting property name" in problem
+    assert "at line 5)" in problem
+    (record,) = [record for record in caplog.records if record.name == "callboard.skills"]
+    assert f'File "{tmp_path / "late.py"}", line 8, in <module>' in record.getMessage()
