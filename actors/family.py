@@ -4,19 +4,19 @@ A task that delegates is paused until its agents have ended; then what they answ
 goes on. When it ends first, they are cancelled. A part of the master agent; only its thread touches it.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 
 from callboard.actors.decisions import reason_of, worked_out
 from callboard.actors.live_tasks import Live, ended, requeued
 from callboard.actors.mailbox import Address
-from callboard.agent.delegation import spent_by
+from callboard.agent.delegation import DELEGATE
 from callboard.agent.spending import Accounts
 from callboard.budget import Account, Charges, Usage
 from callboard.clock import Clock
+from callboard.figures import told
 from callboard.messages import PauseReason, Status, TaskRecord
 from callboard.persistence.store import Store
-from callboard.records import CallState
+from callboard.records import CallRecord, CallState
 from callboard.settings import Settings
 
 
@@ -85,23 +85,17 @@ class Family:
             if row.kind == "agent" and row.state is CallState.WAITING:
                 child = self._store.task(row.effect_id)
                 calls.append(worked_out(row, child, now))
-                spent += self._spent_by(child)
-        self._result_logger.tell(
-            requeued(record, "subagents", now, attempt=None, calls=tuple(calls), charges=self._charges(record, spent))
-        )
+                spent += told(child.metadata)
+        charges = self._charges(record, calls, spent)
+        self._result_logger.tell(requeued(record, "subagents", now, attempt=None, calls=tuple(calls), charges=charges))
 
-    def _spent_by(self, child: TaskRecord) -> Usage:
-        """Return what an agent has spent: its account holds all its attempts, the result's metadata only the last one's."""
-        account = Account("task", child.task_id)
-        if child.budget is None:  # then nobody keeps an account, nor has one to pass it on to
-            return spent_by(child.metadata)
-        # Waiting for it is no work of the task above.
-        return replace(self._store.usage([account]).get(account, Usage()), wall_ms=0.0)
+    def _charges(self, record: TaskRecord, calls: Sequence[CallRecord], spent: Usage) -> Charges:
+        """Return what the end of the calls adds to accounts: the skill's, and the session's if that may have a budget.
 
-    def _charges(self, record: TaskRecord, spent: Usage) -> Charges:
-        """Return what the agents have spent, for the accounts of the task above that may have a budget."""
-        # the task's own in any case: its agent may have one; it is read again when the task goes on
-        charges = [(Account("task", record.task_id), spent)]
+        To the task's own account the store has added what each agent spent, when it ended.
+        """
+        failures = sum(call.state is CallState.FAILED for call in calls)
+        charges = [(Account("skill", DELEGATE), Usage(skill_calls=len(calls), failures=failures))]
         if self._settings.session_budget:
             session = Account("session", record.session_id)
             self._accounts.spend(session, spent)

@@ -98,13 +98,9 @@ def ended(
     told: Mapping[str, Any] = _NOTHING,
 ) -> RecordResult:
     """Return the record that ends a task from outside, with how far its run has come; `told` goes into its event."""
-    started = live.started_at if live else None
     attempt = live.job.attempt if live and live.job else live.record.attempt if live else 0
     progress = live.job.progress if live and live.job else Progress()
-    took_ms = round((at - started).total_seconds() * 1000, 3) if started else None
     data: dict[str, Any] = {} if error is None else {"error": error, "errorCode": error_code}
-    if took_ms is not None:
-        data["executionTime"] = took_ms
     topic = Topic.TASK_CANCELLED if status is Status.CANCELLED else Topic.TASK_FAILED
     return RecordResult(
         task_id=task_id,
@@ -115,10 +111,10 @@ def ended(
         output="".join(tuple(progress.printed)) or None,
         error=error,
         error_code=error_code,
-        execution_time_ms=took_ms,
+        execution_time_ms=None if progress.worked_ms is None else round(progress.worked_ms, 3),
         metadata={**progress.metadata, "attempt": attempt} if attempt else {},
         only_paused=only_paused,
-        charges=progress.charges(),
+        charges=progress.charges(last=True),
     )
 
 

@@ -1,4 +1,4 @@
-"""The last hour by minutes: counts, and execution times in buckets from which percentiles are read.
+"""The last hour by minutes: counts, and times of work and by the clock in buckets from which percentiles are read.
 
 Plain objects inside the statistics actor; only its thread touches them.
 """
@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 
 from callboard.messages import Status
-from callboard.questions import Backlog, StatisticsPoint
+from callboard.questions import Backlog, Ending, StatisticsPoint
 
 MINUTES = 60
 STEP = timedelta(minutes=1)
@@ -57,7 +57,8 @@ class Durations:
 class _Minute:
     accepted: int = 0
     ended: Counter[Status] = field(default_factory=Counter)
-    durations: Durations = field(default_factory=Durations)
+    worked: Durations = field(default_factory=Durations)
+    elapsed: Durations = field(default_factory=Durations)
     backlog: Backlog | None = None
 
 
@@ -70,11 +71,15 @@ class Minutes:
     def accept(self, at: datetime) -> None:
         self._at(at).accepted += 1
 
-    def end(self, at: datetime, status: Status, took_ms: float | None) -> None:
-        minute = self._at(at)
-        minute.ended[status] += 1
-        if took_ms is not None and status is not Status.CANCELLED:  # how long somebody let it run says nothing
-            minute.durations.add(took_ms)
+    def end(self, one: Ending) -> None:
+        minute = self._at(one.at)
+        minute.ended[one.status] += 1
+        if one.status is Status.CANCELLED:  # how long somebody let it run says nothing
+            return
+        if one.worked_ms is not None:
+            minute.worked.add(one.worked_ms)
+        if one.elapsed_ms is not None:
+            minute.elapsed.add(one.elapsed_ms)
 
     def sample(self, at: datetime, backlog: Backlog) -> None:
         self._at(at).backlog = backlog
@@ -102,9 +107,12 @@ class Minutes:
             completed=minute.ended[Status.COMPLETED],
             failed=minute.ended[Status.FAILED],
             cancelled=minute.ended[Status.CANCELLED],
-            p50_ms=minute.durations.percentile(50),
-            p95_ms=minute.durations.percentile(95),
-            p99_ms=minute.durations.percentile(99),
+            p50_ms=minute.worked.percentile(50),
+            p95_ms=minute.worked.percentile(95),
+            p99_ms=minute.worked.percentile(99),
+            p50_elapsed_ms=minute.elapsed.percentile(50),
+            p95_elapsed_ms=minute.elapsed.percentile(95),
+            p99_elapsed_ms=minute.elapsed.percentile(99),
             queued=None if backlog is None else backlog.pending,
             running=None if backlog is None else backlog.running,
         )

@@ -17,7 +17,7 @@ from callboard.clock import Clock
 from callboard.errors import StoreUnavailable
 from callboard.messages import ENDS, Ping, Pong, Status, TaskEvent, Topic
 from callboard.persistence.store import Store
-from callboard.questions import GetStatistics, StatisticsReport
+from callboard.questions import Ending, GetStatistics, StatisticsReport
 from callboard.signals import EventsCommitted, Tick
 
 logger = logging.getLogger("callboard.statistics")
@@ -73,7 +73,8 @@ class Statistics(SupervisedActor):
         if event.topic is Topic.TASK_EXECUTE:
             self._minutes.accept(event.at)
         elif (status := _STATUS_OF.get(event.topic)) is not None:
-            self._minutes.end(event.at, status, event.data.get("executionTime"))
+            worked_ms, elapsed_ms = event.data.get("executionTime"), event.data.get("elapsedTime")
+            self._minutes.end(Ending(at=event.at, status=status, worked_ms=worked_ms, elapsed_ms=elapsed_ms))
 
     def _report(self) -> StatisticsReport:
         if not self._has_past:
@@ -88,8 +89,8 @@ class Statistics(SupervisedActor):
         ended = self._store.ended_between(since, self._began)
         for at in accepted:
             self._minutes.accept(at)
-        for at, status, took_ms in ended:
-            self._minutes.end(at, status, took_ms)
+        for one in ended:
+            self._minutes.end(one)
         self._has_past = True
 
     def _sample(self) -> None:

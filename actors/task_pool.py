@@ -318,11 +318,11 @@ class TaskPool:
     def _result(self, job: Job, outcome: Outcome, execution_time_ms: float) -> RecordResult:
         at = self._clock.now()
         error = outcome.error
-        data: dict[str, Any] = {"executionTime": round(execution_time_ms, 3)}
+        data: dict[str, Any]
         if error is None:
-            data["output"] = outcome.output
+            data = {"output": outcome.output}
         else:
-            data |= {"error": error.message, "errorCode": error.code}
+            data = {"error": error.message, "errorCode": error.code}
         topic = Topic.TASK_COMPLETED if error is None else Topic.TASK_FAILED
         return RecordResult(
             task_id=job.record.task_id,
@@ -336,6 +336,6 @@ class TaskPool:
             execution_time_ms=round(execution_time_ms, 3),
             metadata=outcome.metadata,
             session=outcome.session,
-            charges=job.progress.charges(),
+            charges=job.progress.charges(last=True),
             owner=self._owner,
         )

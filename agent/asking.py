@@ -81,7 +81,7 @@ class ModelCalls:
         known = self._ledger.take("model", about.purpose, key)
         if known is not None and known.state in (CallState.DONE, CallState.FAILED):
             completion = _as_completion(answer_of(known))
-            self._count(completion)
+            self._count_answer(completion)
             self._journal.tell(self._told(completion, about, replayed=True))
             return completion
         with self._purse.model_call(model, messages, most_tokens) as affordable:
@@ -113,8 +113,9 @@ class ModelCalls:
             told |= {"durationMs": _ms_since(started_s), "ok": False, "error": error.message, "errorCode": error.code}
             read, written = (error.details or {}).get("tokens") or (0, 0)
             told |= {"inputTokens": read, "outputTokens": written} if read or written else {}
-            self._purse.model_failed(read, written, model.price_usd(read, written) or 0.0)
-            self._count(None)
+            cost = model.price_usd(read, written)
+            self._purse.model_failed(read, written, cost or 0.0)
+            self._count(read, written, cost if read or written else None)
             self._journal.record(
                 self._ledger.failed(row, error, self._now()),
                 NewEvent(topic=Topic.MODEL_COMPLETED, at=self._now(), data=told),
@@ -123,7 +124,7 @@ class ModelCalls:
         completion = replace(completion, thoughts=shortened(completion.thoughts, _MOST_THOUGHTS))
         deltas.flush()
         self._purse.model_called(completion)
-        self._count(completion)
+        self._count_answer(completion)
         done = self._ledger.done(row, _as_result(completion), self._now())
         self._journal.record(done, self._told(completion, about, durationMs=_ms_since(started_s)))
         return completion
@@ -149,25 +150,20 @@ class ModelCalls:
         }
         return NewEvent(topic=Topic.MODEL_COMPLETED, at=self._now(), data=data)
 
-    def _count(self, completion: Completion | None) -> None:
-        """Add a call to what the task's result says of it; one that failed counts as a call."""
-        with self._counting:
-            self._add(self._job.progress.metadata, completion)
+    def _count_answer(self, completion: Completion) -> None:
+        use, model = completion.use, f"{completion.provider}/{completion.model}"
+        self._count(use.read, use.written, completion.cost_usd, model=model)
 
-    def _add(self, metadata: dict[str, Any], completion: Completion | None) -> None:
-        metadata["llmCalls"] += 1
-        if completion is None:
-            return
-        use = completion.use
-        metadata["model"] = f"{completion.provider}/{completion.model}"
-        for name, more in (
-            ("inputTokens", use.read),
-            ("outputTokens", use.written),
-            ("totalTokens", use.read + use.written),
-        ):
-            metadata[name] = metadata.get(name, 0) + more
-        if completion.cost_usd is not None:
-            metadata["costUsd"] = round(metadata.get("costUsd", 0.0) + completion.cost_usd, 9)
+    def _count(self, read: int, written: int, cost_usd: float | None, **more: str) -> None:
+        """Add a call to what the task's result says of it, one that failed too."""
+        with self._counting:
+            metadata = self._job.progress.metadata
+            metadata["llmCalls"] += 1
+            metadata |= more
+            for name, tokens in (("inputTokens", read), ("outputTokens", written), ("totalTokens", read + written)):
+                metadata[name] = metadata.get(name, 0) + tokens
+            if cost_usd is not None:
+                metadata["costUsd"] = round(metadata.get("costUsd", 0.0) + cost_usd, 9)
 
     def _now(self) -> datetime:
         return self._tools.clock.now()

@@ -11,7 +11,7 @@ from typing import Any
 
 from callboard.agent.roster import AgentDefinition
 from callboard.agent.skill import Replay, SkillContext
-from callboard.budget import Budget, Usage
+from callboard.budget import Budget
 
 DELEGATE = "delegate"
 MAX_TASK_CHARS = 100_000
@@ -94,34 +94,3 @@ def skills_for(agent: AgentDefinition, allowed: Mapping[str, Any], *, deepest: b
     """
     own = tuple(allowed) if agent.skills is None else agent.skills
     return tuple(name for name in own if name in allowed and not (deepest and name == DELEGATE))
-
-
-def spent_by(told: Mapping[str, Any]) -> Usage:
-    """Return what an agent's task has spent, with all that it delegated itself, as the metadata of its result says."""
-    below: Mapping[str, Any] = told.get("subagents", {})
-
-    def both(name: str) -> Any:
-        return (told.get(name) or 0) + (below.get(name) or 0)
-
-    return Usage(
-        model_calls=both("llmCalls"),
-        input_tokens=both("inputTokens"),
-        output_tokens=both("outputTokens"),
-        cost_usd=float(both("costUsd")),
-        skill_calls=both("skillCalls"),
-    )
-
-
-def count_agent(metadata: dict[str, Any], told: Mapping[str, Any]) -> None:
-    """Add what an agent has spent, by the metadata of its task, to what the result of the task above says of it."""
-    spent = spent_by(told)
-    below = metadata.setdefault("subagents", {"tasks": 0})
-    below["tasks"] += 1
-    for name, more in (
-        ("llmCalls", spent.model_calls),
-        ("inputTokens", spent.input_tokens),
-        ("outputTokens", spent.output_tokens),
-        ("skillCalls", spent.skill_calls),
-        ("costUsd", spent.cost_usd),
-    ):
-        below[name] = below.get(name, 0) + more

@@ -66,7 +66,7 @@ class Host:
             result = self._tools.sandbox.run(
                 with_twins(as_program(source)),
                 before=prelude(name, arguments),
-                answer=lambda asked, _dump: self._calls.nested(asked, allowed),
+                answer=lambda asked, _dump: self._calls.answer(asked, None, allowed),
                 token=self._job.token,
                 printed=printed,
                 keep_state=False,

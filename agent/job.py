@@ -66,9 +66,14 @@ class Progress:
                 joined = isinstance(before, dict) and isinstance(value, dict)
                 notes[name] = before | value if joined else value
 
-    def charges(self) -> Charges:
-        """Return what was spent and is not on record yet; it goes with the next record."""
-        return () if self.purse is None else self.purse.charges()
+    def charges(self, *, last: bool = False) -> Charges:
+        """Return what was spent and is not on record yet; it goes with the next record, `last` with the task's end."""
+        return () if self.purse is None else self.purse.charges(last=last)
+
+    @property
+    def worked_ms(self) -> float | None:
+        """Milliseconds that this attempt has worked; None before it does."""
+        return None if self.purse is None else self.purse.worked_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,8 @@ class TaskRun:
         # only a task that was begun before, or goes on with one that was, can have left calls
         begun = job.attempt > 1 or job.record.redrive_of is not None
         self._left = tools.load_ledger(job.record.task_id) if begun else TaskLedger()
-        self.purse = job.progress.purse = Purse(limits_of(job.record, self._agent, tools), tools.accounts)
+        limits = limits_of(job.record, self._agent, tools)
+        self.purse = job.progress.purse = Purse(limits, tools.accounts, job.record.task_id, begun=begun)
         self._files = Attached()
         self._state: bytes | None = None  # what the next round's code starts from, with these names bound
         self._variables = frozenset(self._session.variables)

@@ -14,12 +14,15 @@ from callboard.records import CallRecord
 class Call:
     """A skill call in the middle of a script; `number` counts the script's calls, pure ones too; `row` is its ledger's.
 
-    `answer` is set as soon as it is known: a value, or the error to raise in the script.
+    `first` says that the script comes to it for the first time, `refused` that it is not made. `answer` is set as soon as
+    it is known: a value, or the error to raise in the script.
     """
 
     asked: Asked
     number: int
     name: str
+    first: bool = True
+    refused: bool = False
     skill: AnySkill | None = None
     known: CallRecord | None = None
     row: CallRecord | None = None
@@ -44,14 +47,13 @@ class Before:
     counted: Mapping[str, Any]
 
 
-COUNTED = ("llmCalls", "inputTokens", "outputTokens", "totalTokens", "costUsd", "model", "subagents", "notes")
+COUNTED = ("llmCalls", "inputTokens", "outputTokens", "totalTokens", "costUsd", "model", "notes")
 """What a task's metadata says of all its attempts; a snapshot carries it on."""
 
 
 def before_calls(metadata: Mapping[str, Any], passed: list[int]) -> Before:
     """Return where a run stands, by what the task's metadata says now and the calls that its script has come to."""
     counted = {name: value for name, value in metadata.items() if name in COUNTED}
-    for name in ("subagents", "notes"):  # they are added to in place
-        if name in counted:
-            counted[name] = dict(counted[name])
+    if "notes" in counted:  # they are added to in place
+        counted["notes"] = dict(counted["notes"])
     return Before(made=metadata["skillCalls"], passed=passed, counted={**counted, "skillCalls": metadata["skillCalls"]})

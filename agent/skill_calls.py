@@ -15,7 +15,7 @@ from callboard.agent import call_views, exceptions
 from callboard.agent.asking import ModelCalls
 from callboard.agent.call_views import arguments_of, as_task_error, excerpt, ms_since, pending_of, shown
 from callboard.agent.cancel import Cancelled
-from callboard.agent.delegation import DELEGATE, Delegate, Delegated, count_agent, skills_for
+from callboard.agent.delegation import DELEGATE, Delegate, Delegated, skills_for
 from callboard.agent.hosting import Host
 from callboard.agent.job import Job, Journal, Tools
 from callboard.agent.late_skills import why_late
@@ -115,55 +115,61 @@ class SkillCalls:
 
     # --- the script's calls ---
 
-    def answer(self, asked: Sequence[Asked], dump: Dump | None) -> list[Any]:
+    def answer(self, asked: Sequence[Asked], dump: Dump | None, allowed: frozenset[str] | None = None) -> list[Any]:
         """Answer what a script asks for at once; raise `Paused`, or what ends the run.
 
-        `dump` is None where what asks is not the task's own script.
+        `allowed` is what a skill folder's script may call; it has no snapshot (`dump`): the task's stands at the folder's call.
         """
         with self._looking:
             before = before_calls(self._job.progress.metadata, self.ledger.passed)
-            calls = [self._looked_up(one, before.made + place) for place, one in enumerate(asked, start=1)]
-            self.made = before.made + len(asked)
+            calls = [self._looked_up(one, before.made + place, allowed) for place, one in enumerate(asked, start=1)]
             for call in calls:
                 self._from_ledger(call)
             # one that is answered from the ledger has been asked about before; the first of the others that is not decides
             waiting = next((call for call in calls if self._needs_approval(call)), None)
             # those beside it are counted when the script comes here again and they are made
-            counted = calls if waiting is None else [waiting]
-            self._purse.skill_calls(sum(call.known is None and not call.answered for call in counted))
+            counted = [call for call in calls if waiting is None or call is waiting or call.known is not None]
+            self._purse.skill_calls(before.made + len(counted))
+            self.made = before.made + len(asked)
             if waiting is not None:
                 raise self._pause_for_approval(waiting, calls, dump, before)
+            self._count_refused(calls)
             self._begin(calls, dump, before)
         self._make([call for call in calls if not call.answered and call.child is None])
         if delegated := [call for call in calls if call.child is not None and not call.answered]:
             with self._looking:
                 if not self._too_many_tasks(delegated):
                     raise self._pause_for_agents(delegated, calls, dump, before)
+                self._count_refused(delegated)
         return [call.answer for call in calls]
 
-    def nested(self, asked: Sequence[Asked], allowed: frozenset[str] | None) -> list[Any]:
-        """Answer what a skill folder's script asks for: as the task's own script is, of the skills that it may call.
-
-        The task's script stands at the folder's call meanwhile, so what is nested is journaled without a snapshot.
-        """
-        refused = {one.name for one in asked if allowed is not None and one.name.replace("_", "-") not in allowed}
-        answers = iter(self.answer([one for one in asked if one.name not in refused], None))
-        return [call_views.not_its_tool(one) if one.name in refused else next(answers) for one in asked]
-
-    def _looked_up(self, asked: Asked, number: int) -> Call:
+    def _looked_up(self, asked: Asked, number: int, allowed: frozenset[str] | None) -> Call:
         name = asked.name.replace("_", "-")
-        call = Call(asked=asked, number=number, name=name, skill=self.skills.get(name))
-        if call.skill is None:
+        first, barred = number > self._purse.called, allowed is not None and name not in allowed
+        skill = None if barred else self.skills.get(name)
+        call = Call(asked=asked, number=number, name=name, skill=skill, first=first)
+        if barred:
+            self._refuse(call, call_views.not_its_tool(asked))
+        elif call.skill is None:
             # SECURITY: the stubs name every skill; what this task may call is decided here
-            error = why_late(name, self._job, self._tools) or call_views.refusal_of(
-                name, self._skills, self._tools.catalogue
-            )
-            told = {"error": error.message, "errorCode": error.code}
-            self._tell(Topic.SKILL_COMPLETED, call=number, skill=name, ok=False, **told)
-            call.settle(error)
+            late = why_late(name, self._job, self._tools)
+            self._refuse(call, late or call_views.refusal_of(name, self._skills, self._tools.catalogue))
         elif isinstance(call.skill, Delegate):
             self._look_at_delegation(call, call.skill, asked.args, asked.kwargs)
         return call
+
+    def _refuse(self, call: Call, error: TaskError) -> None:
+        """Answer a call that is not made."""
+        told = {"error": error.message, "errorCode": error.code}
+        self._tell(Topic.SKILL_COMPLETED, call=call.number, skill=call.name, ok=False, **told)
+        call.refused = True
+        call.settle(error)
+
+    def _count_refused(self, calls: Sequence[Call]) -> None:
+        """Note for the catalogue the calls that a skill itself has refused, each once."""
+        for call in calls:
+            if call.refused and call.first and call.skill is not None:
+                self._purse.skill_called(call.name, ok=False)
 
     def _look_at_delegation(
         self, call: Call, skill: Delegate, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -173,12 +179,12 @@ class SkillCalls:
         try:
             name, task = skill.bound(args, kwargs)
         except (TypeError, ValueError) as error:
-            call.settle(TaskError("skill_failed", f"The skill {DELEGATE} failed: {error}"))
+            self._refuse(call, TaskError("skill_failed", f"The skill {DELEGATE} failed: {error}"))
             return
         if record.depth >= settings.max_depth:
             limit = f"{settings.max_depth} (CALLBOARD_MAX_DEPTH)"
             told = f"This task is {record.depth} deep in delegations, the limit is {limit}; do the work itself."
-            call.settle(TaskError("delegation_refused", told))
+            self._refuse(call, TaskError("delegation_refused", told))
             return
         deepest = record.depth + 1 >= settings.max_depth
         call.child = Delegated(
@@ -296,7 +302,7 @@ class SkillCalls:
             "(CALLBOARD_MAX_SUBAGENTS); delegate fewer, larger parts."
         )
         for call in delegated:
-            call.settle(TaskError("delegation_refused", told))
+            self._refuse(call, TaskError("delegation_refused", told))
         return True
 
     def _snapshot(
@@ -355,7 +361,6 @@ class SkillCalls:
         ended: dict[str, Any] = {"call": call.number, "skill": call.name, "replayed": True}
         if call.child is not None:
             ended = {"call": call.number, "skill": call.name, "agent": call.child.agent, "taskId": known.effect_id}
-            count_agent(self._job.progress.metadata, self._tools.load_task(known.effect_id).metadata)
         try:
             value = answer_of(known)
         except TaskError as error:

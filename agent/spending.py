@@ -41,6 +41,11 @@ class Accounts:
         self._lock = threading.Lock()
         self._states: dict[Account, _State] = {}
 
+    def spent(self, accounts: Sequence[Account]) -> list[Usage]:
+        """Return what the store has on accounts that nobody spends on now."""
+        stored = self._load(accounts)
+        return [stored.get(account, Usage()) for account in accounts]
+
     def open(self, accounts: Sequence[Account]) -> None:
         """Have the accounts at hand until `close`; reads those from the store that are not."""
         with self._lock:
@@ -89,24 +94,33 @@ class Limit:
 
 
 class Purse:
-    """What one run may spend and has spent. Its methods raise `TaskError` (`budget_exceeded`) before a call is made."""
+    """What one run may spend and has spent. Its methods raise `TaskError` (`budget_exceeded`) before a call is made.
 
-    def __init__(self, limits: Sequence[Limit], accounts: Accounts) -> None:
+    Its task's account is kept whether it has a budget or not: the task's figures are read from it. `begun` says that
+    there was something before this run.
+    """
+
+    def __init__(self, limits: Sequence[Limit], accounts: Accounts, task_id: str, *, begun: bool = False) -> None:
         self._limits = tuple(limit for limit in limits if not limit.budget.unlimited)
         self._accounts = accounts
         # several budgets may hold for one account: a task's own, its agent's, the server's
-        self._names = list(dict.fromkeys(limit.account for limit in self._limits))
-        self._counted_s = time.monotonic()
+        self._names = list(dict.fromkeys((Account("task", task_id), *(limit.account for limit in self._limits))))
+        self._started_s = self._counted_s = time.monotonic()
         self._new: dict[Account, Usage] = {}
         self._skills: dict[str, Usage] = {}
+        self._on_record = begun
+        self._called = 0
         # Guards `_new`, `_skills` and `_counted_s`: calls that a script makes at once end in threads of their own.
         self._lock = threading.Lock()
+        if begun:
+            spent, below = accounts.spent((Account("task", task_id), Account("subagents", task_id)))
+            self._called = spent.skill_calls - below.skill_calls
         # PERF: most tasks have no budget, and pass over the accounts that all workers share
-        if self._names:
+        if self._limits:
             accounts.open(self._names)
 
     def close(self) -> None:
-        if self._names:
+        if self._limits:
             self._accounts.close(self._names)
 
     # --- models ---
@@ -146,19 +160,27 @@ class Purse:
 
     # --- skills ---
 
-    def skill_calls(self, count: int) -> None:
-        """Count calls that a script is about to make."""
-        if not self._limits:
-            return
-        with self._accounts.locked() as states:
-            for limit in self._limits:
-                most = limit.budget.skill_calls
-                used = states[limit.account].spent.skill_calls
-                if most is not None and used + count > most:
-                    raise exceeded(limit, "skillCalls", most, used, count)
-                _check_wall(limit, states[limit.account], self._uncounted_ms)
-            # at once: other tasks of the same session or caller look at the same accounts
-            self._add(states, Usage(skill_calls=count))
+    @property
+    def called(self) -> int:
+        """How many calls of the script are counted; each once, however often the task is begun anew."""
+        return self._called
+
+    def skill_calls(self, number: int) -> None:
+        """Count the calls that a script is about to make, up to its call of this number."""
+        count = max(0, number - self._called)
+        if self._limits:
+            with self._accounts.locked() as states:
+                for limit in self._limits:
+                    most = limit.budget.skill_calls
+                    used = states[limit.account].spent.skill_calls
+                    if most is not None and used + count > most:
+                        raise exceeded(limit, "skillCalls", most, used, count)
+                    _check_wall(limit, states[limit.account], self._uncounted_ms)
+                # at once: other tasks of the same session or caller look at the same accounts
+                self._add(states, Usage(skill_calls=count))
+        elif count:
+            self._add({}, Usage(skill_calls=count))
+        self._called += count
 
     def skill_called(self, name: str, *, ok: bool) -> None:
         """Note for the catalogue how a skill's call ended."""
@@ -168,6 +190,10 @@ class Purse:
             self._skills[name] = one if before is None else before + one
 
     # --- time ---
+
+    @property
+    def worked_ms(self) -> float:
+        return (time.monotonic() - self._started_s) * 1000
 
     @property
     def _uncounted_ms(self) -> float:
@@ -188,17 +214,23 @@ class Purse:
 
     # --- what is stored ---
 
-    def charges(self) -> Charges:
-        """Return what was spent since the last time, to be stored with the next record."""
-        if self._limits:
+    def charges(self, *, last: bool = False) -> Charges:
+        """Return what was spent since the last time, to be stored with the next record; the task's end is the `last`.
+
+        PERF: the end of a task that has no budget says itself what was spent, unless some is on record already: most tasks
+        need no account.
+        """
+        unsaid = self._on_record or self._limits or not last
+        if unsaid:
+            self._on_record = True
             with self._lock:
                 now_s = time.monotonic()
                 wall_ms, self._counted_s = (now_s - self._counted_s) * 1000, now_s
             self._count(Usage(wall_ms=wall_ms))
-        if not self._new and not self._skills:
+        elif not self._skills:
             return ()
         with self._lock:
-            new = tuple(self._new.items())
+            new = tuple(self._new.items()) if unsaid else ()
             skills = tuple((Account("skill", name), usage) for name, usage in self._skills.items())
             self._new.clear()
             self._skills.clear()
@@ -220,9 +252,11 @@ class Purse:
         return None if budget.unlimited else budget
 
     def _count(self, usage: Usage) -> None:
-        if self._names:
+        if self._limits:
             with self._accounts.locked() as states:
                 self._add(states, usage)
+        else:
+            self._add({}, usage)
 
     def _add(self, states: Mapping[Account, _State], usage: Usage) -> None:
         for account in self._names:

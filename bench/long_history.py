@@ -33,7 +33,8 @@ FROM made
 """
 _TOTALS = f"""
 UPDATE totals SET total = :tasks, stored = :tasks, failed = (:tasks + {FAILED_EVERY - 1}) / {FAILED_EVERY},
-                  completed = :tasks - (:tasks + {FAILED_EVERY - 1}) / {FAILED_EVERY}, execution_ms = 2.1 * :tasks
+                  completed = :tasks - (:tasks + {FAILED_EVERY - 1}) / {FAILED_EVERY}, execution_ms = 2.1 * :tasks,
+                  elapsed_ms = 3 * :tasks
 """
 
 

@@ -1,4 +1,4 @@
-"""The two clocks, and ids that sort by time.
+"""The two clocks, the time between two of their looks, and ids that sort by time.
 
 Passed in wherever time matters, so that a test can stand in for either. Any thread.
 """
@@ -7,8 +7,10 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
+
+_MS = timedelta(milliseconds=1)
 
 
 def _utc_now() -> datetime:
@@ -21,6 +23,20 @@ class Clock:
 
     now: Callable[[], datetime] = _utc_now
     monotonic: Callable[[], float] = time.monotonic
+
+
+def elapsed_ms(
+    created_at: datetime, ended_at: datetime | None, worked_ms: float | None, redrive_of: str | None
+) -> float | None:
+    """Return the milliseconds by the clock from a task's acceptance to its end, None until then.
+
+    Whatever was done to the clock, not less than 0 or than it was worked on. What a redriven task was worked on includes
+    the dead letter's part, which was before its acceptance.
+    """
+    if ended_at is None:
+        return None
+    least_ms = worked_ms if worked_ms is not None and redrive_of is None else 0.0
+    return round(max((ended_at - created_at) / _MS, least_ms, 0.0), 3)
 
 
 def new_id() -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from callboard.budget import Budget
+from callboard.clock import elapsed_ms
 from callboard.task_spec import RetryPolicy, TaskSpec
 
 MASTER = "master"
@@ -362,6 +363,11 @@ class TaskRecord:
         """None until the task has ended."""
         return self.status is Status.COMPLETED if self.status.ended else None
 
+    @property
+    def elapsed_ms(self) -> float | None:
+        """Milliseconds by the clock from its acceptance to its end, None until then."""
+        return elapsed_ms(self.created_at, self.ended_at, self.execution_time_ms, self.redrive_of)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskPage:
@@ -420,13 +426,14 @@ class SessionRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """Counts over the whole history, pruned tasks included; `live` tasks have not ended."""
+    """Counts over the whole history, pruned tasks included; `live` tasks have not ended, cancelled ones add no time."""
 
     total: int = 0
     completed: int = 0
     failed: int = 0
     cancelled: int = 0
     execution_ms: float = 0.0
+    elapsed_ms: float = 0.0
     live: int = 0
 
 

@@ -6,6 +6,8 @@ All are immutable, because Pykka does not copy. Imported by whoever asks, by the
 from dataclasses import dataclass
 from datetime import datetime
 
+from callboard.messages import Status
+
 MOST_WORDS = 200
 """Characters that tasks can be searched for (`ListTasks.q`); SQLite's own limit for a pattern is 50,000 bytes."""
 
@@ -81,7 +83,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticsPoint:
-    """One minute, from `at` on: tasks accepted and ended, percentiles of their execution time in milliseconds.
+    """One minute, from `at` on: tasks accepted and ended, percentiles of their milliseconds, of work and by the clock.
 
     A percentile is None where no task with a known time ended; `queued` and `running` are as they were when they were
     last looked at in that minute, None where nobody looked.
@@ -95,8 +97,21 @@ class StatisticsPoint:
     p50_ms: float | None
     p95_ms: float | None
     p99_ms: float | None
+    p50_elapsed_ms: float | None
+    p95_elapsed_ms: float | None
+    p99_elapsed_ms: float | None
     queued: int | None
     running: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a task ended, the milliseconds it was worked on (None: nobody did), and those since its acceptance."""
+
+    at: datetime
+    status: Status
+    worked_ms: float | None
+    elapsed_ms: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ def result(record: TaskRecord) -> View:
         "error": record.error,
         "errorCode": record.error_code,
         "executionTime": None if record.execution_time_ms is None else round(record.execution_time_ms, 3),
+        "elapsedTime": record.elapsed_ms,
         "metadata": dict(record.metadata),
         "timestamp": iso(record.ended_at or record.created_at),
     }

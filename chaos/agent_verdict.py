@@ -277,7 +277,7 @@ def _member(
         parent_id=parent_id,
         ended_at=float("inf") if ended_at is None else ended_at / 1e6,
         waits_for=pause.get("reason"),
-        counted=metadata.get("llmCalls", 0),
+        counted=metadata.get("llmCalls", 0) - metadata.get("subagents", {}).get("llmCalls", 0),
         agents=metadata.get("subagents", {}).get("tasks", 0),
         model_rows=len(rows),
         done=tuple(_done(text, rows)),

@@ -57,8 +57,15 @@ class TaskResult(_Answer):
     output: Any = Field(description="What the task came to: any JSON value.")
     error: str | None = Field(description="Why the task failed, a sentence.")
     error_code: str | None = Field(description="Why the task failed, a stable name.")
-    execution_time: float | None = Field(description="Milliseconds.")
-    metadata: dict[str, Any] = Field(description="`llmCalls`, `skillCalls`, `totalTokens` and more.")
+    execution_time: float | None = Field(
+        description="Milliseconds of work in all attempts, waiting left out; null until the task has ended."
+    )
+    elapsed_time: float | None = Field(
+        description="Milliseconds from its acceptance to its end, waiting included; null until the task has ended."
+    )
+    metadata: dict[str, Any] = Field(
+        description="`llmCalls`, `skillCalls`, `totalTokens` and more, those of the agents' tasks included."
+    )
     timestamp: Timestamp = Field(description="When the task ended, or else when it was accepted.")
 
 
@@ -323,7 +330,7 @@ class AgentList(_Answer):
 
 
 class StatisticsPoint(_Answer):
-    """One minute. Percentiles are of the execution times of the tasks that ended in it, at most 5 % off."""
+    """One minute. Percentiles are of the times of the tasks that completed or failed in it, at most 5 % off."""
 
     at: Timestamp = Field(description="When the minute began.")
     accepted: int
@@ -333,6 +340,9 @@ class StatisticsPoint(_Answer):
     p50_ms: float | None = Field(description="null: no task that was worked on ended.")
     p95_ms: float | None
     p99_ms: float | None
+    p50_elapsed_ms: float | None = Field(description="From acceptance to end; null: no such task ended.")
+    p95_elapsed_ms: float | None
+    p99_elapsed_ms: float | None
     queued: int | None = Field(description="Tasks that waited, when that was last looked at; null: it was not.")
     running: int | None = Field(description="Tasks that were worked on, when that was last looked at.")
 
@@ -351,7 +361,8 @@ class HealthMetrics(_Answer):
     total_tasks: int
     successful_tasks: int
     failed_tasks: int
-    average_execution_time: float = Field(description="Milliseconds, of the tasks that completed or failed.")
+    average_execution_time: float = Field(description="Milliseconds of work, of the tasks that completed or failed.")
+    average_elapsed_time: float = Field(description="Milliseconds from acceptance to end, of the same tasks.")
     cancelled_tasks: int
     live_tasks: int
 

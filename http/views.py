@@ -174,6 +174,9 @@ def statistics(report: StatisticsReport) -> View:
             "p50Ms": point.p50_ms,
             "p95Ms": point.p95_ms,
             "p99Ms": point.p99_ms,
+            "p50ElapsedMs": point.p50_elapsed_ms,
+            "p95ElapsedMs": point.p95_elapsed_ms,
+            "p99ElapsedMs": point.p99_elapsed_ms,
             "queued": point.queued,
             "running": point.running,
         }
@@ -240,7 +243,7 @@ def agent(found: AgentDefinition, *, max_rounds: int, usage: Usage) -> View:
 
 
 def health(report: HealthReport, *, version: str, uptime_s: float) -> View:
-    """Return the health report; the average is over the tasks that completed or failed."""
+    """Return the health report; the averages are over the tasks that completed or failed."""
     totals = report.totals
     worked = totals.completed + totals.failed
     return {
@@ -254,6 +257,7 @@ def health(report: HealthReport, *, version: str, uptime_s: float) -> View:
             "successfulTasks": totals.completed,
             "failedTasks": totals.failed,
             "averageExecutionTime": round(totals.execution_ms / worked, 3) if worked else 0,
+            "averageElapsedTime": round(totals.elapsed_ms / worked, 3) if worked else 0,
             "cancelledTasks": totals.cancelled,
             "liveTasks": totals.live,
         },

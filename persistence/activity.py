@@ -9,8 +9,10 @@ from uuid import UUID
 
 from sqlalchemy import Select, func, select
 
+from callboard.clock import elapsed_ms
 from callboard.messages import Status
 from callboard.persistence.tables import tasks
+from callboard.questions import Ending
 
 MOST_READ = 50_000
 """Tasks of each kind, accepted and ended, that are read at most."""
@@ -23,10 +25,18 @@ def accepted_between(since: datetime, until: datetime) -> Select[Any]:
 
 
 def ended_between(since: datetime, until: datetime) -> Select[Any]:
-    """Select when and how the tasks ended that did so last, and how long they were worked on."""
-    columns = (tasks.c.ended_at, tasks.c.status, tasks.c.execution_time_ms)
+    """Select when and how the tasks ended that did so last, and what says how long they took; `ending` reads a row."""
+    columns = (tasks.c.ended_at, tasks.c.status, tasks.c.execution_time_ms, tasks.c.created_at, tasks.c.redrive_of)
     within = (tasks.c.ended_at >= since, tasks.c.ended_at < until)
     return select(*columns).where(*within).order_by(tasks.c.ended_at.desc()).limit(MOST_READ)
+
+
+def ending(
+    ended_at: datetime, status: str, worked_ms: float | None, created_at: datetime, redrive_of: str | None
+) -> Ending:
+    """Return the end that a row of `ended_between` tells of."""
+    took_ms = elapsed_ms(created_at, ended_at, worked_ms, redrive_of)
+    return Ending(at=ended_at, status=Status(status), worked_ms=worked_ms, elapsed_ms=took_ms)
 
 
 def backlog() -> Select[Any]:

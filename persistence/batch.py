@@ -7,7 +7,7 @@ imported by `writes.py` (`WriteOutcome` by `store.py`, `conflict` by the history
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,8 +16,10 @@ from callboard.clock import new_id
 from callboard.deliveries import DELIVERY_LASTS, WebhookDelivery
 from callboard.errors import IdempotencyConflict, TaskNotFound, TaskNotPaused
 from callboard.messages import MASTER, AttachedFile, SessionRecord, Status, TaskEvent, TaskRecord
+from callboard.persistence import rollup
 from callboard.persistence.codec import Rows
 from callboard.persistence.statements import Row
+from callboard.persistence.task_state import TaskState, ended, is_own, is_running, standing, state_of
 from callboard.records import (
     CallRecord,
     Idempotency,
@@ -44,26 +46,6 @@ class WriteOutcome:
     accepted: tuple[TaskRecord, ...] = ()
 
 
-@dataclass(slots=True)
-class TaskState:
-    """A task while a batch works on it; `record` is None until somebody needs it whole."""
-
-    task_id: str
-    status: Status
-    attempt: int
-    started_at: datetime | None = None
-    owner: str | None = None
-    crashes: int = 0
-    failures: int = 0
-    not_before: datetime | None = None
-    pause: Mapping[str, Any] | None = None
-    last_seq: int = 0
-    record: TaskRecord | None = None
-    is_new: bool = False
-    changed: bool = False
-    ended: bool = False
-
-
 FALSE = WriteOutcome(value=False)
 TRUE = WriteOutcome(value=True)
 CallKey = tuple[str, int]
@@ -73,16 +55,17 @@ AnswerKey = tuple[str, str]
 class Batch:
     """Records carried out on `states`; afterwards its fields say what to store.
 
-    `whole` returns a stored task with all its fields, for the few that the writer does not hold in memory; `answers`
-    holds what was kept under the idempotency keys that the records name; `position` is the highest one that an event
-    was ever given.
+    `whole` returns a stored task with all its fields, for the few that the writer does not hold in memory, None if it is
+    not stored; `spent` what is on the accounts of those that end; `answers` holds what was kept under the idempotency keys that the
+    records name; `position` is the highest one that an event was ever given.
     """
 
     def __init__(
         self,
         rows: Rows,
         states: dict[str, TaskState],
-        whole: Callable[[str], TaskRecord],
+        whole: Callable[[str], TaskRecord | None],
+        spent: Mapping[Account, Usage],
         answers: dict[AnswerKey, KeptAnswer],
         position: int,
     ) -> None:
@@ -101,6 +84,7 @@ class Batch:
         self.position = position
         self._rows = rows
         self._whole = whole
+        self._spent = spent
         self._answers = answers
 
     def accept(self, message: RecordAcceptance) -> WriteOutcome:
@@ -125,7 +109,7 @@ class Batch:
 
     def append(self, message: RecordEvents) -> WriteOutcome:
         state = self.states.get(message.task_id)
-        if state is None or not _is_running(state, message.attempt, message.owner):
+        if state is None or not is_running(state, message.attempt, message.owner):
             return FALSE
         self._progress(state, message)
         return WriteOutcome(value=True, events=self._append(state, message.events))
@@ -134,7 +118,7 @@ class Batch:
         state = self.states.get(message.task_id)
         if state is None:
             return _unknown(message.task_id)
-        if not _is_running(state, message.attempt, message.owner):
+        if not is_running(state, message.attempt, message.owner):
             return WriteOutcome(value=self._stands(state))
         state.status = Status.PAUSED
         state.owner = None
@@ -155,7 +139,7 @@ class Batch:
             return _unknown(message.task_id)
         if message.attempt is None and state.status is not Status.PAUSED:
             return _not_paused(state)
-        if not _is_own(state, message.attempt, message.owner):
+        if not is_own(state, message.attempt, message.owner):
             return WriteOutcome(value=self._stands(state))
         state.status = Status.PENDING
         state.owner = state.pause = None
@@ -174,18 +158,20 @@ class Batch:
             return _unknown(message.task_id)
         if message.only_paused and state.status is not Status.PAUSED:
             return _not_paused(state)
-        if not _is_own(state, message.attempt, message.owner):
+        if not is_own(state, message.attempt, message.owner):
             return WriteOutcome(value=self._stands(state))
         if not message.status.ended:
             return WriteOutcome(value=ValueError(f"A result cannot leave a task {message.status}."))
         before = self._stands(state)
-        events = self._append(state, message.events)
+        self._charge(message.charges)
+        metadata, worked_ms = self._figures(before, message)
         state.status = message.status
         state.owner = state.pause = state.not_before = None
         state.ended = state.changed = True
-        state.record = record = _ended(state, before, message)
+        state.record = record = ended(state, before, message, metadata, worked_ms)
+        events = self._append(state, rollup.stamped(message.events, record))
         self.ended[state.task_id] = record
-        self._charge(message.charges)
+        self._pass_up(record)
         self._keep_session(record, message)
         if record.callback_url is not None:
             self.deliveries.append(_delivery(record, message, record.callback_url))
@@ -207,13 +193,16 @@ class Batch:
             "more_live": self.accepted - len(self.ended),
             "more_stored": len(self.ended),
             "more_execution_ms": 0.0,
+            "more_elapsed_ms": 0.0,
             "more_completed": 0,
             "more_failed": 0,
             "more_cancelled": 0,
         }
         for record in self.ended.values():
             counts[f"more_{record.status._value_}"] += 1
-            counts["more_execution_ms"] += record.execution_time_ms or 0.0
+            if record.status is not Status.CANCELLED:  # how long somebody let it run says nothing
+                counts["more_execution_ms"] += record.execution_time_ms or 0.0
+                counts["more_elapsed_ms"] += record.elapsed_ms or 0.0
         return counts
 
     def accounts(self) -> list[tuple[Account, Usage]]:
@@ -253,6 +242,45 @@ class Batch:
             before = self.charges.get(account)
             self.charges[account] = usage if before is None else before + usage
 
+    def _figures(self, record: TaskRecord, message: RecordResult) -> tuple[Mapping[str, Any], float | None]:
+        """Return the metadata of a task that ends, and its milliseconds of work, over all attempts and agents."""
+        if rollup.tells_all(message, record):
+            return message.metadata, message.execution_time_ms
+        spent, below = (
+            self._spent.get(account, Usage()) + self.charges.get(account, Usage())
+            for account in rollup.accounts_of(record.task_id)
+        )
+        return rollup.summed(message, spent, below)
+
+    def _pass_up(self, record: TaskRecord) -> None:
+        """Add what a task took to the accounts of those above it, and to what is told of those that have ended before it.
+
+        Invariant: a task ends once, so nothing is added twice. Once it has ended it takes no more.
+        """
+        more, parent_id = rollup.passed_up(record), record.parent_id
+        while (above := self._above(record)) is not None:
+            mine = replace(more, tasks=1) if above.task_id == parent_id else more
+            self._charge(tuple((account, mine) for account in rollup.accounts_of(above.task_id)))
+            if above.status.ended:
+                self._restate(rollup.with_more_below(above, mine))
+            record = above
+
+    def _above(self, record: TaskRecord) -> TaskRecord | None:
+        """Return the task that gave this one, if it is still stored; that of a dead letter has gone on without it."""
+        if record.parent_id is None or record.redrive_of is not None:
+            return None
+        state = self.states.get(record.parent_id)
+        return self._whole(record.parent_id) if state is None else self._stands(state)
+
+    def _restate(self, record: TaskRecord) -> None:
+        """Tell something else of a task that has ended."""
+        state = self.states.get(record.task_id)
+        if state is None:  # no record of this batch names it, so its log is left alone
+            state = self.states[record.task_id] = state_of(record)
+        state.record, state.changed = record, True
+        if record.task_id in self.ended:
+            self.ended[record.task_id] = record
+
     def _answered(self, asked: Idempotency, record: TaskRecord) -> KeptAnswer | IdempotencyConflict | None:
         """Return what the key has been answered with, or note that it is answered with `record` now."""
         kept = self._answers.get((asked.caller, asked.key))
@@ -266,12 +294,13 @@ class Batch:
 
     def _stands(self, state: TaskState) -> TaskRecord:
         """Return the task as it stands, all its fields."""
-        if state.record is None:
-            state.record = self._whole(state.task_id)
-        record = state.record
+        record = state.record or self._whole(state.task_id)
+        if record is None:
+            raise TaskNotFound(f"There is no task {state.task_id}.")
+        state.record = record
         if state.ended or (not state.changed and state.attempt == record.attempt and state.status is record.status):
             return record
-        return _with(record, state)
+        return standing(record, state)
 
     def _append(self, state: TaskState, new: tuple[NewEvent, ...]) -> tuple[TaskEvent, ...]:
         """Number events from the last one on; the writer owns the rows, so numbers have no gap."""
@@ -309,19 +338,6 @@ def conflict(key: str) -> IdempotencyConflict:
     )
 
 
-def _is_running(state: TaskState, attempt: int, owner: str) -> bool:
-    return state.status is Status.RUNNING and state.attempt == attempt and owner in ("", state.owner)
-
-
-def _is_own(state: TaskState, attempt: int | None, owner: str) -> bool:
-    """Say whether an attempt may still move the task: it is the task's own and was not handed back or paused."""
-    if attempt is None:
-        return not state.ended
-    if not attempt:
-        return attempt == state.attempt and state.status is Status.PENDING
-    return _is_running(state, attempt, owner)
-
-
 def _unknown(task_id: str) -> WriteOutcome:
     return WriteOutcome(value=TaskNotFound(f"There is no task {task_id}."))
 
@@ -341,67 +357,4 @@ def _delivery(record: TaskRecord, message: RecordResult, url: str) -> WebhookDel
         created_at=message.at,
         expires_at=message.at + DELIVERY_LASTS,
         next_at=message.at,
-    )
-
-
-def _ended(state: TaskState, record: TaskRecord, message: RecordResult) -> TaskRecord:
-    return _with(
-        record,
-        state,
-        ended_at=message.at,
-        output=message.output,
-        error=message.error,
-        error_code=message.error_code,
-        execution_time_ms=message.execution_time_ms,
-        metadata=message.metadata,
-    )
-
-
-def _with(
-    record: TaskRecord,
-    state: TaskState,
-    *,
-    ended_at: datetime | None = None,
-    output: Any = None,
-    error: str | None = None,
-    error_code: str | None = None,
-    execution_time_ms: float | None = None,
-    metadata: Mapping[str, Any] | None = None,
-) -> TaskRecord:
-    """Return a task with other changing fields. PERF: half of what `dataclasses.replace` takes."""
-    return TaskRecord(
-        task_id=record.task_id,
-        session_id=record.session_id,
-        task=record.task,
-        created_at=record.created_at,
-        system_prompt=record.system_prompt,
-        available_skills=record.available_skills,
-        agent=record.agent,
-        labels=record.labels,
-        timeout_ms=record.timeout_ms,
-        priority=record.priority,
-        request_id=record.request_id,
-        caller=record.caller,
-        retry=record.retry,
-        callback_url=record.callback_url,
-        redrive_of=record.redrive_of,
-        budget=record.budget,
-        attachments=record.attachments,
-        parent_id=record.parent_id,
-        root_id=record.root_id,
-        depth=record.depth,
-        attempt=state.attempt,
-        status=state.status,
-        owner=state.owner,
-        crashes=state.crashes,
-        failures=state.failures,
-        not_before=state.not_before,
-        pause=state.pause,
-        started_at=state.started_at,
-        ended_at=ended_at,
-        output=output,
-        error=error,
-        error_code=error_code,
-        execution_time_ms=execution_time_ms,
-        metadata={} if metadata is None else metadata,
     )

@@ -16,6 +16,7 @@ from sqlalchemy.types import TypeEngine
 from callboard.budget import Account, Budget, Usage
 from callboard.deliveries import DeliveryState, WebhookDelivery, receiver_of
 from callboard.errors import InvalidRequest
+from callboard.figures import of_today
 from callboard.messages import AttachedFile, SessionRecord, Status, TaskEvent, TaskRecord, Topic, Turn
 from callboard.persistence.statements import Row
 from callboard.persistence.tables import dump_json, tasks, time_number, time_of
@@ -23,7 +24,7 @@ from callboard.records import CallRecord, CallState, Idempotency, KeptAnswer, Ne
 from callboard.task_spec import RetryPolicy
 
 if TYPE_CHECKING:
-    from callboard.persistence.batch import TaskState
+    from callboard.persistence.task_state import TaskState
 
 STATUSES = {status.value: status for status in Status}
 UNENDED = frozenset(status.value for status in Status if not status.ended)
@@ -155,7 +156,7 @@ def task_from_row(row: Sequence[Any]) -> TaskRecord:
         attachments=() if row[27] is None else tuple(row[27]),
         available_skills=None if row[28] is None else tuple(row[28]),
         labels=row[29],
-        metadata=row[30],
+        metadata=of_today(row[30]),
         error=row[31],
         output=row[32],
         system_prompt=row[33],

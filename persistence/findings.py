@@ -52,7 +52,7 @@ def _orphans(connection: Connection) -> Finding:
     for table in (events, calls, snapshots, files, deliveries):
         if count := _count(connection, _without_task(table)):
             found.append(f"{count} in {table.name}")
-    spent = select(func.count()).select_from(usage).where(usage.c.scope == "task")
+    spent = select(func.count()).select_from(usage).where(usage.c.scope.in_(["task", "subagents"]))
     if count := _count(connection, spent.where(~exists().where(tasks.c.id == usage.c.name))):
         found.append(f"{count} in {usage.name}")
     left = select(func.count()).select_from(snapshots).join(tasks, tasks.c.id == snapshots.c.task_id)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from callboard.errors import ConfigurationError
 from callboard.persistence.tables import metadata
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision under migrations/versions, oldest first; a test compares."""
 
 HEAD_REVISION = REVISIONS[-1]

@@ -16,7 +16,7 @@ from callboard.deliveries import DeliveryPage, ListDeliveries, WebhookDelivery
 from callboard.errors import DeliveryNotFound, InvalidRequest, SessionNotFound, StoreUnavailable, TaskNotFound
 from callboard.feeds import FamilyPage, FeedPage, GetFamilyEvents, ListEvents
 from callboard.messages import AttachedFile, EventPage, ListTasks, SessionRecord, Status, TaskPage, TaskRecord, Totals
-from callboard.persistence.activity import accepted_between, backlog, ended_between
+from callboard.persistence.activity import accepted_between, backlog, ended_between, ending
 from callboard.persistence.codec import (
     STATUSES,
     UNENDED,
@@ -46,7 +46,7 @@ from callboard.persistence.tables import (
     totals,
     usage,
 )
-from callboard.questions import Backlog, ListSessions, SessionPage, SessionSummary
+from callboard.questions import Backlog, Ending, ListSessions, SessionPage, SessionSummary
 from callboard.records import KeptAnswer, TaskLedger
 from callboard.values import check_text
 
@@ -244,6 +244,7 @@ class Reader:
             failed=row.failed,
             cancelled=row.cancelled,
             execution_ms=row.execution_ms,
+            elapsed_ms=row.elapsed_ms,
             live=row.live,
         )
 
@@ -251,9 +252,9 @@ class Reader:
         """Return when tasks were accepted, the newest first and no more than `MOST_READ`."""
         return [row[0] for row in self._all(accepted_between(since, until))]
 
-    def ended_between(self, since: datetime, until: datetime) -> list[tuple[datetime, Status, float | None]]:
-        """Return when and how tasks ended and how many milliseconds they took, the last first and no more than `MOST_READ`."""
-        return [(at, STATUSES[status], took_ms) for at, status, took_ms in self._values(ended_between(since, until))]
+    def ended_between(self, since: datetime, until: datetime) -> list[Ending]:
+        """Return how tasks ended, the last first and no more than `MOST_READ`."""
+        return [ending(*row) for row in self._values(ended_between(since, until))]
 
     def backlog(self) -> Backlog:
         """Return how many tasks wait and how many are worked on."""

@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 from sqlalchemy import (
     ClauseElement,
     Column,
-    ColumnElement,
     Dialect,
     Float,
     Select,
@@ -50,7 +49,8 @@ from callboard.persistence.tables import (
     usage,
 )
 
-_TASK_SCOPE: ColumnElement[str] = literal_column("'task'")
+_OF_TASK = usage.c.scope.in_([literal_column("'task'"), literal_column("'subagents'")])
+"""The accounts that a task has, and that go with it."""
 
 MOST_ROWS = 64
 """Rows in the largest statement: the limit is 32,766 values in SQLite and 65,535 in PostgreSQL."""
@@ -195,6 +195,7 @@ class Statements:
         self.copy_snapshot = Named(plain, _copy(snapshots, dialect_insert))
         self.copy_files = Named(plain, _copy(files, dialect_insert))
         self.copy_usage = Named(plain, _copy_usage(dialect_insert))
+        self.spent_by_tasks = ManyRows(plain, [tasks.c.id], _spent_by)
         self.mark_redriven = Named(plain, _mark_redriven())
         self.dead_letter = Named(
             plain, select(tasks.c.redriven_as).where(tasks.c.id == bindparam("dead_id", type_=Id), DEAD)
@@ -274,7 +275,11 @@ def _add_usage(dialect_insert: Any, rows: Params) -> ClauseElement:
 
 
 def _delete_usage(ids: Params) -> ClauseElement:
-    return delete(usage).where(usage.c.scope == _TASK_SCOPE, usage.c.name.in_([row[0] for row in ids]))
+    return delete(usage).where(_OF_TASK, usage.c.name.in_([row[0] for row in ids]))
+
+
+def _spent_by(ids: Params) -> ClauseElement:
+    return select(usage).where(_OF_TASK, usage.c.name.in_([row[0] for row in ids]))
 
 
 def _delete_old_usage() -> ClauseElement:
@@ -291,8 +296,8 @@ def _delete_session_usage() -> ClauseElement:
 def _copy_usage(dialect_insert: Any) -> ClauseElement:
     """Copy what a task has spent to the task that goes on with it, so that its budget does not begin anew."""
     spent = [c for c in usage.c if not c.primary_key]
-    old = select(_TASK_SCOPE, bindparam("new_id", type_=Id), usage.c.day, *spent)
-    old = old.where(usage.c.scope == _TASK_SCOPE, usage.c.name == bindparam("dead_id", type_=Id))
+    old = select(usage.c.scope, bindparam("new_id", type_=Id), usage.c.day, *spent)
+    old = old.where(_OF_TASK, usage.c.name == bindparam("dead_id", type_=Id))
     result: ClauseElement = dialect_insert(usage).from_select([c.name for c in usage.c], old)
     return result
 

@@ -15,7 +15,7 @@ from callboard.budget import Account, Usage
 from callboard.clock import Clock
 from callboard.deliveries import DeliveryPage, ListDeliveries, WebhookDelivery
 from callboard.feeds import FamilyPage, FeedPage, GetFamilyEvents, ListEvents
-from callboard.messages import AttachedFile, EventPage, ListTasks, SessionRecord, Status, TaskPage, TaskRecord, Totals
+from callboard.messages import AttachedFile, EventPage, ListTasks, SessionRecord, TaskPage, TaskRecord, Totals
 from callboard.persistence.batch import WriteOutcome
 from callboard.persistence.database_file import DatabaseFile, sqlite_path
 from callboard.persistence.engine import LOCK_WAIT_MS, database_of, open_readers, open_writer
@@ -25,7 +25,7 @@ from callboard.persistence.reads import Reader
 from callboard.persistence.retention import Pruner
 from callboard.persistence.transaction import Transaction
 from callboard.persistence.writes import Writer
-from callboard.questions import Backlog, ListSessions, SessionPage
+from callboard.questions import Backlog, Ending, ListSessions, SessionPage
 from callboard.records import KeptAnswer, Record, TaskLedger
 from callboard.settings import Settings
 
@@ -133,8 +133,8 @@ class Store(Protocol):
     def accepted_between(self, since: datetime, until: datetime) -> list[datetime]:
         """Return when tasks were accepted, the newest first; of very many only those."""
 
-    def ended_between(self, since: datetime, until: datetime) -> list[tuple[datetime, Status, float | None]]:
-        """Return when and how tasks ended and how many milliseconds they took, the last first; of very many only those."""
+    def ended_between(self, since: datetime, until: datetime) -> list[Ending]:
+        """Return how tasks ended, the last first; of very many only those."""
 
     def backlog(self) -> Backlog:
         """Return how many tasks wait and how many are worked on."""

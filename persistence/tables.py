@@ -213,7 +213,7 @@ files = Table(
     Column("data", LargeBinary),
 )
 
-# One row an account: what was spent, added to in the transaction of what it was spent on. `day` is empty but for callers.
+# One row an account: what was spent, added to in the transaction of what it was spent on; rollup.py says which a task has. `day` is empty but for callers.
 usage = Table(
     "usage",
     metadata,
@@ -287,7 +287,7 @@ sessions = Table(
 Index("ix_sessions_updated", sessions.c.updated_at, sessions.c.id)
 
 # One row, id 1, brought up to date in the transaction of what it counts. `stored` counts the ended tasks
-# that retention has not deleted; the rest counts deleted ones too. `position` is the highest one of an event by the
+# that retention has not deleted; the rest counts deleted ones too, the milliseconds those that completed or failed. `position` is the highest one of an event by the
 # last time a task began or ended: with the highest one of the events that are stored it is the highest ever given.
 totals = Table(
     "totals",
@@ -301,4 +301,5 @@ totals = Table(
     Column("stored", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False, server_default="0"),
     Column("execution_ms", Float(53), nullable=False),
+    Column("elapsed_ms", Float(53), nullable=False, server_default="0"),
 )

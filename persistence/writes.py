@@ -16,6 +16,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+from callboard.budget import Account, Usage
 from callboard.deliveries import WebhookDelivery
 from callboard.errors import (
     DeadLetterNotFound,
@@ -26,12 +27,14 @@ from callboard.errors import (
     Unavailable,
 )
 from callboard.messages import TaskRecord
-from callboard.persistence.batch import AnswerKey, Batch, TaskState, WriteOutcome, conflict
-from callboard.persistence.codec import STATUSES, UNENDED, Rows, raw_decoder, raw_task_decoder
+from callboard.persistence import rollup
+from callboard.persistence.batch import AnswerKey, Batch, WriteOutcome, conflict
+from callboard.persistence.codec import STATUSES, UNENDED, Rows, raw_decoder, raw_task_decoder, usage_from_row
 from callboard.persistence.database_file import DatabaseFile
 from callboard.persistence.faults import unavailable
 from callboard.persistence.statements import Statements
 from callboard.persistence.tables import tasks, totals
+from callboard.persistence.task_state import TaskState
 from callboard.persistence.transaction import Transaction
 from callboard.records import (
     Idempotency,
@@ -192,6 +195,7 @@ class Writer:
             self._rows,
             self._states(cursor, records),
             lambda task_id: self._whole(cursor, task_id),
+            self._spent(cursor, records),
             self._kept_answers(cursor, records),
             max(counted, stored),
         )
@@ -259,8 +263,15 @@ class Writer:
         row = cursor.fetchone()
         return (row[0], row[1] or 0) if row else (0, 0)
 
-    def _whole(self, cursor: DBAPICursor, task_id: str) -> TaskRecord:
-        return self._decode(self._sql.full_tasks.fetch(cursor, [task_id])[0])
+    def _whole(self, cursor: DBAPICursor, task_id: str) -> TaskRecord | None:
+        rows = self._sql.full_tasks.fetch(cursor, [task_id])
+        return self._decode(rows[0]) if rows else None
+
+    def _spent(self, cursor: DBAPICursor, records: list[Record]) -> dict[Account, Usage]:
+        """Read what is on the accounts of tasks whose ends do not tell all of them."""
+        ends = [r for r in records if type(r) is RecordResult]
+        wanted = [r.task_id for r in ends if not rollup.tells_all(r, self._live.get(r.task_id))]
+        return dict(map(usage_from_row, self._sql.spent_by_tasks.fetch(cursor, wanted)))
 
     def _store(self, cursor: DBAPICursor, batch: Batch, counted: int) -> None:
         sql, rows = self._sql, self._rows

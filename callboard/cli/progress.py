@@ -17,7 +17,7 @@ from rich.text import Text
 
 from callboard.cli.ask import Where
 from callboard.cli.decide import parameters_at, pause_in_words, ways_to_decide
-from callboard.cli.text import call_of, clean, dumps, duration, one_line, place_of
+from callboard.cli.text import call_of, clean, dumps, one_line, place_of, time_of
 
 if TYPE_CHECKING:
     from callboard.client.models import Accepted, Event
@@ -162,26 +162,26 @@ class Progress:
     def _task_completed(self, task_id: str, data: Data) -> None:
         self._end_all(task_id)
         if task_id != self._task_id:
-            self._over(task_id, "agent", {"ok": True, "durationMs": data.get("executionTime")})
+            self._over(task_id, "agent", {**data, "ok": True})
 
     def _task_failed(self, task_id: str, data: Data) -> None:
         self._end_all(task_id)
         if task_id != self._task_id:
             self._over(task_id, "agent", {**data, "ok": False})
 
-    def _task_cancelled(self, task_id: str, _data: Data) -> None:
+    def _task_cancelled(self, task_id: str, data: Data) -> None:
         self._end_all(task_id)
         if task_id != self._task_id:
-            self._over(task_id, "agent", {"ok": False, "error": "cancelled"})
+            self._over(task_id, "agent", {**data, "ok": False, "error": "cancelled"})
 
     # --- lines ---
 
     def _over(self, task_id: str, label: str, data: Data, *, more: str = "", inside: int = 0) -> None:
         good = data.get("ok") is not False
         mark = Text(self._marks[0], style="green") if good else Text(self._marks[1], style="red")
-        took = duration(data["durationMs"]) if isinstance(data.get("durationMs"), int | float) else ""
+        time = time_of(data)
         failed = one_line(f"{place_of(data)} {data.get('error', '')}", 200)
-        rest = f"{more}{took}" if good else f"{failed}  {took}"
+        rest = f"{more}{time}" if good else f"{failed}  {time}"
         self._say(
             Text.assemble("  " * inside, mark, " ", label, "  ", Text(rest, style="dim" if good else "red")), task_id
         )

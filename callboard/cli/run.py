@@ -8,7 +8,7 @@ import math
 import re
 import sys
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -18,7 +18,7 @@ from callboard.cli.decide import pause_in_words, ways_to_decide
 from callboard.cli.exit import Ended, Exit, Terminated, leave_at_the_next_interrupt, raise_on_sigterm
 from callboard.cli.files import File, attached
 from callboard.cli.output import console, is_terminal, notice, print_json
-from callboard.cli.text import call_of, one_line, shown
+from callboard.cli.text import call_of, one_line, shown, spent
 from callboard.errors import CallboardError
 from callboard.values import decoded, unmarked
 
@@ -101,7 +101,7 @@ class _Run:
         self._place = place
         self._where = where
         self._waits = waits
-        self._quiet = quiet
+        self._shows = not quiet and is_terminal(err=True)
         self._as_json = as_json
 
     def go(self, text: str, spec: Mapping[str, Any], *, detach: bool) -> NoReturn:
@@ -119,6 +119,8 @@ class _Run:
             leave_at_the_next_interrupt()
             status = Exit.TERMINATED if isinstance(stop, Terminated) else Exit.INTERRUPTED
             raise Ended(status, self._cancel(accepted)) from stop
+        if self._shows:
+            notice(spent(result))
         self._print(result)
         sys.exit(_BY_STATUS.get(result.status, Exit.FAILED))
 
@@ -130,7 +132,7 @@ class _Run:
 
     def _follow(self, accepted: "Accepted") -> None:
         """Show the task's events until it has ended; end with status 5 where somebody has to decide, if that is wished."""
-        with self._progress(accepted) as progress:
+        with self._progress(accepted) if self._shows else nullcontext() as progress:
             for event in self._place.stream(accepted.task_id):
                 if progress is not None:
                     progress.tell(event)
@@ -140,9 +142,7 @@ class _Run:
                 return
         raise self._paused(accepted, event)
 
-    def _progress(self, accepted: "Accepted") -> "AbstractContextManager[Progress | None]":
-        if self._quiet or not is_terminal(err=True):
-            return nullcontext()
+    def _progress(self, accepted: "Accepted") -> "Progress":
         from callboard.cli.progress import Progress
 
         return Progress(accepted, self._where, console(err=True), waits=self._waits)

@@ -13,7 +13,7 @@ from callboard.cli.ask import ID_CHARS, Where, as_json, asks, with_task
 from callboard.cli.exit import Exit
 from callboard.cli.groups import ListingGroup
 from callboard.cli.output import Column, print_fields, print_json, print_list
-from callboard.cli.text import ago, duration, iso, one_line
+from callboard.cli.text import ago, duration, iso, one_line, took
 
 if TYPE_CHECKING:
     from callboard.client.models import AgentInfo, DeadLetter, Health
@@ -85,7 +85,7 @@ def _health(report: "Health", url: str) -> Iterator[tuple[str, object]]:
             f"{metrics.failed_tasks:,} failed, {metrics.cancelled_tasks:,} cancelled"
         ),
     )
-    yield "on average", duration(metrics.average_execution_time)
+    yield "on average", took(metrics.average_elapsed_time, metrics.average_execution_time)
     for problem in report.problems:
         yield "problem", problem
     for warning in report.warnings:

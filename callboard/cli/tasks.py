@@ -48,7 +48,8 @@ def tasks(
 ) -> None:
     """List tasks, newest first.
 
-    In a pipe: id, status, timestamp, session, milliseconds of work and text, split by tabs.
+    In a pipe: id, status, timestamp, session, milliseconds of work, text, and milliseconds from acceptance to end, split by
+    tabs.
 
     \b
     Examples:
@@ -71,6 +72,12 @@ def tasks(
 
 def _columns() -> "tuple[Column[Result], ...]":
     now = datetime.now(UTC)
+    took: Column[Result] = Column(
+        name="took",
+        plain=lambda row: "" if row.elapsed_time is None else row.elapsed_time,
+        pretty=lambda row: _took(row, row.timestamp, now),
+    )
+    text: Column[Result] = Column(name="text", plain=lambda row: row.task, stretches=True)
     return (
         Column(name="task", plain=lambda row: row.task_id, pretty=lambda row: row.task_id[-ID_CHARS:]),
         Column(
@@ -81,12 +88,19 @@ def _columns() -> "tuple[Column[Result], ...]":
         Column(name="when", plain=lambda row: iso(row.timestamp), pretty=lambda row: ago(row.timestamp, now)),
         Column(name="session", plain=lambda row: row.session_id, pretty=_short_session),
         Column(
-            name="took",
+            name="work",
             plain=lambda row: "" if row.execution_time is None else row.execution_time,
             pretty=lambda row: duration(row.execution_time),
         ),
-        Column(name="text", plain=lambda row: row.task, stretches=True),
+        *((took, text) if is_terminal() else (text, took)),  # in a pipe a new column stands last
     )
+
+
+def _took(row: "Result", accepted: datetime, now: datetime) -> str:
+    """Return how long a task took by the clock, or has taken so far."""
+    if row.elapsed_time is not None or row.ended:
+        return duration(row.elapsed_time)
+    return f"{duration(max(0.0, (now - accepted).total_seconds() * 1000))} so far"
 
 
 def _short_session(row: "Result") -> str:
@@ -141,7 +155,8 @@ def _fields(task: "Task") -> Iterator[tuple[str, object]]:
         "accepted": time(task.created_at),
         "started": time(task.started_at),
         "ended": time(task.ended_at),
-        "took": duration(task.execution_time) if task.execution_time is not None else None,
+        "took": _took(task, task.created_at, datetime.now(UTC)),
+        "work": duration(task.execution_time),
         "metadata": dumps(task.metadata, indent=None) if task.metadata else None,
     }
     yield from ((name, value) for name, value in asked.items() if value not in (None, "-"))

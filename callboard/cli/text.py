@@ -9,7 +9,10 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from callboard.client.models import Result
 
 # C0 but tab and line feed, DEL, C1 (0x9b is an escape sequence's beginning to some terminals), line separators,
 # bidirectional overrides and isolates, the byte order mark, and halves of surrogate pairs, which cannot be encoded
@@ -84,6 +87,33 @@ def duration(ms: float | None) -> str:
     if minutes < _MINUTE_S:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def took(elapsed_ms: float | None, worked_ms: float | None) -> str:
+    """Return how long a task took by the clock, and how much of that was work; empty where nobody knows."""
+    if worked_ms is None:
+        return "" if elapsed_ms is None else duration(elapsed_ms)
+    if elapsed_ms is None:
+        return f"{duration(worked_ms)} of work"
+    return f"{duration(elapsed_ms)}, {duration(worked_ms)} of it work"
+
+
+def spent(task: "Result") -> str:
+    """Return what a task took, its agents included: its time, and what was asked of models."""
+    told, made = task.metadata, [took(task.elapsed_time, task.execution_time)]
+    if told.get("llmCalls"):
+        made.append(f"{told['llmCalls']:,} model calls, {told.get('totalTokens', 0):,} tokens")
+    if isinstance(cost := told.get("costUsd"), int | float):
+        made.append(f"${cost:.4f}")
+    if tasks := told.get("subagents", {}).get("tasks"):
+        made.append(f"{tasks:,} delegated tasks included")
+    return f"took {', '.join(filter(None, made))}"
+
+
+def time_of(data: Mapping[str, Any]) -> str:
+    """Return how long the step, the call or the task took of whose end an event tells; empty where it does not say."""
+    ms = data.get("durationMs")
+    return duration(ms) if isinstance(ms, int | float) else took(data.get("elapsedTime"), data.get("executionTime"))
 
 
 def ago(moment: datetime, now: datetime) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from callboard.cli.text import call_of, clean, dumps, duration, one_line, place_of
+from callboard.cli.text import call_of, clean, dumps, one_line, place_of, time_of
 
 Data = Mapping[str, Any]
 _LIMIT = 160
@@ -70,15 +70,15 @@ def _requeued(data: Data) -> str:
 
 
 def _completed(data: Data) -> str:
-    return f"{dumps(data.get('output'), indent=None)}{_took({'durationMs': data.get('executionTime')})}"
+    return f"{dumps(data.get('output'), indent=None)}{_took(data)}"
 
 
 def _failed(data: Data) -> str:
-    return f"{data.get('error', '')} ({data.get('errorCode', '')})"
+    return f"{data.get('error', '')} ({data.get('errorCode', '')}){_took(data)}"
 
 
 def _cancelled(data: Data) -> str:
-    return str(data.get("reason", ""))
+    return f"{data.get('reason', '')}{_took(data)}".strip()
 
 
 def _outcome(data: Data) -> str:
@@ -88,8 +88,8 @@ def _outcome(data: Data) -> str:
 
 
 def _took(data: Data) -> str:
-    ms = data.get("durationMs")
-    return f" in {duration(ms)}" if isinstance(ms, int | float) else ""
+    time = time_of(data)
+    return f" in {time}" if time else ""
 
 
 _TELLERS: Mapping[str, Callable[[Data], str]] = {

@@ -45,8 +45,9 @@ class Accepted(Model):
 class Result(Model):
     """A task and, once it has ended, what came of it.
 
-    `status`: pending, running, paused, completed, failed or cancelled. `execution_time` is in milliseconds.
-    `timestamp` is when it ended, or else when it was accepted. `metadata` is as docs/api.md has it.
+    `status`: pending, running, paused, completed, failed or cancelled. `execution_time` is the milliseconds of work,
+    `elapsed_time` those from acceptance to end, both None until then. `timestamp` is when it ended, or else when it was
+    accepted. `metadata` is as docs/api.md has it.
     """
 
     success: bool | None
@@ -58,6 +59,7 @@ class Result(Model):
     error: str | None = None
     error_code: str | None = None
     execution_time: float | None = None
+    elapsed_time: float | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     timestamp: Moment
 
@@ -219,12 +221,13 @@ class Problems(Model):
 
 
 class HealthMetrics(Model):
-    """Counts over the whole history; the average is in milliseconds."""
+    """Counts over the whole history; the averages are in milliseconds, of work and from acceptance to end."""
 
     total_tasks: int = 0
     successful_tasks: int = 0
     failed_tasks: int = 0
     average_execution_time: float = 0
+    average_elapsed_time: float = 0
     cancelled_tasks: int = 0
     live_tasks: int = 0
 
@@ -253,6 +256,9 @@ class StatisticsPoint(Model):
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
+    p50_elapsed_ms: float | None = None
+    p95_elapsed_ms: float | None = None
+    p99_elapsed_ms: float | None = None
     queued: int | None = None
     running: int | None = None
 

@@ -60,6 +60,12 @@ export function duration(ms) {
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
 
+/** How long a task took by the clock, and how much of that was work: "2 min 5 s, 1.4 s of it work" */
+export function took({ elapsedTime = null, executionTime = null }) {
+  if (executionTime === null) return elapsedTime === null ? "" : duration(elapsedTime);
+  return elapsedTime === null ? `${duration(executionTime)} of work` : `${duration(elapsedTime)}, ${duration(executionTime)} of it work`;
+}
+
 function trim(text) {
   return text.replace(/\.0$/, "");
 }

@@ -4,7 +4,7 @@ import { answer } from "./answer.js";
 import { api, follow, freshKey } from "./api.js";
 import { decidePanel } from "./decide.js";
 import { h, replace } from "./dom.js";
-import { bytes, duration, money, now, number, statusBadge, when } from "./format.js";
+import { bytes, duration, money, now, number, statusBadge, took, when } from "./format.js";
 import { icon } from "./icons.js";
 import { announce, go, to } from "./shell.js";
 import { statusAfter, subagents } from "./subagents.js";
@@ -91,10 +91,10 @@ function draw(view, place, key, make) {
 function tick(view) {
   const { record, parts } = view;
   const ended = ENDED.has(record.status);
-  const from = record.startedAt ?? record.createdAt;
-  const worked = record.executionTime;
-  if (ended && worked !== null) parts.elapsed.textContent = `worked ${duration(worked)}`;
-  else if (ended || !from) parts.elapsed.textContent = "";
+  const from = record.createdAt;
+  const time = took(record);
+  if (ended) parts.elapsed.textContent = time && `took ${time}`;
+  else if (!from) parts.elapsed.textContent = "";
   else {
     const seconds = Math.max(0, Math.floor((now() - Date.parse(from)) / 1000));
     parts.elapsed.textContent = `for ${seconds < 60 ? `${seconds} s` : duration(seconds * 1000)}`;
@@ -107,12 +107,20 @@ function headFacts(record) {
     ["Session", h("a", { href: to("/sessions", record.sessionId) }, record.sessionId)],
     ["Agent", record.agent ?? "master"],
     ["Accepted", when(record.createdAt)],
-    ["Skill calls", metadata.skillCalls > 0 ? number(metadata.skillCalls) : null],
-    ["Model calls", metadata.llmCalls > 0 ? number(metadata.llmCalls) : null],
-    ["Tokens", metadata.totalTokens > 0 ? number(metadata.totalTokens) : null],
-    ["Cost", metadata.costUsd === undefined ? null : money(metadata.costUsd)],
+    ["Skill calls", figure(metadata, "skillCalls", number)],
+    ["Model calls", figure(metadata, "llmCalls", number)],
+    ["Tokens", figure(metadata, "totalTokens", number)],
+    ["Cost", metadata.costUsd === undefined ? null : figure(metadata, "costUsd", money) ?? money(0)],
+    ["Delegated tasks", metadata.subagents ? number(metadata.subagents.tasks) : null],
     ["Attempt", record.attempt > 1 ? number(record.attempt) : null],
   ]);
+}
+
+/** A figure of the task and of what it has delegated, with its own part where the agents have one. */
+function figure(metadata, name, format) {
+  const all = metadata[name];
+  if (!(all > 0)) return null;
+  return metadata.subagents?.[name] > 0 ? `${format(all)} (${format(metadata.own[name])} its own)` : format(all);
 }
 
 /** What was asked, in full: it is long, and seldom what one looks for. */

@@ -1,7 +1,7 @@
 // A task's log as a timeline: rounds with the code that ran, the skill calls in them, and marks between.
 
 import { h, replace } from "./dom.js";
-import { clock, date, duration, money, number, short } from "./format.js";
+import { clock, date, duration, money, number, short, took } from "./format.js";
 import { highlight } from "./python.js";
 import { to } from "./shell.js";
 import { block, details, longText, snippet, tail } from "./widgets.js";
@@ -65,13 +65,13 @@ export function timeline(taskId, level = 0) {
         round?.close("broken off");
         return mark(event, "wait", requeueTitle(data), requeueText(data));
       case "agent.task.completed":
-        return mark(event, "ok", `Completed in ${duration(data.executionTime)}`);
+        return mark(event, "ok", `Completed in ${took(data)}`);
       case "agent.task.failed":
         round?.close("broken off");
-        return mark(event, "bad", "Failed", h("p", { dir: "auto" }, short(data.error, 400)), h("p", { class: "muted mono" }, data.errorCode), decided(data));
+        return mark(event, "bad", "Failed", h("p", { dir: "auto" }, short(data.error, 400)), h("p", { class: "muted mono" }, data.errorCode), after(data), decided(data));
       case "agent.task.cancelled":
         round?.close("broken off");
-        return mark(event, "idle", "Cancelled", data.reason && h("p", { dir: "auto" }, data.reason));
+        return mark(event, "idle", "Cancelled", data.reason && h("p", { dir: "auto" }, data.reason), after(data));
       default:
         return mark(event, "idle", topic, details("Data", block(data)));
     }
@@ -81,6 +81,11 @@ export function timeline(taskId, level = 0) {
 
 function at(event) {
   return h("time", { class: "at", datetime: event.timestamp, title: date(event.timestamp) }, clock(event.timestamp));
+}
+
+function after(data) {
+  const time = took(data);
+  return time ? h("p", { class: "muted" }, `After ${time}.`) : null;
 }
 
 function pauseTitle(data) {

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from callboard.actors.minutes import MINUTES, Durations, Minutes
 from callboard.messages import Status
-from callboard.questions import Backlog
+from callboard.questions import Backlog, Ending
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
@@ -63,13 +63,16 @@ def test_a_point_counts_ends_by_kind_and_has_the_last_look_at_the_backlog() -> N
     for status, took_ms in (
         (Status.COMPLETED, 1.0), (Status.COMPLETED, 3.0), (Status.FAILED, 2.0), (Status.CANCELLED, 5e6),
     ):  # fmt: skip
-        minutes.end(NOON, status, took_ms)
+        minutes.end(Ending(at=NOON, status=status, worked_ms=took_ms, elapsed_ms=10 * took_ms))
+    minutes.end(Ending(at=NOON, status=Status.FAILED, worked_ms=None, elapsed_ms=40.0))
     minutes.sample(NOON, Backlog(pending=9, running=9))
     minutes.sample(NOON + timedelta(seconds=50), Backlog(pending=2, running=1))
     point = minutes.points(NOON)[-1]
-    assert (point.completed, point.failed, point.cancelled) == (2, 1, 1)
+    assert (point.completed, point.failed, point.cancelled) == (2, 2, 1)
     assert point.p50_ms == pytest.approx(2.0, rel=0.05)
     assert point.p99_ms == pytest.approx(3.0, rel=0.05)
+    assert point.p50_elapsed_ms == pytest.approx(20.0, rel=0.05)
+    assert point.p99_elapsed_ms == pytest.approx(40.0, rel=0.05), "one that nobody worked on has waited as well"
     assert (point.queued, point.running) == (2, 1)
     empty = minutes.points(NOON)[-2]
     assert (empty.completed, empty.p50_ms, empty.queued, empty.running) == (0, None, None, None)

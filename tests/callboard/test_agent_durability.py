@@ -313,7 +313,7 @@ def test_what_a_skill_has_asked_the_model_is_not_paid_again_when_agents_have_end
     record = ended(system, submit(system, "go"))
     assert record.output == ["the summary", "one"]
     assert len(provider.requests) == 3
-    assert record.metadata["llmCalls"] == 2
+    assert record.metadata["own"]["llmCalls"] == 2
     assert record.metadata["subagents"]["tasks"] == 1
 
 

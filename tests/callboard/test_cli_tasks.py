@@ -36,10 +36,12 @@ def test_tasks_in_a_pipe_are_lines_with_tabs_newest_first(served: Served, ask: A
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert [row[0] for row in rows] == made[::-1]
     assert [row[1] for row in rows] == ["completed"] * 3
-    assert {len(row) for row in rows} == {6}
+    assert {len(row) for row in rows} == {7}
     assert [row[3] for row in rows] == ["piped"] * 3
     assert [row[5] for row in rows] == ["2 + 1", "1 + 1", "0 + 1"]
-    assert float(rows[0][4]) > 0
+    assert 0 < float(rows[0][4]) <= float(rows[0][6]), (
+        "work, and the time by the clock, which came later and so stands last"
+    )
     assert len(ask("tasks", "--session", "piped", "--limit", "2").stdout.splitlines()) == 2
 
 
@@ -81,7 +83,7 @@ def test_a_terminal_gets_a_table_as_wide_as_it_is(served: Served, tmp_path: Path
     with Terminal("tasks", "--session", "table", "--url", served.url, home=tmp_path) as terminal:
         assert terminal.end() == 0
     head, row = terminal.text.splitlines()
-    assert head.split() == ["task", "status", "when", "session", "took", "text"]
+    assert head.split() == ["task", "status", "when", "session", "work", "took", "text"]
     assert row.startswith(f"{task_id[-12:]} ")
     assert "s ago" in row
     assert row.rstrip().endswith("…")

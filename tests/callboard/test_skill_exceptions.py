@@ -211,9 +211,9 @@ def test_a_script_of_a_skills_folder_that_fails_names_its_file_and_line(
     caplog.set_level(logging.WARNING, "callboard.skills")
     task, told = failed("from skills import counting\ncounting('scripts/count.py', [])")
     assert told["exception"] == {"type": "ZeroDivisionError", "file": "counting/scripts/count.py", "line": 2}
-    assert task.error == "The code raised ZeroDivisionError: division by zero"
-    assert 'File "scripts/count.py", line 5' in caplog.text
-    assert 'File "scripts/count.py", line 2, in f' in caplog.text
+    assert task.error == "The script counting/scripts/count.py (line 2) raised ZeroDivisionError: division by zero"
+    assert 'File "counting/scripts/count.py", line 5' in caplog.text
+    assert 'File "counting/scripts/count.py", line 2, in f' in caplog.text
 
 
 def test_the_lines_of_a_script_that_cannot_be_run_are_those_of_its_file(failed: Failed) -> None:

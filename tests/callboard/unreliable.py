@@ -225,6 +225,7 @@ def result(output: Any = 84, **more: Any) -> dict[str, Any]:
         "error": None,
         "errorCode": None,
         "executionTime": 3.206,
+        "elapsedTime": 4.806,
         "metadata": {"planner": "offline", "attempt": 1},
         "timestamp": AT,
         **more,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ACCEPTED = {"success", "message", "taskId", "task", "sessionId", "status"}
 ENDED = {
     "success", "taskId", "task", "sessionId", "status", "output",
-    "error", "errorCode", "executionTime", "metadata", "timestamp",
+    "error", "errorCode", "executionTime", "elapsedTime", "metadata", "timestamp",
 }  # fmt: skip
 
 

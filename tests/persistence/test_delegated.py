@@ -136,7 +136,7 @@ def test_a_second_pause_leaves_the_tasks_of_the_first_alone(
     outcome = store.write([*records, second])[-1]
     assert outcome.accepted == (other.record,)
     assert [task.status for task in store.children(task_id)] == [Status.COMPLETED, Status.PENDING]
-    assert store.totals() == Totals(total=3, completed=1, live=2)
+    assert store.totals() == Totals(total=3, completed=1, live=2, elapsed_ms=1000)
 
 
 def test_a_pause_whose_task_cannot_be_stored_leaves_nothing(

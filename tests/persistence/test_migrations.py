@@ -176,3 +176,23 @@ def test_a_task_without_a_ledger_whose_call_must_not_be_repeated_is_ended_by_the
     assert {record.task_id for record in second.unfinished()} == {harmless.record.task_id, waiting.record.task_id}
     totals = second.totals()
     assert (totals.total, totals.failed, totals.live) == (3, 1, 2)
+
+
+def test_the_average_time_by_the_clock_is_that_of_the_tasks_that_are_stored(
+    open_at: "OpenStore", database_url: str, make: "Maker", writer: Engine
+) -> None:
+    first = open_at(database_url)
+    for waited_s in (1, 2, 6):
+        accepted = make.acceptance()
+        make.tick(waited_s)
+        first.write([accepted, make.result(accepted, attempt=0, execution_time_ms=5.0)])
+    cancelled = make.acceptance()
+    make.tick(100)
+    first.write([cancelled, make.cancel(cancelled)])
+    assert first.prune_step(older_than=None, keep=3) == 1
+    first.close()
+    with writer.begin() as connection:
+        migrate.downgrade(connection, "0005")
+    totals = open_at(database_url).totals()
+    assert (totals.completed, totals.execution_ms) == (3, 15.0)
+    assert totals.elapsed_ms == pytest.approx(3 * (2000 + 6000) / 2), "a deleted one is taken to have taken as long"

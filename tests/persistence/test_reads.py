@@ -142,9 +142,11 @@ def test_totals_count_each_kind_of_end(store: SqlStore, make: "Maker") -> None:
     first, second, third, _ = accepted = [make.acceptance() for _ in range(4)]
     assert store.totals() == Totals()
     store.write(accepted)
-    store.write([make.result(first, attempt=0, execution_time_ms=1.5), make.cancel(third)])
+    cancelled = make.result(third, Status.CANCELLED, attempt=None, execution_time_ms=9.0)
+    store.write([make.result(first, attempt=0, execution_time_ms=1.5), cancelled])
     store.write([make.result(second, Status.FAILED, attempt=0, execution_time_ms=2.0)])
-    assert store.totals() == Totals(total=4, completed=1, failed=1, cancelled=1, execution_ms=3.5, live=1)
+    counts = Totals(total=4, completed=1, failed=1, cancelled=1, execution_ms=3.5, elapsed_ms=3000 + 2000, live=1)
+    assert store.totals() == counts, "the milliseconds are of those that completed or failed"
 
 
 def test_a_ping_asks_the_database(store: SqlStore) -> None:

@@ -15,6 +15,7 @@ from callboard.persistence.database_file import sqlite_path
 from callboard.persistence.engine import parse_url
 from callboard.persistence.faults import unavailable
 from callboard.persistence.store import SqlStore
+from callboard.records import RecordAcceptance, RecordResult
 
 if TYPE_CHECKING:
     from tests.persistence.conftest import Maker, OpenStore
@@ -79,7 +80,11 @@ def test_a_batch_is_one_transaction_of_a_few_statements(store: SqlStore, make: "
     store.write([*old, *[make.start(a) for a in old]])
     statements.clear()
     events = [make.events(a) for a in old]
-    store.write([*new, *events, *events, *[make.result(a, session=make.session(a.record.task_id)) for a in old]])
+
+    def result(accepted: RecordAcceptance) -> RecordResult:
+        return make.result(accepted, session=make.session(accepted.record.task_id), metadata={"llmCalls": 0})
+
+    store.write([*new, *events, *events, *[result(a) for a in old]])
     kinds = [statement.split()[0] for statement in statements]
     # 32 rows of events in one statement; sessions, like tasks, in one of 8.
     assert kinds == [

@@ -93,7 +93,7 @@ def test_numbers_have_no_gap_a_task_ends_once_and_totals_are_exact(
     totals = store.totals()
     assert (totals.completed, totals.failed, totals.cancelled) == tuple(counted[end] for end in ENDS)
     assert (totals.total, totals.live) == (len(stored), sum(1 for task in stored if not task.status.ended))
-    assert totals.execution_ms == totals.total - totals.live
+    assert totals.execution_ms == totals.completed + totals.failed
 
 
 def check_outcomes(records: list[Record], outcomes: list[WriteOutcome]) -> None:

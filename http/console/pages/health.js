@@ -83,6 +83,7 @@ function overview(health) {
         stat("Failed", number(metrics.failedTasks)),
         stat("Cancelled", number(metrics.cancelledTasks)),
         stat("Under way", number(metrics.liveTasks)),
+        stat("Mean time to the end", duration(metrics.averageElapsedTime)),
         stat("Mean time of work", duration(metrics.averageExecutionTime)),
         stat("Up for", duration(health.uptime * 1000)),
         stat("Version", health.version),
@@ -153,7 +154,7 @@ function latencySummary(points) {
   const last = points.findLast((point) => point.p50Ms !== null);
   if (!last) return "No task has ended in the last hour.";
   const worst = Math.max(...points.map((point) => point.p99Ms ?? 0));
-  return `Lately half of the tasks took at most ${duration(last.p50Ms)}, 95% at most ${duration(last.p95Ms)}; the greatest p99 of the hour is ${duration(worst)}.`;
+  return `Lately half of the tasks took at most ${duration(last.p50Ms)}, 95% at most ${duration(last.p95Ms)}; the greatest p99 of the hour is ${duration(worst)}. With all waiting, from acceptance to end, it was ${duration(last.p50ElapsedMs)} and ${duration(last.p95ElapsedMs)}.`;
 }
 
 function failureSummary(points) {

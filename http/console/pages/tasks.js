@@ -20,7 +20,8 @@ const COLUMNS = [
   { title: "Task", class: "task-cell", cell: (row) => h("a", { class: "row-link", href: to("/tasks", row.taskId) }, h("span", { class: "clamp", dir: "auto" }, short(row.task, 140) || "(blank)")) },
   { title: "Agent", class: "nowrap", cell: (row) => snippet(row.agent ?? "master", 30) },
   { title: "Session", class: "session-cell", cell: (row) => h("a", { href: to("/sessions", row.sessionId), dir: "auto" }, short(row.sessionId, 24)) },
-  { title: "Duration", number: true, cell: (row) => (row.executionTime === null ? "–" : duration(row.executionTime)) },
+  { title: "Took", number: true, cell: (row) => duration(row.elapsedTime) },
+  { title: "Work", number: true, cell: (row) => duration(row.executionTime) },
   { title: "Age", number: true, cell: (row) => when(row.createdAt) },
 ];
 
@@ -204,12 +205,16 @@ function take(list, events) {
     const status = statusAfter(event.topic);
     const row = list.rows.get(event.taskId) ?? fresh.get(event.taskId);
     if (row && event.topic !== "agent.task.execute") {
-      row.data = { ...row.data, ...(status ? { status } : {}), ...("executionTime" in event.data ? { executionTime: event.data.executionTime } : {}) };
+      row.data = { ...row.data, ...(status ? { status } : {}), ...times(event.data) };
       row.changed = true;
     } else if (!row) meet(list, fresh, event);
   }
   for (const row of list.rows.values()) if (row.changed) redraw(row);
   put(list, fresh);
+}
+
+function times({ executionTime = null, elapsedTime = null }) {
+  return elapsedTime === null ? {} : { executionTime, elapsedTime };
 }
 
 /** A task that is not in the list: a new one that fits, or one that fits only now. */
@@ -222,7 +227,7 @@ function meet(list, fresh, event) {
       (!filters.agent || filters.agent === (data.agent ?? "master")) &&
       (!filters.q || (data.task ?? "").toLowerCase().includes(filters.q.toLowerCase()) || event.taskId.includes(filters.q.toLowerCase())) &&
       (!filters.status || filters.status === "pending");
-    if (fits) fresh.set(event.taskId, { data: { taskId: event.taskId, task: data.task, sessionId: data.sessionId, agent: data.agent ?? "master", status: "pending", executionTime: null, createdAt: event.timestamp } });
+    if (fits) fresh.set(event.taskId, { data: { taskId: event.taskId, task: data.task, sessionId: data.sessionId, agent: data.agent ?? "master", status: "pending", executionTime: null, elapsedTime: null, createdAt: event.timestamp } });
   } else if (filters.status && statusAfter(event.topic) === filters.status && (!filters.session || filters.session === event.sessionId)) {
     if (!filters.q && !filters.agent) list.waiting.add(event.taskId);
     else lookFor(list, event.taskId);
