@@ -102,12 +102,16 @@ def spent(task: "Result") -> str:
     """Return what a task took, its agents included: its time, and what was asked of models."""
     told, made = task.metadata, [took(task.elapsed_time, task.execution_time)]
     if told.get("llmCalls"):
-        made.append(f"{told['llmCalls']:,} model calls, {told.get('totalTokens', 0):,} tokens")
+        made.append(f"{_many(told['llmCalls'], 'model call')}, {_many(told.get('totalTokens', 0), 'token')}")
     if isinstance(cost := told.get("costUsd"), int | float):
         made.append(f"${cost:.4f}")
     if tasks := told.get("subagents", {}).get("tasks"):
-        made.append(f"{tasks:,} delegated tasks included")
+        made.append(f"{_many(tasks, 'delegated task')} included")
     return f"took {', '.join(filter(None, made))}"
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def time_of(data: Mapping[str, Any]) -> str:

@@ -242,6 +242,7 @@ def test_steps_and_calls_are_seen_and_then_the_output(served: Served, tmp_path: 
         assert any("step 1 master, arithmetic" in line for line in lines)
         assert any('✓ calculate("12 * 7")  → 84' in line for line in lines)
         assert any("✓ step 1" in line for line in lines)
+        assert re.fullmatch(r"took [\d.]+ m?s, [\d.]+ m?s of it work", lines[-2]), lines[-2]
         assert lines[-1] == "84"
         assert "\x1b[32m✓" in terminal.raw  # green
         assert terminal.raw.rindex("\x1b[?25h") > terminal.raw.rindex("\x1b[?25l")  # the cursor is back
@@ -339,7 +340,10 @@ def test_agents_are_seen_while_they_work(tmp_path: Path, with_model: Callable[..
     lines = terminal.text.splitlines()
     assert any(line.endswith("  agent code-reviewer: Read it.") for line in lines)
     assert any(re.search(r"✓ openai/some  \d+ \+ \d+ tokens", line) for line in lines)
-    assert any("  ✓ agent" in line for line in lines)
+    assert any(re.search(r"  ✓ agent  [\d.]+ m?s, [\d.]+ m?s of it work", line) for line in lines)
+    assert re.search(r"^took .* of it work, 2 model calls, [\d,]+ tokens, .*1 delegated task included$", lines[-2]), lines[
+        -2
+    ]
     assert lines[-1] == "I have read it."
 
 

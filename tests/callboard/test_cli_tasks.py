@@ -115,6 +115,8 @@ def test_a_task_is_shown_by_its_id_or_a_part_of_it(served: Served, ask: Ask) -> 
         fields = {line[:12].strip(): line[13:] for line in done.stdout.splitlines()}
         assert (fields["task"], fields["status"], fields["output"]) == (task_id, "completed", "6")
         assert json.loads(fields["labels"]) == {"order": 4711}
+        assert fields["took"].endswith("s")
+        assert fields["work"].endswith("s")
     told = json.loads(ask("show", task_id[-12:], "--json").stdout)
     with served.client() as client:
         assert told == client.get(f"/agent/tasks/{task_id}").json()

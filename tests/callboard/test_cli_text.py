@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from callboard.cli.ask import Where
 from callboard.cli.decide import ways_to_decide
-from callboard.cli.text import ago, call, call_of, clean, dumps, duration, iso, one_line, shown
+from callboard.cli.text import ago, call, call_of, clean, dumps, duration, iso, one_line, shown, time_of
 
 TEXT = st.text(st.characters())  # halves of surrogate pairs, too
 HERE = Where(url=None, key_file=None)
@@ -105,6 +105,20 @@ def test_arguments_that_the_log_has_cut_are_not_offered_as_if_they_were_whole(va
 )
 def test_durations_are_said_as_people_do(ms: float | None, said: str) -> None:
     assert duration(ms) == said
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"durationMs": 42}, "42 ms"),
+        ({"elapsedTime": 125_000, "executionTime": 3210.0}, "2 min 5 s, 3.2 s of it work"),
+        ({"elapsedTime": 42}, "42 ms"),
+        ({"executionTime": 42}, "42 ms of work"),  # an event of an earlier version
+        ({}, ""),
+    ],
+)
+def test_the_time_of_a_task_is_said_with_how_much_of_it_was_work(data: dict[str, float], said: str) -> None:
+    assert time_of(data) == said
 
 
 @pytest.mark.parametrize(
