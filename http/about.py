@@ -7,11 +7,13 @@ from functools import cache
 import falcon
 
 from callboard import __version__
-from callboard.http.codec import JSON, encode, respond
+from callboard.http.codec import HTML, JSON, encode, respond
+from callboard.http.console import is_on
 from callboard.http.docs_page import STYLE, docs_page
 from callboard.http.openapi import openapi_document
 from callboard.http.request import Request
 from callboard.http.security_headers import CONTENT_SECURITY_POLICY
+from callboard.settings import Settings
 
 _LINKS = {
     "execute": "/agent/execute",
@@ -26,9 +28,19 @@ _LINKS = {
 
 
 class Index:
-    """GET /: name, version and where to go from here."""
+    """GET /: name, version and where to go from here; whoever would rather have a page is sent to one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._page = "console/" if is_on(settings) else "docs"
 
     def on_get(self, req: Request, resp: falcon.Response) -> None:
+        resp.append_header("Vary", "Accept")
+        if req.wants_page:
+            # Relative, so that it also holds behind a proxy which serves Callboard below a path of its own.
+            resp.set_header("Location", f"{self._page}?{req.query_string}" if req.query_string else self._page)
+            resp.status = falcon.HTTP_302
+            resp.content_type = HTML
+            return
         respond(resp, {"name": "callboard", "version": __version__, "links": _LINKS}, req.reply_type)
 
     on_head = on_get

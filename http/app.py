@@ -55,7 +55,7 @@ def build_app(system: "AgentSystem") -> "falcon.App[Request, falcon.Response]":
     waiting, streams = Waiting(system), Streams(system)
     tasks, skills, health = Tasks(system, waiting, streams), Skills(system), Health(system)
     dead_letters, sessions = DeadLetters(system), Sessions(system)
-    app.add_route("/", Index())
+    app.add_route("/", Index(settings))
     app.add_route("/agent/execute", Execute(system, waiting, streams))
     app.add_route("/agent/events", Feed(system, waiting, streams))
     app.add_route("/agent/results", Results(system))

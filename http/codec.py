@@ -13,12 +13,13 @@ from typing import Any, NoReturn
 import falcon
 import msgpack  # type: ignore[import-untyped]
 from falcon.request import Request as FalconRequest
-from falcon.util.mediatypes import best_match
+from falcon.util.mediatypes import best_match, quality
 
 from callboard.http.errors import BodyTooLarge, MalformedBody, UnsupportedContentEncoding, UnsupportedMediaType
 from callboard.values import MAX_DEPTH, mend_text
 
 JSON = falcon.MEDIA_JSON
+HTML = "text/html"
 MSGPACK = falcon.MEDIA_MSGPACK
 MSGPACK_TYPES = (MSGPACK, "application/x-msgpack", "application/vnd.msgpack")
 _JSON_FIRST = (JSON, *MSGPACK_TYPES)
@@ -98,6 +99,18 @@ def _negotiate_with(accept: str, media_type: str) -> bool:
         return best_match((*_JSON_FIRST, media_type), accept) == media_type
     except ValueError:
         return False
+
+
+@lru_cache(maxsize=256)
+def wants_page(accept: str) -> bool:
+    """Say whether an Accept header is a browser's: it would have HTML rather than JSON, or names HTML and JSON by `*/*` only."""
+    accept = accept[:500].lower()
+    named = {media_type.partition(";")[0].strip() for media_type in accept.split(",")}
+    try:
+        page, data = quality(HTML, accept), max(quality(kind, accept) for kind in _JSON_FIRST)
+    except ValueError:
+        return False
+    return HTML in named and (page > data or (page == data > 0 and not named.intersection(_JSON_FIRST)))
 
 
 def read_body(req: FalconRequest, limit_bytes: int) -> Any:

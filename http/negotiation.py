@@ -4,7 +4,7 @@ from typing import Any
 
 import falcon
 
-from callboard.http.codec import JSON, MSGPACK, prefers, reply_type_of
+from callboard.http.codec import JSON, MSGPACK, prefers, reply_type_of, wants_page
 from callboard.http.errors import NotAcceptable
 from callboard.http.request import Request
 from callboard.http.sse import EVENT_STREAM
@@ -17,6 +17,9 @@ STREAMING = {
     ("HEAD", "/agent/tasks/{task_id}/events"),
 }
 """The operations that can answer with a stream."""
+
+_PAGED = "/"
+"""The path from which a browser is sent to a page."""
 
 
 class Negotiation:
@@ -31,7 +34,9 @@ class Negotiation:
             return
         if (req.method, req.uri_template) in STREAMING:
             req.wants_stream = prefers(req, EVENT_STREAM)
-        reply_type = reply_type_of(req) or (JSON if req.wants_stream else None)
+        if req.uri_template == _PAGED:
+            req.wants_page = wants_page(req.env.get("HTTP_ACCEPT", "*/*"))
+        reply_type = reply_type_of(req) or (JSON if req.wants_stream or req.wants_page else None)
         if reply_type is None:
             raise NotAcceptable(f"The answer can be {JSON} or {MSGPACK}; the Accept header takes neither.")
         req.reply_type = reply_type

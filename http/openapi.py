@@ -109,6 +109,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
     responses: dict[str, Any] = {"200": _reply(operation)}
     if operation.nothing_left:
         responses["204"] = {"description": operation.nothing_left}
+    if operation.elsewhere:
+        responses["302"] = {"description": operation.elsewhere}
     if operation.busy_reply:
         responses["503"] = {**_reply(operation), "description": "Not now; the body says why."}
     responses |= {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}

@@ -35,6 +35,8 @@ class Operation:
     """What `Accept: text/event-stream` is answered with; empty: nothing."""
     nothing_left: str = ""
     """What 204 means; empty: there is none."""
+    elsewhere: str = ""
+    """What 302 means; empty: there is none."""
 
 
 OPERATIONS = (
@@ -308,6 +310,7 @@ OPERATIONS = (
         tag="About",
         summary="Name, version, links",
         reply=schemas.Index,
+        elsewhere="A browser, whose `Accept` prefers `text/html`, is sent to the console, or where that is off to /docs.",
         public=True,
     ),
     Operation(

@@ -28,10 +28,10 @@ class Request(falcon.Request):
 
     `client` is its address as text, `caller` the identity that is limited (empty until the door has seen it),
     `task_id` the task it is about, for the log line, `reply_type` the media type of the answer, `wants_stream` whether
-    the answer is a stream of events instead.
+    the answer is a stream of events instead, `wants_page` whether it is a way to a page.
     """
 
-    __slots__ = ("caller", "client", "reply_type", "request_id", "started_s", "task_id", "wants_stream")
+    __slots__ = ("caller", "client", "reply_type", "request_id", "started_s", "task_id", "wants_page", "wants_stream")
 
     request_id: str
     started_s: float
@@ -40,6 +40,7 @@ class Request(falcon.Request):
     task_id: str | None
     reply_type: str
     wants_stream: bool
+    wants_page: bool
 
     def __init__(self, env: dict[str, Any], options: falcon.RequestOptions | None = None) -> None:
         super().__init__(env, options)
@@ -51,3 +52,4 @@ class Request(falcon.Request):
         self.task_id = None
         self.reply_type = falcon.MEDIA_JSON
         self.wants_stream = False
+        self.wants_page = False

@@ -196,3 +196,32 @@ def test_the_index_says_where_to_go(shared: Running) -> None:
     body = shared.client.get("/").json()
     assert body["name"] == "callboard"
     assert all(shared.client.options(path).status_code == 200 for path in body["links"].values())
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [BROWSER, "text/html", "text/html, application/xhtml+xml, image/jxr, */*", "application/json;q=0.5, Text/HTML"],
+)
+def test_a_browser_is_led_to_the_console_also_below_a_proxys_path(shared: Running, accept: str) -> None:
+    for method in ("GET", "HEAD"):
+        answer = shared.client.request(method, "/", headers={"Accept": accept})
+        assert (answer.status_code, answer.headers["location"], answer.content) == (302, "console/", b"")
+        assert "Accept" in answer.headers["vary"]
+    assert shared.client.get("/", headers={"Accept": accept}, follow_redirects=True).text.startswith("<!doctype html>")
+    assert shared.client.get("/?a=b", headers={"Accept": accept}).headers["location"] == "console/?a=b"
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/json, text/html", "text/html;q=0.5, */*"])
+def test_a_program_gets_the_index(shared: Running, accept: str) -> None:
+    answer = shared.client.get("/", headers={"Accept": accept})
+    assert (answer.status_code, answer.json()["name"]) == (200, "callboard")
+    assert "Accept" in answer.headers["vary"]
+
+
+def test_a_browser_is_led_to_the_documents_where_the_console_is_off(start_server: Callable[..., Running]) -> None:
+    running = start_server(console="off")
+    answer = running.client.get("/", headers={"Accept": BROWSER})
+    assert (answer.status_code, answer.headers["location"]) == (302, "docs")
