@@ -15,7 +15,7 @@ def limits_of(record: TaskRecord, agent: AgentDefinition, tools: Tools) -> list[
     """Return the limits on a task's spending, each with what to call it in an error.
 
     PERF: a budget that limits nothing, which is what the settings begin with, is left out before anything is made of
-    it: 1 µs of each attempt instead of 30, the run's `Purse` included.
+    it: 5 µs of each attempt instead of 35, the run's `Purse` included.
     """
     settings, limits = tools.settings, []
 

@@ -103,20 +103,22 @@ class Purse:
     def __init__(self, limits: Sequence[Limit], accounts: Accounts, task_id: str, *, begun: bool = False) -> None:
         self._limits = tuple(limit for limit in limits if not limit.budget.unlimited)
         self._accounts = accounts
-        # several budgets may hold for one account: a task's own, its agent's, the server's
-        self._names = list(dict.fromkeys((Account("task", task_id), *(limit.account for limit in self._limits))))
+        self._names = [Account("task", task_id)]
         self._started_s = self._counted_s = time.monotonic()
         self._new: dict[Account, Usage] = {}
         self._skills: dict[str, Usage] = {}
         self._on_record = begun
         self._called = 0
-        # Guards `_new`, `_skills` and `_counted_s`: calls that a script makes at once end in threads of their own.
+        self._uncounted_calls = 0
+        # Guards `_new`, `_skills` and what is not counted yet: calls that a script makes at once end in threads of their own.
         self._lock = threading.Lock()
         if begun:
-            spent, below = accounts.spent((Account("task", task_id), Account("subagents", task_id)))
+            spent, below = accounts.spent((*self._names, Account("subagents", task_id)))
             self._called = spent.skill_calls - below.skill_calls
         # PERF: most tasks have no budget, and pass over the accounts that all workers share
         if self._limits:
+            # several budgets may hold for one account: a task's own, its agent's, the server's
+            self._names = list(dict.fromkeys((*self._names, *(limit.account for limit in self._limits))))
             accounts.open(self._names)
 
     def close(self) -> None:
@@ -178,8 +180,9 @@ class Purse:
                     _check_wall(limit, states[limit.account], self._uncounted_ms)
                 # at once: other tasks of the same session or caller look at the same accounts
                 self._add(states, Usage(skill_calls=count))
-        elif count:
-            self._add({}, Usage(skill_calls=count))
+        else:
+            with self._lock:
+                self._uncounted_calls += count
         self._called += count
 
     def skill_called(self, name: str, *, ok: bool) -> None:
@@ -226,7 +229,8 @@ class Purse:
             with self._lock:
                 now_s = time.monotonic()
                 wall_ms, self._counted_s = (now_s - self._counted_s) * 1000, now_s
-            self._count(Usage(wall_ms=wall_ms))
+                calls, self._uncounted_calls = self._uncounted_calls, 0
+            self._count(Usage(skill_calls=calls, wall_ms=wall_ms))
         elif not self._skills:
             return ()
         with self._lock:

@@ -341,9 +341,9 @@ def test_agents_are_seen_while_they_work(tmp_path: Path, with_model: Callable[..
     assert any(line.endswith("  agent code-reviewer: Read it.") for line in lines)
     assert any(re.search(r"✓ openai/some  \d+ \+ \d+ tokens", line) for line in lines)
     assert any(re.search(r"  ✓ agent  [\d.]+ m?s, [\d.]+ m?s of it work", line) for line in lines)
-    assert re.search(r"^took .* of it work, 2 model calls, [\d,]+ tokens, .*1 delegated task included$", lines[-2]), lines[
-        -2
-    ]
+    assert re.search(r"^took .* of it work, 2 model calls, [\d,]+ tokens, .*1 delegated task included$", lines[-2]), (
+        lines[-2]
+    )
     assert lines[-1] == "I have read it."
 
 
