@@ -12,6 +12,7 @@ from typing import Any
 from callboard.agent.roster import AgentDefinition
 from callboard.agent.skill import Replay, SkillContext
 from callboard.budget import Budget
+from callboard.errors import TaskError
 
 DELEGATE = "delegate"
 MAX_TASK_CHARS = 100_000
@@ -94,3 +95,18 @@ def skills_for(agent: AgentDefinition, allowed: Mapping[str, Any], *, deepest: b
     """
     own = tuple(allowed) if agent.skills is None else agent.skills
     return tuple(name for name in own if name in allowed and not (deepest and name == DELEGATE))
+
+
+def too_deep(depth: int, most: int) -> TaskError:
+    """Return why a task that is so deep below the first one may not delegate."""
+    told = f"This task is {depth} deep in delegations, the limit is {most} (CALLBOARD_MAX_DEPTH); do the work itself."
+    return TaskError("delegation_refused", told)
+
+
+def too_many(there: int, new: int, most: int) -> TaskError:
+    """Return why tasks may not be delegated beside those that are there."""
+    return TaskError(
+        "delegation_refused",
+        f"The task and those below it have delegated {there} tasks and {new} more would pass the limit of {most} "
+        "(CALLBOARD_MAX_SUBAGENTS); delegate fewer, larger parts.",
+    )

@@ -15,7 +15,7 @@ from callboard.agent import call_views, exceptions
 from callboard.agent.asking import ModelCalls
 from callboard.agent.call_views import arguments_of, as_task_error, excerpt, ms_since, pending_of, shown
 from callboard.agent.cancel import Cancelled
-from callboard.agent.delegation import DELEGATE, Delegate, Delegated, skills_for
+from callboard.agent.delegation import DELEGATE, Delegate, Delegated, skills_for, too_deep, too_many
 from callboard.agent.hosting import Host
 from callboard.agent.job import Job, Journal, Tools
 from callboard.agent.late_skills import why_late
@@ -81,10 +81,6 @@ class SkillCalls:
         made: int = self._job.progress.metadata["skillCalls"]
         return made
 
-    @made.setter
-    def made(self, count: int) -> None:
-        self._job.progress.metadata["skillCalls"] = count
-
     # --- the plan of a planner that is not a model ---
 
     def known_plan(self) -> Plan | None:
@@ -130,7 +126,7 @@ class SkillCalls:
             # those beside it are counted when the script comes here again and they are made
             counted = [call for call in calls if waiting is None or call is waiting or call.known is not None]
             self._purse.skill_calls(before.made + len(counted))
-            self.made = before.made + len(asked)
+            self._job.progress.metadata["skillCalls"] = before.made + len(asked)
             if waiting is not None:
                 raise self._pause_for_approval(waiting, calls, dump, before)
             self._count_refused(calls)
@@ -182,9 +178,7 @@ class SkillCalls:
             self._refuse(call, TaskError("skill_failed", f"The skill {DELEGATE} failed: {error}"))
             return
         if record.depth >= settings.max_depth:
-            limit = f"{settings.max_depth} (CALLBOARD_MAX_DEPTH)"
-            told = f"This task is {record.depth} deep in delegations, the limit is {limit}; do the work itself."
-            self._refuse(call, TaskError("delegation_refused", told))
+            self._refuse(call, too_deep(record.depth, settings.max_depth))
             return
         deepest = record.depth + 1 >= settings.max_depth
         call.child = Delegated(
@@ -297,12 +291,8 @@ class SkillCalls:
         there = self._tools.count_below(record.root_id or record.task_id) if new else 0
         if there + new <= most:
             return False
-        told = (
-            f"The task and those below it have delegated {there} tasks and {new} more would pass the limit of {most} "
-            "(CALLBOARD_MAX_SUBAGENTS); delegate fewer, larger parts."
-        )
         for call in delegated:
-            self._refuse(call, TaskError("delegation_refused", told))
+            self._refuse(call, too_many(there, new, most))
         return True
 
     def _snapshot(
