@@ -19,7 +19,6 @@ from mcp.client.stdio import get_default_environment
 from mcp.os.posix.utilities import terminate_posix_process_tree
 from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
-from pydantic import ValidationError
 
 from callboard.agent.mcp.config import ServerConfig
 from callboard.agent.mcp.splitter import Line, Splitter
@@ -105,8 +104,7 @@ async def _receive(process: Process, wire: Wire, incoming: _Received) -> None:
 async def _deliver(line: Line, wire: Wire, incoming: _Received) -> None:
     messages = wire.read(line.text, whole=line.whole)
     for message in messages:
-        with contextlib.suppress(ValidationError):  # a request or a notification of no known form
-            await incoming.send(SessionMessage(jsonrpc_message_adapter.validate_python(message, by_name=False)))
+        await incoming.send(SessionMessage(jsonrpc_message_adapter.validate_python(message, by_name=False)))
     if not messages:
         wire.skip(line.text)
 

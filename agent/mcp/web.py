@@ -71,6 +71,8 @@ class _Client(httpx2.AsyncClient):
             fault, why = Fault.IN_DOUBT, f"the connection broke ({type(error).__name__})"
         except _TooLarge:
             fault, why = Fault.UNREADABLE, TOO_LARGE
+        except RecursionError:
+            fault, why = Fault.UNREADABLE, "its answer is nested too deeply"
         return self._failed(request, ticket, fault, why)
 
     async def _ticket(self, request: httpx2.Request) -> Ticket | None:
@@ -108,27 +110,27 @@ class _Client(httpx2.AsyncClient):
             await response.aclose()
         messages = self._wire.read(body, of=ticket)
         words = _words(status, kind, ticket.said.message if ticket.said is not None else _shown(kind, body))
+        read = messages_in(text_of(body))
         if status == 429:
             return self._failed(request, ticket, Fault.NOT_SENT, words)
-        if MCP_SESSION_ID in request.headers and _refuses_session(status, messages, ticket, body):
+        if MCP_SESSION_ID in request.headers and _refuses_session(status, ticket, read):
             return self._failed(request, ticket, Fault.SESSION_LOST, words)
-        for message in messages:
-            if "method" not in message:
-                return _json(request, message, response.headers.get(MCP_SESSION_ID))
+        if status < 400 or any("jsonrpc" in each for each in read):  # else an error that it has for everybody
+            for message in messages:
+                if "method" not in message:
+                    return _json(request, message, response.headers.get(MCP_SESSION_ID))
         return self._failed(request, ticket, _meaning(status), words)
 
 
-def _refuses_session(status: int, answers: list[Message], ticket: Ticket, body: bytes) -> bool:
+def _refuses_session(status: int, ticket: Ticket, read: list[Message]) -> bool:
     """Say whether a server does not know the session, and so has surely not done what it was asked for.
 
     That is what 404 and 410 mean. Many answer 400 or 401, which mean other things as well: with an error that bears
     the request's id the server may have worked on it, so the error has to speak of the session.
     """
-    if status in _SESSION_GONE:
-        return True
     if status not in _SESSION_REFUSED:
-        return False
-    bears_id = bool(answers) and any(each.get("id") == ticket.id for each in messages_in(text_of(body)))
+        return status in _SESSION_GONE
+    bears_id = any(each.get("id") == ticket.id for each in read)
     return not bears_id or (ticket.said is not None and _OF_SESSION.search(ticket.said.message) is not None)
 
 

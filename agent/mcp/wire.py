@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from mcp_types import INTERNAL_ERROR, JSONRPCMessage, JSONRPCRequest, RequestId
+from mcp_types import INTERNAL_ERROR, JSONRPCMessage, JSONRPCRequest, RequestId, jsonrpc_message_adapter
+from pydantic import ValidationError
 
 from callboard.agent.mcp import jsonrpc, pages
 from callboard.agent.mcp.jsonrpc import Message, Said
@@ -114,6 +115,7 @@ class Wire:
     def failed(self, ticket: Ticket, fault: Fault, why: str) -> Message:
         """Note what went wrong with a request; return an answer that wakes who waits for it."""
         ticket.fail(fault, why)
+        self._under_way.pop(str(ticket.id), None)
         return _error(ticket, Said(code=INTERNAL_ERROR, message=why))
 
     def _torn(self, text: str, why: str, of: Ticket | None) -> list[Message]:
@@ -122,9 +124,10 @@ class Wire:
 
     def _message(self, message: Message, of: Ticket | None) -> Message | None:
         if "method" in message:
-            return message if message.get("jsonrpc") == "2.0" else None
+            return message if _is_request(message) else None
         if not _is_answer(message) or (ticket := of or self._asked(message)) is None:
             return None
+        self._under_way.pop(str(ticket.id), None)
         if message.get("error") is not None:
             ticket.said = jsonrpc.said(message["error"])
             return _error(ticket, ticket.said)
@@ -135,10 +138,19 @@ class Wire:
 
     def _asked(self, message: Message) -> Ticket | None:
         """Return the request that an answer is for. An error without an id is for one that the server could not read."""
-        if message.get("id") is not None or "error" not in message:
+        if message.get("id") is not None or not {"jsonrpc", "error"} <= message.keys():
             return self.under_way(message.get("id"))
         waiting = [ticket for ticket in self._under_way.values() if ticket.method != _LISTEN]
         return waiting[0] if len(waiting) == 1 else None
+
+
+def _is_request(message: Message) -> bool:
+    """Say whether a message asks or tells something in the form that the SDK takes."""
+    try:
+        jsonrpc_message_adapter.validate_python(message, by_name=False)
+    except ValidationError:
+        return False
+    return True
 
 
 def _is_answer(message: Message) -> bool:

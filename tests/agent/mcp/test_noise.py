@@ -27,6 +27,7 @@ NOISE = {
     "a list of nothing": "[]\n[1, 2]\n",
     "Windows line ends": "ready\r\n",
     "a notification without a version": '{"method":"log","params":{}}\n',
+    "a notification of no form": '{"jsonrpc":"2.0","method":"log","params":"x"}\n',
     "a log of what was asked": '{"jsonrpc": "2.0", "id": 99, "method": "tools/call", "params": {"name": "echo"\n',
     "deep nesting": "[" * 100_000 + "\n",
     "a very long line": "x" * 9_000_000 + "\n",
