@@ -2,10 +2,12 @@
 
 The argument names a file of JSON, its texts bytes in Latin-1: `before` is written at once and `during` before each answer to a call;
 `answers` holds by method what is written instead of the answer, with $ID for the request's id; `tools` is listed. A call
-is echoed, as a text, in JSON; `once` ends the server after the first.
+is echoed, as a text, in JSON; `once` ends the server after the first, and
+`deaf` has it read nothing from the first on.
 """
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,8 @@ for line in sys.stdin.buffer:
         continue
     if message["method"] == "tools/call":
         write(ODD.get("during", ""))
+        while ODD.get("deaf"):
+            signal.pause()
     scripted = ODD.get("answers", {}).get(message["method"])
     if scripted is not None:
         for part in scripted if isinstance(scripted, list) else [scripted]:

@@ -171,6 +171,18 @@ def test_a_line_without_end_ends_the_connection_and_no_memory(serve: Serve, monk
         called(running)
 
 
+def test_a_server_that_reads_nothing_any_more_holds_up_no_call(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callboard.agent.mcp.connection._MARGIN_S", 0.1)
+    monkeypatch.setattr("callboard.agent.mcp.child.CLOSED_S", 0.2)
+    monkeypatch.setattr("mcp.shared.jsonrpc_dispatcher._ABANDON_WRITE_TIMEOUT", 0.1)  # 5 s
+    running = serve({"timeoutS": 0.2}, deaf=True)
+    for _ in range(2):  # the first fills the pipe, so that the second is not even written
+        with pytest.raises(
+            ToolFailed, match=r"did not answer within 0\.2 s; whether the call was carried out is not known"
+        ):
+            called(running, x="x" * 300_000)
+
+
 # --- errors that are the server's own ---
 
 
@@ -243,6 +255,7 @@ TOOLS = {
     "an enum of nothing": ({"name": "t", "inputSchema": {"properties": {"x": {"enum": []}}}}, ANY),
     "OpenAPI's nullable": ({"name": "t", "inputSchema": {"properties": {"x": {"type": "string", "nullable": True}}}}, {"x": None}),
     "one that is required and not described": ({"name": "t", "inputSchema": {"properties": {}, "required": ["x"]}}, ANY),
+    "halves of surrogate pairs": ({"name": "t", "description": "\ud800", "inputSchema": {"type": "object", "properties": {"x": {"description": "\udc00", "title": "\ud800"}}}}, ANY),
     "odd fields": ({"name": "t", "title": 5, "description": ["a"], "annotations": "safe", "icons": None, "execution": [], "_meta": 3}, {"more": ANY}),
     "a schema of a list": ({"name": "t", "inputSchema": []}, None),
     "false as schema": ({"name": "t", "inputSchema": False}, None),
