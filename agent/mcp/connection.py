@@ -1,7 +1,7 @@
 """One server's connection: opened when it is needed, given up when it breaks, opened again later.
 
-Everything here runs in the loop's thread, except what any thread may read: `status`, which is replaced as a whole, and the
-properties.
+Everything here runs in the loop's thread, except what any thread may read: `status`, which is replaced as a whole, `connected`
+and the properties.
 Imports the SDK; imported by `servers.py` when there are servers to start.
 """
 
@@ -76,7 +76,8 @@ class _Attempt:
 class Connection:
     """The way to one server.
 
-    `status` says why there is no connection, None as long as nothing has failed. `begun` is called when it begins to open one,
+    `connected` also says True while a session is only begun anew. `status` says why there is no connection, None as long as
+    nothing has failed. `begun` is called when it begins to open one,
     `told` hears what the operator should know, `listed` what the server offers, each time it is asked.
     """
 
@@ -92,6 +93,7 @@ class Connection:
     ) -> None:
         self.server = server
         self.status: str | None = None
+        self.connected = False
         self.heard_s = -math.inf
         self.busy = 0
         self._clock = clock
@@ -107,11 +109,6 @@ class Connection:
         self._closing = False
         self._noise_told = False
         self._words = Words(server)
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection; any thread may ask."""
-        return self._link is not None
 
     @property
     def trying_s(self) -> float | None:
@@ -187,7 +184,8 @@ class Connection:
         finally:
             link.calls -= 1
             self._let_go(link)
-        self._works()
+        if self._link is link:
+            self._works()
         assert ticket.answer is not None
         if ticket.answer.get("resultType") == "input_required":
             raise ToolFailed("the tool asks its caller a question, which Callboard does not answer; use another tool")
@@ -223,14 +221,19 @@ class Connection:
             wait_s = self._again_at_s - self._clock.monotonic()
             if wait_s > 0:
                 raise NotSent(f"{self._words.not_available(self.status)}; it is tried again in {math.ceil(wait_s)} s")
-            self._attempt = _Attempt(begun_s=self._clock.monotonic())
-            self._begun()
-            self._tasks().start_soon(self._session, self._attempt)
+            self._begin()
         attempt = self._attempt
+        assert attempt is not None
         await attempt.done.wait()
         if attempt.link is None:
             raise NotSent(self._words.not_available(self.status))
         return attempt.link
+
+    def _begin(self) -> None:
+        self._attempt = _Attempt(begun_s=self._clock.monotonic())
+        self._noise_told = False
+        self._begun()
+        self._tasks().start_soon(self._session, self._attempt)
 
     async def _session(self, attempt: _Attempt) -> None:
         """Open a connection and hold it until it breaks; a task of its own, as the SDK's scopes ask for."""
@@ -296,8 +299,9 @@ class Connection:
         """Use a connection no more whose session the server does not know; calls under way there may come to their end."""
         if self._link is link:
             self._link = None
-            self._again_at_s = -math.inf
             logger.info("the MCP server %s has forgotten the session; another is begun", self.server.name)
+            if not self._closing:
+                self._begin()
         self._let_go(link)
 
     def _let_go(self, link: _Link) -> None:
@@ -306,6 +310,7 @@ class Connection:
 
     def _down(self, why: str) -> None:
         self.status = why
+        self.connected = False
         # the first loss is mended at once: a server that was restarted should not be waited for
         pause_s = 0.0 if self._failures == 0 else min(_FIRST_PAUSE_S * 2 ** (self._failures - 1), _LONGEST_PAUSE_S)
         self._failures += 1
@@ -314,6 +319,7 @@ class Connection:
             logger.warning("the MCP server %s is down: %s", self.server.name, why)
 
     def _works(self) -> None:
+        self.connected = True
         self.status = None
         self.heard_s = self._clock.monotonic()
         self._failures = 0

@@ -32,6 +32,13 @@ def text(said: str) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": said}]}
 
 
+class Quiet(ThreadingHTTPServer):
+    daemon_threads = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that hangs up on an answer that is too large."""
+
+
 class OddWeb:
     """The server: `reply` answers calls, `refusal` requests of sessions it does not know, `listens` the GET stream."""
 
@@ -44,8 +51,7 @@ class OddWeb:
         self.seen: list[str] = []
         self._sessions: list[str] = []
         self._begun = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = False
+        self._server = Quiet(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 

@@ -83,14 +83,14 @@ NOISE = [
 def test_an_answer_that_can_be_read_is_read(web: OddWeb, running: Running, reply: Reply, value: Any) -> None:
     web.reply = lambda message: reply
     assert called(running) == value
-    assert running.servers.problems == ()
+    assert running.servers.warnings == ()
 
 
 @pytest.mark.parametrize("noise", NOISE)
 def test_events_that_are_no_messages_are_skipped_and_reported_once(web: OddWeb, running: Running, noise: bytes) -> None:
     web.reply = lambda message: Reply(kind=SSE, body=noise * 3 + EVENT)
     assert called(running) == "a"
-    (problem,) = running.servers.problems
+    (problem,) = running.servers.warnings
     assert "it sends events that are not the protocol, such as " in problem
 
 
@@ -143,20 +143,21 @@ def test_anything_else_fails_the_call_at_once_and_once(
 
 
 HANDSHAKES = {
-    "401": (Reply(401, body=b'{"error":"no token"}'), "the server answered with HTTP status 401; look at its headers: no token."),
-    "403": (Reply(403, "text/html", b"<html>"), "the server answered with HTTP status 403; look at its headers."),
-    "404": (Reply(404, "text/html", b"<html>"), "what answers there does not speak MCP (HTTP status 404); look at its url."),
-    "500": (Reply(500, "text/plain", b"oh"), "the server answered with HTTP status 500: oh."),
-    "503": (Reply(503, "text/html", b"<html>"), "the server answered with HTTP status 503."),
-    "a page": (Reply(200, "text/html", b"<html>"), "the server answered what is not MCP (text/html)."),
-    "an error": (Reply(200, body=b'{"jsonrpc":"2.0","id":$ID,"error":{"code":-32000,"message":"no licence"}}'), "it refuses: no licence."),
+    "401": (Reply(401, body=b'{"error":"no token"}'), "the server answered with HTTP status 401; look at its headers: no token"),
+    "403": (Reply(403, "text/html", b"<html>"), "the server answered with HTTP status 403; look at its headers"),
+    "404": (Reply(404, "text/html", b"<html>"), "what answers there does not speak MCP (HTTP status 404); look at its url"),
+    "500": (Reply(500, "text/plain", b"oh"), "the server answered with HTTP status 500: oh"),
+    "503": (Reply(503, "text/html", b"<html>"), "the server answered with HTTP status 503"),
+    "a page": (Reply(200, "text/html", b"<html>"), "the server answered what is not MCP (text/html)"),
+    "an error": (Reply(200, body=b'{"jsonrpc":"2.0","id":$ID,"error":{"code":-32000,"message":"no licence"}}'), "it refuses: no licence"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("shake", "said"), HANDSHAKES.values(), ids=HANDSHAKES)
 def test_a_handshake_that_fails_says_why(start: Start, web: OddWeb, shake: Reply, said: str) -> None:
     web.shake = shake
-    assert start({"odd": web.entry}).why("odd") == f"The MCP server odd is not usable: {said}"
+    told = str(start({"odd": web.entry}).servers.troubles["odd"])
+    assert told == f"The MCP server odd is not usable: {said}; its skills are not there yet."
 
 
 def test_a_notification_that_is_never_answered_holds_up_nothing(
