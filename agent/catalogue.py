@@ -1,8 +1,8 @@
 """Every skill there is: built in, from installed packages, from the operator's folder, and from elsewhere.
 
-Python's skills are loaded once, at start; those of servers come and go, and then the whole is replaced (`with_tools`), never
-changed, so any thread may use one. What cannot be loaded is reported and left out: one
-broken file must not keep a server from starting. Imported by the runner, by the wiring, by `http/` and the command line.
+Files are loaded once, at start; the tools of servers come and go, and then another one takes its place (`with_tools`). One is
+never changed, so any thread may use it. What cannot be loaded is reported and left out: one broken file must not keep a server
+from starting. Imported by the runner, by the wiring, by `http/` and the command line.
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,7 +38,7 @@ class Catalogue:
     what they have, by what the names of their skills begin with.
     """
 
-    __slots__ = ("_approve", "_approved", "_late", "_skills", "failures", "unmatched", "warnings")
+    __slots__ = ("_approve", "_approved", "_given", "_late", "_skills", "failures", "unmatched", "warnings")
 
     def __init__(
         self,
@@ -58,8 +58,11 @@ class Catalogue:
             *matched.values()
         )
         self.unmatched = tuple(pattern for pattern, names in matched.items() if not names)
-        self.failures = tuple(failures)
-        self.warnings = (*warnings, *(_unused(pattern) for pattern in self.unmatched if not self._may_match(pattern)))
+        self.failures, self._given = tuple(failures), tuple(warnings)
+        self.warnings = (
+            *self._given,
+            *(_unused(pattern) for pattern in self.unmatched if not self._may_match(pattern)),
+        )
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -87,7 +90,8 @@ class Catalogue:
         loader = SkillLoader(self._skills.values())
         for tool in sorted(tools, key=lambda tool: before is None or not before.has(tool)):
             loader.add(tool)
-        return Catalogue(loader.skills.values(), self.failures, self._approve, warnings=loader.problems, late=late)
+        warnings = (*self._given, *loader.problems)
+        return Catalogue(loader.skills.values(), self.failures, self._approve, warnings=warnings, late=late)
 
     def has(self, skill: AnySkill) -> bool:
         """Return whether a skill of this name and origin is here."""

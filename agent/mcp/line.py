@@ -110,6 +110,8 @@ class ServerLine:
                 left_out.append(self._sentence(f"its tool {listed['name'][:64]!r} is left out: {error}"))
                 continue
             made[skill.name] = skill
+        if not listing.tools:
+            left_out.append(self._sentence("it lists no tools"))
         tools = list(made.values())
         told = (*left_out[:_MOST_TOLD], *map(self._sentence, unused_rules(tools, self.server)))
         self._say(told, self._about_tools)

@@ -80,6 +80,7 @@ BROKEN: list[tuple[str, Any, str]] = [
     ("files", {"command": "x", "secrets": []}, "secrets: there is no such field"),
     ("files", {"command": "x", "replay": {"a": "pure"}}, "replay.a: Input should be 'safe', 'keyed' or 'never'"),
     ("files", {"command": "x", "timeoutS": 0}, "timeoutS: Input should be greater than 0"),
+    ("files", {"command": "x", "startTimeoutS": 3601}, "startTimeoutS: Input should be less than or equal to 3600"),
     ("files", {"command": "x", "headers": {"A": "b"}}, "headers does not go with command; leave it out"),
     ("files", {"url": "http://127.0.0.1/", "env": {"A": "b"}}, "env does not go with url; leave it out"),
     ("files", {"url": "ftp://127.0.0.1/"}, "url: is not an address; write one such as http://127.0.0.1:8000/mcp"),
