@@ -176,7 +176,7 @@ def _fetched(file: AttachedFile, ctx: SkillContext) -> bytes:
         max_bytes=ctx.max_file_bytes,
         timeout_s=FETCH_TIMEOUT_S if ctx.remaining_s is None else min(FETCH_TIMEOUT_S, ctx.remaining_s),
         allow_private=ctx.fetch_allow_private,
-        accept=f"{file.media_type}, */*;q=0.5",
+        accept=f"{split(file.media_type)[0]}, */*;q=0.5",
         stop=ctx.cancel_event,
     )
     try:

@@ -15,17 +15,28 @@ MAX_NAME_BYTES = 255
 NOTE, TEMPORARY = ".attached-", ".writing-"
 """What the names of the server's own files in a workspace begin with: which attachments are there, and half of a file."""
 
-_SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
 # SECURITY: a name that does not show all that it holds is taken for another one by people, and tells models what nobody
-# sees. These are control characters, halves of pairs, the code points that Unicode has nothing shown for
-# (Default_Ignorable), the marks that turn text round and those that end a line. Joiners and variation selectors stay where
-# scripts and emoji have them: one, behind a sign.
+# sees. These are control characters, the code points that Unicode has nothing shown for (Default_Ignorable), the marks that
+# turn text round and those that end a line. Joiners and variation selectors stay where scripts and emoji have them: one,
+# behind a sign.
+_HIDDEN = (
+    r"\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    r"\u3164\ufeff\uffa0\ufff0-\ufffb" + "\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
+)
+_JOINERS, _SELECTORS = r"\u200c\u200d", r"\ufe00-\ufe0f" + "\U000e0100-\U000e01ef"
 _UNSEEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    "\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
-    "|(?<![^\x00-\x7f\u200c\u200d])[\u200c\u200d]"
+    rf"[{_HIDDEN}\ud800-\udfff]"
+    rf"|(?<![^\x00-\x7f{_JOINERS}])[{_JOINERS}]"
     rf"|(?<![^\x00-\x22\x24-\x29\x2b-\x2f\x3a-\x7f{_SELECTORS}])[{_SELECTORS}]"
 )
+_NOT_PLAIN = rf"/\\{_HIDDEN}{_JOINERS}{_SELECTORS}"
+SCHEMA = {
+    "minLength": 1,
+    "maxLength": MAX_NAME_BYTES,
+    "pattern": rf"^[^{_NOT_PLAIN}]*[^{_NOT_PLAIN}\s.][^{_NOT_PLAIN}]*$",
+}
+"""What a document of JSON Schema can say of a name: it counts characters and not bytes, and says less of joiners."""
+
 _MAX_ENDING_BYTES = 20
 _MOST_CHARS_A_BYTE = 4  # what is stored in several characters may be one in the form that is kept
 

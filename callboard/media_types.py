@@ -8,7 +8,7 @@ import re
 PATTERN = r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+[ \t]*(;[^\x00-\x1f\x7f]*)?$"
 """A type, a subtype and parameters, which are not looked at more closely than this."""
 
-_CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([^\s\"';,]+)", re.IGNORECASE)
+_CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([A-Za-z0-9._:+-]+)", re.IGNORECASE)
 
 
 def split(text: str) -> tuple[str, str | None]:

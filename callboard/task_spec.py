@@ -22,7 +22,7 @@ from pydantic.alias_generators import to_camel
 from callboard import media_types
 from callboard.budget import Budget
 from callboard.errors import InvalidRequest
-from callboard.file_names import MAX_NAME_BYTES, fault_of, one_form
+from callboard.file_names import SCHEMA, fault_of, one_form
 from callboard.values import INT64_MAX, INT64_MIN, check_text, unmarked
 
 MAX_TASK_CHARS = 100_000
@@ -108,9 +108,7 @@ def _media_type(text: str) -> str:
     return media_types.joined(*media_types.split(text))
 
 
-# what stands in a document of JSON Schema, which has no words for bytes and for blanks: `_file_name` has the whole of it
-_FILE_NAME = {"minLength": 1, "maxLength": MAX_NAME_BYTES, "pattern": r"^[^\u0000-\u001f\u007f-\u009f/\\]*[^\u0000-\u001f\u007f-\u009f/\\. ][^\u0000-\u001f\u007f-\u009f/\\]*$"}  # fmt: skip
-FileName = Annotated[StrictStr, Field(json_schema_extra=_FILE_NAME), AfterValidator(_file_name)]
+FileName = Annotated[StrictStr, Field(json_schema_extra=dict(SCHEMA)), AfterValidator(_file_name)]
 MediaType = Annotated[
     StrictStr,
     Field(max_length=255, json_schema_extra={"pattern": rf"^$|{media_types.PATTERN}"}),

@@ -59,7 +59,6 @@ def _document() -> dict[str, Any]:
     attachment["properties"]["url"] = {"type": "null"}
     attachment["oneOf"] = [{"required": ["data"], "properties": {"data": {"type": "string"}}}]
     # bytes that are what the type says
-    fields["attachments"]["maxItems"] = 1
     attachment["properties"]["mediaType"] = {"enum": ["", "text/plain", "text/csv"]}
     attachment["properties"]["data"] = {"enum": ["", "YQ==", "YSxiCjEsMgozLDQK"]}
     execute = document["paths"]["/agent/execute"]["post"]
