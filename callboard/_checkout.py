@@ -3,7 +3,7 @@
 In an installed wheel setuptools has put ``actors/``, ``agent/``, ``http/`` and ``persistence/`` inside the
 package, and this module does nothing. In a checkout (and an editable install of one) they stand beside it,
 without an ``__init__.py``, so that ``http/`` never hides the standard library's ``http``.
-Imported by ``callboard/__init__.py`` only, before anything else.
+Imported by ``callboard/__init__.py``, before anything else, and by ``installing.py``.
 """
 
 import sys
@@ -28,7 +28,12 @@ class _CheckoutFinder:
         return PathFinder.find_spec(fullname, [str(_ROOT)], target)
 
 
+def root() -> Path | None:
+    """Return the checkout that this package stands in, None where it is an installed wheel."""
+    return _ROOT if (_ROOT / "setup.cfg").exists() else None
+
+
 def install() -> None:
     """Add the finder, once, where the folder above is a checkout."""
-    if (_ROOT / "setup.cfg").exists() and _CheckoutFinder not in sys.meta_path:
+    if root() is not None and _CheckoutFinder not in sys.meta_path:
         sys.meta_path.append(_CheckoutFinder)

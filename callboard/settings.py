@@ -13,12 +13,14 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, field_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from callboard.addresses import check_server_url
 from callboard.budget import Budget
 from callboard.errors import ConfigurationError
 from callboard.paths import NOWHERE, default_data_dir, is_utf8, written_path
+from callboard.providers import spoken, spoken_second
 from callboard.secret_files import check_webhook_secret
 from callboard.values import BYTE_ORDER_MARK, unmarked
 
@@ -125,8 +127,8 @@ class Settings(BaseSettings):
     )
 
     # Who asks.
-    url: str = _setting(
-        "", "Address of the server that the command line asks; empty: http://CALLBOARD_HOST:CALLBOARD_PORT."
+    url: Annotated[str, AfterValidator(check_server_url)] = _setting(
+        "", "Address of the server that the command line asks, such as 127.0.0.1:3000; empty: it is found."
     )
 
     # Where things are kept.
@@ -189,7 +191,7 @@ class Settings(BaseSettings):
     sandbox_skill_calls: int = _setting(1000, "Most skill calls of one run of a task's code.", ge=1, le=1_000_000)
 
     # The model.
-    llm_provider: Literal["offline", "openai", "anthropic"] = _setting(
+    llm_provider: Annotated[Literal["offline", "openai", "anthropic"], BeforeValidator(spoken)] = _setting(
         "offline",
         "Who writes the code: `offline` is the built-in planner, `openai` any endpoint that speaks OpenAI's chat "
         "completions, `anthropic` Anthropic's messages.",
@@ -197,7 +199,7 @@ class Settings(BaseSettings):
     llm_base_url: str = _setting("", "Address of the model's API; empty: the vendor's own.")
     llm_model: str = _setting("", "Name of the model; needed with a provider other than `offline`.")
     llm_api_key: str = _setting("", "Key for the model's API.", repr=False)
-    llm_fallback_provider: Literal["", "openai", "anthropic"] = _setting(
+    llm_fallback_provider: Annotated[Literal["", "openai", "anthropic"], BeforeValidator(spoken_second)] = _setting(
         "", "A second provider, asked when the first one does not answer; empty: none."
     )
     llm_fallback_base_url: str = _setting("", "Address of the second provider's API; empty: the vendor's own.")

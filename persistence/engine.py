@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError
+from callboard.installing import install_command
 from callboard.paths import why_not, written_path
 from callboard.persistence.database_file import DatabaseFile, refuse_orphaned_log, sqlite_path
 from callboard.persistence.tables import dump_json, load_json
@@ -109,7 +110,7 @@ def create(url: URL, **options: Any) -> Engine:
         return create_engine(url, json_serializer=dump_json, json_deserializer=load_json, **options)
     except (ImportError, NoSuchModuleError) as error:
         raise ConfigurationError(
-            f"The driver of {url.drivername} is missing; install it with: pip install 'callboard[postgres]'"
+            f"The driver of {url.drivername} is missing; install it with: {install_command('postgres')}"
         ) from error
 
 

@@ -17,6 +17,7 @@ from callboard.agent.mcp.loop import LoopThread
 from callboard.agent.mcp.tool import McpTool
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError
+from callboard.installing import install_command
 from callboard.logs import get_logger
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class McpServers:
         if config.servers and not _installed():
             raise ConfigurationError(
                 "CALLBOARD_MCP_CONFIG names MCP servers, and the packages for them are not installed; "
-                "run pip install 'callboard[mcp]', or unset it."
+                f"unset it, or run {install_command('mcp')}"
             )
         self._config = config
         self._data_dir = data_dir

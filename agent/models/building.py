@@ -19,6 +19,7 @@ from callboard.agent.models.prices import Prices
 from callboard.agent.models.tries import Trier
 from callboard.agent.models.vendors import Key
 from callboard.errors import ConfigurationError
+from callboard.providers import offer_at
 from callboard.settings import Settings
 
 
@@ -39,8 +40,14 @@ class _Choice:
 
     def __post_init__(self) -> None:
         """Raise `ConfigurationError` for what cannot work."""
+        offer = offer_at(self.provider, self.base_url)
         if not self.model:
-            raise ConfigurationError(f"{self.setting}MODEL is empty; name a model of the provider {self.provider}.")
+            like = (
+                f"write {self.setting}MODEL={offer.model}, or another model's name"
+                if offer
+                else "name one of its models"
+            )
+            raise ConfigurationError(f"{self.setting}MODEL is empty; {like}.")
         address = urlsplit(self.base_url)
         if self.base_url and (address.scheme not in ("http", "https") or not address.hostname):
             raise ConfigurationError(
@@ -48,8 +55,12 @@ class _Choice:
             )
         if address.username or address.password:
             raise ConfigurationError(f"{self.setting}BASE_URL holds a password; a key goes in {self.setting}API_KEY.")
-        if not self.key.value and not self.base_url:
-            raise ConfigurationError(f"{self.setting}API_KEY is empty; the vendor's own API asks for a key.")
+        if not self.key.value and offer is not None and offer.needs_key:
+            raise ConfigurationError(
+                f"{self.setting}API_KEY is empty, and {offer.title} asks for a key; write {self.setting}API_KEY=... (its own "
+                f"variable, such as {self.provider.upper()}_API_KEY, is not read). For a model on a machine of your own write its "
+                f"address, such as {self.setting}BASE_URL=http://127.0.0.1:11434/v1 of Ollama."
+            )
         if not all("!" <= character <= "~" for character in self.key.value):
             raise ConfigurationError(f"{self.setting}API_KEY holds characters that no header can; copy it again.")
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from callboard.agent.models.base import Model
 from callboard.errors import ConfigurationError
+from callboard.installing import install_command
 from callboard.settings import Settings
 
 FIRST_PAUSE_S = 0.5
@@ -48,8 +49,8 @@ def load_model(
         building = importlib.import_module("callboard.agent.models.building")
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"CALLBOARD_LLM_PROVIDER={settings.llm_provider} needs a package that is not installed ({error.name}): "
-            "pip install 'callboard[llm]'."
+            f"CALLBOARD_LLM_PROVIDER={settings.llm_provider} needs a package that is not installed ({error.name}); install it with: "
+            f"{install_command('llm')}"
         ) from error
     loaded: LoadedModel = building.build(settings, model, first_pause_s=first_pause_s, now=now)
     return loaded

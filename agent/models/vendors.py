@@ -9,6 +9,7 @@ from typing import Any
 
 from callboard import __version__
 from callboard.errors import ConfigurationError
+from callboard.installing import install_command
 
 NOT_THE_KEY = "added-by-the-transport"
 """What the clients are told is the key. SECURITY: what a client does not know it cannot log or raise."""
@@ -21,8 +22,8 @@ def vendor_module(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise ConfigurationError(
-            f"The model's provider {name} needs a package that is not installed ({error.name}): "
-            "pip install 'callboard[llm]'."
+            f"The model's provider {name} needs a package that is not installed ({error.name}); install it with: "
+            f"{install_command('llm')}"
         ) from error
 
 

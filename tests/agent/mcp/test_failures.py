@@ -223,8 +223,8 @@ def test_without_servers_nothing_is_started(tmp_path: Path) -> None:
 def test_a_missing_package_is_said_with_the_command_that_installs_it(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'callboard\[mcp\]'"):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "mcp" else ...)
+    with pytest.raises(ConfigurationError, match=r"pip install -e \S+\[mcp\]"):
         start({"tools": stdio()})
 
 

@@ -24,7 +24,19 @@ def test_the_offline_planner_needs_no_model(make_settings: Callable[..., Setting
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"llm_model": ""}, "CALLBOARD_LLM_MODEL"),
+        ({"llm_model": ""}, "CALLBOARD_LLM_MODEL is empty; name one of its models"),
+        (
+            {"llm_model": "", "llm_base_url": "http://127.0.0.1:11434/v1/"},
+            "write CALLBOARD_LLM_MODEL=qwen2.5-coder:7b, or another",
+        ),
+        (
+            {"llm_api_key": "", "llm_base_url": "https://openrouter.ai/api/v1"},
+            "CALLBOARD_LLM_API_KEY is empty, and OpenRouter asks for a key; write CALLBOARD_LLM_API_KEY=",
+        ),
+        (
+            {"llm_api_key": "", "llm_base_url": "", "llm_provider": "anthropic"},
+            r"Anthropic asks for a key.*\(its own variable, such as ANTHROPIC_API_KEY, is not read\)",
+        ),
         ({"llm_base_url": "127.0.0.1:11434"}, "CALLBOARD_LLM_BASE_URL"),
         ({"llm_base_url": "http://"}, "CALLBOARD_LLM_BASE_URL"),
         ({"llm_base_url": "http://me:secret@127.0.0.1/v1"}, "CALLBOARD_LLM_API_KEY"),
@@ -52,7 +64,7 @@ def test_a_package_that_is_missing_is_named_with_its_extra(
         if name.split(".")[0] in {missing, "openai"} or name in {f"callboard.agent.models.{our}" for our in ours}:
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'callboard\[llm\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install -e \S+\[llm\]"):
         load_model(make_settings(**OWN))
 
 
