@@ -35,16 +35,24 @@ _MORE = {
 
 
 def parameters_at(where: Where) -> Parameters:
-    """Return a function that asks the server for the parameters of a skill."""
+    """Return a function that asks the server, or where there is none the skills of the settings, for the parameters of a skill."""
 
     def parameters(skill: str) -> Sequence[str]:
         try:
-            with where.client() as client:
-                return tuple(client.skill(skill).json_schema.get("properties", ()))
+            return tuple(_schema(where, skill).get("properties", ()))
         except CallboardError:  # the command is shown without them
             return ()
 
     return parameters
+
+
+def _schema(where: Where, skill: str) -> Mapping[str, Any]:
+    if where.answers():
+        with where.client() as client:
+            return client.skill(skill).json_schema
+    from callboard.agent.catalogue import Catalogue
+
+    return Catalogue.load(where.settings().skills_dir).get(skill).schema
 
 
 def ways_to_decide(task_id: str, pause: Mapping[str, Any], where: Where, parameters: Parameters) -> Iterator[str]:
@@ -139,7 +147,7 @@ def decide(
             more[name] = from_json(text, f"--{name}")
     if arguments is not None and not isinstance(more["arguments"], dict):
         raise click.BadParameter("is no JSON object", param_hint="--arguments")
-    with where.client() as client:
+    with where.changing("go on with a task that is paused") as client:
         done = with_task(client, task_id, lambda meant: client.decide(meant, decision, **more))
     if as_json:
         print_json(done.model_dump(by_alias=True, mode="json"))

@@ -1,20 +1,24 @@
 """`callboard events`: a task's log, or the feed of everything, as it is or followed.
 
-Asks a server, in the main thread; registered by main.py.
+Asks a server, or reads what the data folder holds where there is none, in the main thread; registered by main.py.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
 from callboard.cli.ask import Where, as_json, asks, with_task
-from callboard.cli.text import dumps
+from callboard.cli.connection import Connection, given_up
+from callboard.cli.exit import Ended, Exit
+from callboard.cli.text import dumps, one_line
 from callboard.cli.topics import describe
 
 if TYPE_CHECKING:
     from callboard.client.models import Event
 
+_UNENDED = "the task {0} is {1}, and no server works on it; start `callboard serve` and it goes on: `callboard events --follow {0}` shows it."
 _COLOURS = {"completed": "green", "failed": "red", "cancelled": "yellow", "paused": "magenta"}
 
 
@@ -50,6 +54,8 @@ def events(
       callboard events TASK_ID --after 12 --json
       callboard events --follow --topic 'agent.task.*'
     """
+    from callboard.client import Client
+
     if task_id is None:
         if not follow:
             raise click.UsageError("Name a task, or --follow the events of all.")
@@ -57,22 +63,51 @@ def events(
         return
     if topic or session or agent:
         raise click.UsageError("--topic, --session and --agent are for the feed of all tasks; leave out TASK_ID.")
-    with where.client() as client:
-        found = with_task(client, task_id, client.task).task_id
+    with where.history() as history:
+        task = with_task(history, task_id, history.task)
         if not follow:
-            _print(client.log(found, after=_number(after)), as_json=as_json)
+            _print(history.log(task.task_id, after=_number(after)), as_json=as_json)
             return
-    with where.client(patient=True) as client:
-        _print(client.stream(found, after=after or 0), as_json=as_json)
+        if not isinstance(history, Client):
+            _print(history.stream(task.task_id, after=after or 0), as_json=as_json)
+            if not task.ended:
+                raise Ended(Exit.NO_SERVER, _UNENDED.format(task.task_id, task.status))
+            return
+    with where.client(patient=True, on_connection=Connection().tell) as client:
+        seen = _Seen(f"{quote(task.task_id)}", after, where)
+        with given_up(seen.look_again):
+            _print(seen.of(client.stream(task.task_id, after=after or 0)), as_json=as_json)
 
 
 def _follow_all(
     where: Where, after: str | None, topic: tuple[str, ...], session: str | None, agent: str | None, *, as_json: bool
 ) -> None:
     position = None if after is None else _number(after)
-    with where.client(patient=True) as client:
+    with where.client(patient=True, on_connection=Connection().tell) as client:
         feed = client.events(after=position, topic=topic or None, session_id=session, agent=agent)
-        _print(feed, as_json=as_json)
+        chosen = [("topic", one) for one in topic] + [("session", session), ("agent", agent)]
+        seen = _Seen(" ".join(f"--{name} {quote(value)}" for name, value in chosen if value), after, where)
+        with given_up(seen.look_again):
+            _print(seen.of(feed), as_json=as_json)
+
+
+class _Seen:
+    """How far a stream was printed, and the command that goes on behind it."""
+
+    def __init__(self, what: str, after: str | None, where: Where) -> None:
+        self._what = what
+        self._after = after
+        self._where = where
+
+    def of(self, found: "Iterable[Event]") -> "Iterator[Event]":
+        for event in found:
+            self._after = event.cursor or self._after
+            yield event
+
+    def look_again(self) -> str:
+        after = f" --after {quote(one_line(self._after))}" if self._after else ""
+        words = f"callboard events --follow {self._what}".rstrip()
+        return f"Go on with `{words}{after}{self._where.options()}`."
 
 
 def _number(after: str | None) -> int:
@@ -92,7 +127,7 @@ def _print(found: "Iterable[Event]", *, as_json: bool) -> None:
 
 def _line(event: "Event") -> str:
     from callboard.cli.output import is_terminal
-    from callboard.cli.text import iso, local, one_line
+    from callboard.cli.text import iso, local
 
     topic, what = one_line(event.topic), describe(event.topic, event.data)
     if not is_terminal():

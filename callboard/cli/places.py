@@ -1,7 +1,7 @@
 """Where `callboard run` has a task worked on: at a server, or in this process with none.
 
-The rule: `--local` means this process; `--url` or CALLBOARD_URL the server that they name; otherwise the server at
-CALLBOARD_HOST:CALLBOARD_PORT if one answers there, and this process if none does.
+The rule: `--local` means this process; otherwise the server that `Where.found` leads to, and this process where that is not
+certain and no server answers there.
 Runs in the main thread; imported by the command line only.
 """
 
@@ -11,12 +11,14 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
-from callboard.cli.ask import Where, default_url
+from callboard.cli import server_file
+from callboard.cli.ask import Where
+from callboard.cli.connection import Connection
 from callboard.cli.decide import Parameters, parameters_at
 from callboard.cli.exit import Ended, Exit, leave_at_the_next_interrupt, starting
 from callboard.cli.output import is_terminal, notice
 from callboard.client.errors import NoServerError
-from callboard.errors import CallboardError, ConfigurationError
+from callboard.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from callboard.client import Client
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from callboard.settings import Settings
     from callboard.system import AgentSystem
 
-_PROBE_S = 5.0
 _STOP_S = 5.0
 _LOOK_S = 10.0
 
@@ -45,40 +46,24 @@ class Place(Protocol):
     def parameters(self, skill: str) -> Sequence[str]: ...
 
 
-def place_of(where: Where, *, local: bool) -> AbstractContextManager[Place]:
+def place_of(where: Where, connection: Connection, *, local: bool) -> AbstractContextManager[Place]:
     """Return the place that the rule above leads to; entering it starts or reaches it."""
     if local:
         return _in_process(where)
-    if where.named or _answers(where):
-        return _at_server(where)
+    if where.answers():
+        return _at_server(where, connection)
     return _in_process(where, say_so=True)
-
-
-def _answers(where: Where) -> bool:
-    """Say whether a Callboard answers at the address that the settings lead to."""
-    from callboard.client import Client
-
-    settings = where.settings()
-    if not settings.port:
-        return False
-    with Client(default_url(settings), timeout_s=_PROBE_S, retries=0) as client:
-        try:
-            client.health()
-        except NoServerError:
-            return False
-        except CallboardError:
-            return True
-    return True
 
 
 # --- at a server ---
 
 
 @contextmanager
-def _at_server(where: Where) -> Iterator[Place]:
+def _at_server(where: Where, connection: Connection) -> Iterator[Place]:
     with ExitStack() as stack:
         first = stack.enter_context(where.client())
-        yield _Remote(first, stack.enter_context(where.client(patient=True)), parameters_at(where))
+        patient = stack.enter_context(where.client(patient=True, on_connection=connection.tell))
+        yield _Remote(first, patient, parameters_at(where))
 
 
 class _Remote:
@@ -119,16 +104,17 @@ def _in_process(where: Where, *, say_so: bool = False) -> Iterator[Place]:
     """Start a system on the history of the settings; stop it at the end."""
     from callboard.logs import configure_logging
     from callboard.persistence.claim import is_claimed
+    from callboard.providers import unread
+    from callboard.settings import environment
     from callboard.system import AgentSystem
 
     settings = where.settings()
     if is_claimed(settings):
-        raise ConfigurationError(
-            f"Another server is at work on the history in {settings.data_dir}, at an address that is not known here; "
-            "name it with --url or CALLBOARD_URL, or set CALLBOARD_DATA_DIR to use another history."
-        )
+        raise ConfigurationError(_taken(settings))
     if say_so and is_terminal(err=True):
-        notice(f"No server answers; this process works on the task itself, with the history in {settings.data_dir}.")
+        notice(f"{where.absence()}; this process works on the task itself, with the history in {settings.data_dir}.")
+    for name, remedy in unread(environment()).items():
+        notice(f"{name} is no setting of Callboard: {remedy}.")
     configure_logging(settings.model_copy(update={"log_level": "error"}))
     before = signal.getsignal(signal.SIGINT)
     leave_at_the_next_interrupt()  # there is nothing to cancel yet, and half a system cannot be stopped
@@ -140,6 +126,21 @@ def _in_process(where: Where, *, say_so: bool = False) -> Iterator[Place]:
         yield _Local(system, settings)
     finally:
         system.stop(_STOP_S)
+
+
+def _taken(settings: "Settings") -> str:
+    """Return why no second process may work on the history, and what to do: who has it listens somewhere, or nowhere."""
+    running = server_file.read(settings.data_dir)
+    if running is not None and running.alive:
+        return (
+            f"Another server is at work on the history in {settings.data_dir}; have it do the task with --url {running.url}, or set "
+            "CALLBOARD_DATA_DIR to use another history."
+        )
+    return (
+        f"Another server is at work on the history in {settings.data_dir}, or another `callboard run`, or a program; where it "
+        "listens is not known here. Wait until it has ended, name it with --url or CALLBOARD_URL, or set CALLBOARD_DATA_DIR to use "
+        "another history."
+    )
 
 
 class _Local:

@@ -90,6 +90,10 @@ class Progress:
             teller(event.task_id, event.data)
         self._drawn = tuple(self._doing.values())
 
+    def say(self, line: str) -> None:
+        """Print what has happened to the connection, above what is under way."""
+        self._say(Text(line, style="yellow"), 0, whole=True)
+
     # --- what each topic shows ---
 
     def _task_execute(self, task_id: str, data: Data) -> None:

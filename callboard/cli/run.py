@@ -9,11 +9,13 @@ import re
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from callboard.cli.ask import Where, as_json, asks
+from callboard.cli.connection import Connection, given_up
 from callboard.cli.decide import pause_in_words, ways_to_decide
 from callboard.cli.exit import Ended, Exit, Terminated, leave_at_the_next_interrupt, raise_on_sigterm
 from callboard.cli.files import File, attached
@@ -61,9 +63,9 @@ _BY_STATUS = {"completed": Exit.DONE, "failed": Exit.FAILED, "cancelled": Exit.C
 def run(task: str, local: bool, detach: bool, quiet: bool, on_pause: str | None, as_json: bool, where: Where, **given: Any) -> None:  # fmt: skip
     """Run a task and print its output; TASK is its text, or - to read it from standard input.
 
-    At the server that --url, CALLBOARD_URL or CALLBOARD_HOST and CALLBOARD_PORT name. Where nothing is named by one of
-    the first two and no server answers, or with --local, in this process. Progress is shown on standard error if that
-    is a terminal. Ctrl-C cancels the task.
+    At the server that --url or CALLBOARD_URL name, else at that of CALLBOARD_HOST and CALLBOARD_PORT, or the one that runs on the
+    data folder, or the default address. Where nothing is named by one of the first two and no server answers, or with
+    --local, in this process. Progress is shown on standard error if that is a terminal. Ctrl-C cancels the task.
 
     \b
     Examples:
@@ -86,20 +88,23 @@ def run(task: str, local: bool, detach: bool, quiet: bool, on_pause: str | None,
     if not text.strip():
         raise click.BadParameter("the task is empty", param_hint="TASK")
     waits = on_pause == "wait" if on_pause else is_terminal(err=True)
-    with place_of(where, local=local) as place:
+    connection = Connection(None if quiet else notice)
+    with place_of(where, connection, local=local) as place:
         if detach and place.is_local:
             raise Ended(Exit.NO_SERVER, "--detach needs a server, and none answers; start it with `callboard serve`.")
-        _Run(place, where, waits=waits and not place.is_local, quiet=quiet, as_json=as_json).go(
-            text, spec, detach=detach
-        )
+        waits = waits and not place.is_local
+        _Run(place, where, connection, waits=waits, quiet=quiet, as_json=as_json).go(text, spec, detach=detach)
 
 
 class _Run:
     """One task on its way."""
 
-    def __init__(self, place: "Place", where: Where, *, waits: bool, quiet: bool, as_json: bool) -> None:
+    def __init__(
+        self, place: "Place", where: Where, connection: Connection, *, waits: bool, quiet: bool, as_json: bool
+    ) -> None:
         self._place = place
         self._where = where
+        self._connection = connection
         self._waits = waits
         self._shows = not quiet and is_terminal(err=True)
         self._as_json = as_json
@@ -113,8 +118,9 @@ class _Run:
             if detach:
                 self._print_accepted(accepted)
                 sys.exit(Exit.DONE)
-            self._follow(accepted)
-            result = self._place.result(accepted.task_id)
+            with given_up(partial(self._look_again, accepted)):
+                self._follow(accepted)
+                result = self._place.result(accepted.task_id)
         except (KeyboardInterrupt, Terminated) as stop:
             leave_at_the_next_interrupt()
             status = Exit.TERMINATED if isinstance(stop, Terminated) else Exit.INTERRUPTED
@@ -133,6 +139,8 @@ class _Run:
     def _follow(self, accepted: "Accepted") -> None:
         """Show the task's events until it has ended; end with status 5 where somebody has to decide, if that is wished."""
         with self._progress(accepted) if self._shows else nullcontext() as progress:
+            if progress is not None:
+                self._connection.say = progress.say
             for event in self._place.stream(accepted.task_id):
                 if progress is not None:
                     progress.tell(event)
@@ -159,6 +167,10 @@ class _Run:
             lines.insert(1, f"It waits for  {call_of(event.data)}")
         ways = ways_to_decide(event.task_id, event.data, self._where, self._place.parameters)
         return Ended(Exit.PAUSED, "\n".join([*lines, *(f"  {way}" for way in ways)]))
+
+    def _look_again(self, accepted: "Accepted") -> str:
+        task = f"{one_line(accepted.task_id)}{self._where.options()}"
+        return f"The task is kept and goes on with its server; look again with `callboard events --follow {task}`."
 
     def _cancel(self, accepted: "Accepted | None") -> str:
         """Cancel the task; return what is to be said of it."""

@@ -7,7 +7,6 @@ import errno
 import gc
 import os
 import signal
-import sys
 from collections.abc import Callable
 from ipaddress import ip_address
 from socket import gaierror
@@ -15,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from callboard import __version__
-from callboard.cli.ask import ANYWHERE
+from callboard.cli.ask import seen_from_here
 from callboard.cli.exit import starting
+from callboard.cli.greeting import OPEN, greet
+from callboard.cli.server_file import announced
 from callboard.errors import CallboardError
 
 if TYPE_CHECKING:
-    from callboard.http.server import Server
     from callboard.settings import Settings
 
-OPEN = "no API key is asked for: anybody who reaches this address can run tasks and read the history; set API_KEY"
+UNANNOUNCED = "the address cannot be written into the data folder, so commands have to be told it with --url"
 
 
 @click.command()
@@ -44,7 +43,8 @@ def serve(host: str | None, port: int | None) -> None:
       API_KEY=secret callboard serve --host 0.0.0.0
     """
     from callboard.logs import configure_logging, get_logger
-    from callboard.settings import Settings, foreign_mode, meant_variable, unknown_variables
+    from callboard.providers import unread
+    from callboard.settings import Settings, environment, foreign_mode, meant_variable, unknown_variables
 
     given: dict[str, Any] = {"host": host, "port": port}
     settings = Settings.load(**{name: value for name, value in given.items() if value is not None})
@@ -54,6 +54,8 @@ def serve(host: str | None, port: int | None) -> None:
         meant = meant_variable(name)
         hint = f"did you mean {meant}?" if meant else "see docs/configuration.md"
         log.warning(f"this variable is no setting of Callboard; {hint}", variable=name)
+    for name, remedy in unread(environment()).items():
+        log.warning(f"this variable is no setting of Callboard; {remedy}", variable=name)
     if (mode := foreign_mode()) is not None:
         log.warning(
             "NODE_ENV is neither development nor production, so it counts for nothing here; set CALLBOARD_ENV",
@@ -94,8 +96,12 @@ def _serve(settings: "Settings") -> bool:
             is_open = not settings.api_key and not ip_address(server.host).is_loopback
             if is_open:
                 get_logger("callboard.cli").warning(OPEN, host=server.host)
-            _greet(_openable(server), settings, is_open=is_open)
-            server.run()
+            url = seen_from_here(server.host, server.port)
+            with announced(settings.data_dir, url) as fault:
+                if fault is not None:
+                    get_logger("callboard.cli").warning(UNANNOUNCED, folder=str(settings.data_dir), error=str(fault))
+                greet(url, system, is_open=is_open)
+                server.run()
         finally:
             spent_s = system.clock.monotonic() - closing_s[0] if closing_s else 0.0
             clean = system.stop(max(1.0, settings.drain_s - spent_s))
@@ -115,29 +121,6 @@ def _why_not(error: OSError | UnicodeError) -> str:
         case errno.EACCES:
             return f"{why}; set CALLBOARD_PORT to 1024 or more, or let this user have the port"
     return f"{why}; free the port or set CALLBOARD_PORT"
-
-
-def _openable(server: "Server") -> str:
-    """Return an address of the server that can be opened on this machine; 0.0.0.0 is none."""
-    host = ANYWHERE.get(server.host, server.host)
-    return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
-
-
-def _greet(url: str, settings: "Settings", *, is_open: bool) -> None:
-    """Say on a terminal where the server is; a log that is read by programs gets its own line only."""
-    if not sys.stderr.isatty():
-        return
-    from callboard.http.console import is_on
-
-    lines = [("server", url), ("API", f"{url}/docs"), ("data", str(settings.data_dir)), ("stop", "Ctrl-C")]
-    if is_on(settings):
-        lines.insert(1, ("console", f"{url}/console"))
-    click.echo(f"\n  {click.style(f'Callboard {__version__}', bold=True)}\n", err=True)
-    for name, value in lines:
-        click.echo(f"  {click.style(f'{name:8}', dim=True)}{value}", err=True)
-    if is_open:
-        click.secho(f"\n  WARNING: {OPEN}.", fg="red", bold=True, err=True)
-    click.echo(err=True)
 
 
 def _stop_on_signals(close: Callable[[], object]) -> None:

@@ -123,8 +123,8 @@ def list_dead_letters(as_json: bool, where: Where) -> None:
         Column(name="redriven as", plain=lambda row: row.redriven_as or ""),
         Column(name="text", plain=lambda row: row.task, stretches=True),
     )
-    with where.client() as client:
-        rows = client.dead_letters()
+    with where.history() as history:
+        rows = history.dead_letters()
         if as_json:
             print_json([row.model_dump(by_alias=True, mode="json") for row in rows])
         else:
@@ -142,7 +142,7 @@ def redrive(task_id: str, as_json: bool, where: Where) -> None:
     Examples:
       callboard dead-letters redrive 019b9d6b-5b10-7d19-b48c-1f18f2dc055f
     """
-    with where.client() as client:
+    with where.changing("give a dead letter one more chance") as client:
         task = with_task(client, task_id, client.redrive)
     if as_json:
         print_json(task.model_dump(by_alias=True, mode="json"))

@@ -1,6 +1,6 @@
 """The commands about sessions: `callboard sessions list`, `show` and `delete`.
 
-Each asks a server, in the main thread; registered by main.py.
+Each asks a server, in the main thread; those that only look read the data folder where there is none. Registered by main.py.
 """
 
 from datetime import UTC, datetime
@@ -58,8 +58,8 @@ def list_sessions(limit: int, every: bool, as_json: bool, where: Where) -> None:
         Column(name="used", plain=lambda row: iso(row.updated_at), pretty=lambda row: ago(row.updated_at, now)),
         Column(name="last question", plain=lambda row: row.preview or "", stretches=True),
     )
-    with where.client(patient=every) as client:
-        rows = client.sessions() if every else islice(client.sessions(), limit)
+    with where.history(patient=every) as history:
+        rows = history.sessions() if every else islice(history.sessions(), limit)
         if as_json:
             print_json([row.model_dump(by_alias=True, mode="json") for row in rows])
         else:
@@ -77,8 +77,8 @@ def show(session_id: str, as_json: bool, where: Where) -> None:
     Examples:
       callboard sessions show alice
     """
-    with where.client() as client:
-        session = client.session(session_id)
+    with where.history() as history:
+        session = history.session(session_id)
     if as_json:
         print_json(session.model_dump(by_alias=True, mode="json"))
         return
@@ -104,6 +104,6 @@ def delete(session_id: str, where: Where) -> None:
     Examples:
       callboard sessions delete alice
     """
-    with where.client() as client:
+    with where.changing("forget a session") as client:
         client.delete_session(session_id)
     click.echo(f"{one_line(session_id)} is forgotten.")

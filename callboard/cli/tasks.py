@@ -1,6 +1,6 @@
 """The commands about tasks that are there: `callboard tasks`, `show`, `cancel` and `retry`.
 
-Each asks a server, in the main thread; registered by main.py.
+Each asks a server, in the main thread; those that only look read the data folder where there is none. Registered by main.py.
 """
 
 from collections.abc import Iterator
@@ -59,8 +59,8 @@ def tasks(
       callboard tasks --all | cut -f1
       callboard tasks --json
     """
-    with where.client(patient=every) as client:
-        found = client.tasks(status=status, session_id=session, agent=agent, q=search, parent_id=parent)
+    with where.history(patient=every) as history:
+        found = history.tasks(status=status, session_id=session, agent=agent, q=search, parent_id=parent)
         chosen = status or session or agent or search or parent
         none = "There are no such tasks." if chosen else "There are no tasks yet."
         rows = found if every else islice(found, limit)
@@ -122,15 +122,15 @@ def show(task_id: str, as_json: bool, where: Where) -> None:
       callboard show 019b9d6b-5b10-7d19-b48c-1f18f2dc055f
       callboard show f2dc055f --json
     """
-    with where.client() as client:
-        task = with_task(client, task_id, client.task)
+    with where.history() as history:
+        task = with_task(history, task_id, history.task)
         if as_json:
             print_json(task.model_dump(by_alias=True, mode="json"))
             return
         print_fields(_fields(task), styles={"status": STATUS_COLOURS.get(task.status), "error": "red"})
         for command in ways_to_decide(task.task_id, task.pause or {}, where, parameters_at(where)):
             click.echo(f"{'':12} {command}")
-        delegated = list(client.tasks(parent_id=task.task_id))
+        delegated = list(history.tasks(parent_id=task.task_id))
     if delegated:
         click.echo()
         print_list(_columns(), delegated, none="")
@@ -186,7 +186,7 @@ def cancel(task_id: str, as_json: bool, where: Where) -> None:
     Examples:
       callboard cancel 019b9d6b-5b10-7d19-b48c-1f18f2dc055f
     """
-    with where.client() as client:
+    with where.changing("cancel a task") as client:
         done = with_task(client, task_id, client.cancel)
     if as_json:
         print_json(done.model_dump(by_alias=True, mode="json"))
@@ -207,7 +207,7 @@ def retry(task_id: str, as_json: bool, where: Where) -> None:
       callboard retry 019b9d6b-5b10-7d19-b48c-1f18f2dc055f
       callboard events --follow "$(callboard retry f2dc055f)"
     """
-    with where.client() as client:
+    with where.changing("do a task again") as client:
         accepted = with_task(client, task_id, client.retry)
     if as_json:
         print_json(accepted.model_dump(by_alias=True, mode="json"))

@@ -1,4 +1,4 @@
-"""The Python client: `Client` and the errors it raises; the values it returns are in `models.py`.
+"""The Python client: `Client`, what its hook is told, and the errors it raises; the values it returns are in `models.py`.
 
 `Client` is loaded when it is first asked for: with it come the HTTP libraries, which whoever only catches its errors
 does not need.
@@ -22,12 +22,14 @@ from callboard.client.errors import (
 
 if TYPE_CHECKING:
     from callboard.client.client import Client
+    from callboard.client.transport import ConnectionChange
 
 __all__ = [
     "ApiError",
     "AuthenticationError",
     "Client",
     "ConflictError",
+    "ConnectionChange",
     "InvalidRequestError",
     "NoServerError",
     "NotFoundError",
@@ -40,9 +42,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load `Client` when it is first asked for."""
-    if name != "Client":
+    """Load `Client`, and what its `on_connection` is told, when they are first asked for."""
+    if name not in ("Client", "ConnectionChange"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from callboard.client.client import Client
+    from callboard.client import client
 
-    return Client
+    return getattr(client, name)

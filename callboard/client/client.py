@@ -33,7 +33,7 @@ from callboard.client.models import (
 )
 from callboard.client.spec import TaskFields, body_of
 from callboard.client.stream import Deadline, Follower
-from callboard.client.transport import Request, Transport
+from callboard.client.transport import ConnectionChange, Request, Transport
 from callboard.errors import InvalidRequest
 
 DEFAULT_URL = "http://127.0.0.1:3000"
@@ -46,14 +46,24 @@ class Client:
 
     Any number of threads may share one, until it is closed; what `stream`, `events` and the lists return is for one
     thread each. `timeout_s` is for each wait on the network. `retries` is how often a request is sent again when
-    nothing answers, or the answer is 429, 502, 503 or 504; one that would do something twice is not. The environment
-    is not read: no API key, no proxies.
+    nothing answers, or the answer is 429, 502, 503 or 504; one that would do something twice is not. `on_connection` is
+    told when a connection is lost and is being made again, and when it is back, in the thread that waits for it. An
+    address without a scheme is taken for http://; what is none raises `ConfigurationError`. The environment is not read: no
+    API key, no proxies.
     """
 
     def __init__(
-        self, url: str = DEFAULT_URL, *, api_key: str | None = None, timeout_s: float = 30.0, retries: int = 5
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 30.0,
+        retries: int = 5,
+        on_connection: Callable[[ConnectionChange], object] | None = None,
     ) -> None:
-        self._transport = Transport(url, api_key=api_key, timeout_s=timeout_s, retries=retries)
+        self._transport = Transport(
+            url, api_key=api_key, timeout_s=timeout_s, retries=retries, on_connection=on_connection
+        )
 
     @property
     def url(self) -> str:

@@ -103,6 +103,7 @@ class Follower:
         self._read_cut = read_s < STREAM_READ_TIMEOUT_S
         began = self._transport.clock.monotonic()
         with self._transport.open(self._request(self._cursor), read_timeout_s=read_s) as answer:
+            self._tries.answered()
             if answer.status_code == 204:  # all has been told
                 self._over = True
                 return False

@@ -15,6 +15,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from callboard import __version__
+from callboard.addresses import is_bare, server_url
 from callboard.client.errors import ApiError, NoServerError, api_error
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError, InvalidRequest
@@ -45,17 +46,40 @@ class Request:
     repeatable: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionChange:
+    """A connection to the server at `url` that is `lost`, and why, or that is back after `away_s` seconds."""
+
+    url: str
+    lost: bool
+    why: str = ""
+    away_s: float = 0.0
+
+
 class Tries:
     """How often a thing may still fail in a row, and the pauses in between.
 
     A pause is what Retry-After asks for, or else 0.25 s doubled with each failure up to 8 s, less a random part of up
-    to a half, so that clients whom one outage has cut off do not all come back at once.
+    to a half, so that clients whom one outage has cut off do not all come back at once. `tell` hears of an outage once, and
+    once of its end; a server that answers, though with a refusal, is not away.
     """
 
-    def __init__(self, retries: int, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        retries: int,
+        sleep: Callable[[float], None],
+        *,
+        url: str,
+        clock: Clock,
+        tell: Callable[[ConnectionChange], object] | None,
+    ) -> None:
         self._retries = retries
         self._sleep = sleep
+        self._url = url
+        self._clock = clock
+        self._tell = tell
         self._failures = 0
+        self._lost_s: float | None = None
         self.first_pause_s = _FIRST_PAUSE_S
 
     def reset(self) -> None:
@@ -67,10 +91,26 @@ class Tries:
         asked_s = failure.retry_after_s if isinstance(failure, ApiError) else None
         if self._failures >= self._retries or (asked_s or 0.0) > LONGEST_RETRY_AFTER_S:
             raise failure
+        if self._lost_s is None and _is_away(failure):
+            self._lost_s = self._clock.monotonic()
+            if self._tell is not None:
+                self._tell(ConnectionChange(url=self._url, lost=True, why=failure.message))
         backoff_s = min(self.first_pause_s * 2**self._failures, _LONGEST_PAUSE_S) * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
         self._failures += 1
         wait_s = backoff_s if asked_s is None else asked_s
         self._sleep(wait_s if most_s is None else max(0.0, min(wait_s, most_s)))
+
+    def answered(self) -> None:
+        """Note that the server is there."""
+        lost_s, self._lost_s = self._lost_s, None
+        if lost_s is not None and self._tell is not None:
+            away_s = self._clock.monotonic() - lost_s
+            self._tell(ConnectionChange(url=self._url, lost=False, away_s=away_s))
+
+
+def _is_away(failure: ApiError | NoServerError) -> bool:
+    """Say whether a failure means that the server is not reached: what it says itself has the id of the request."""
+    return isinstance(failure, NoServerError) or failure.request_id is None
 
 
 class Transport:
@@ -83,11 +123,17 @@ class Transport:
         api_key: str | None,
         timeout_s: float,
         retries: int,
+        on_connection: Callable[[ConnectionChange], object] | None = None,
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.url = url.rstrip("/")
+        try:
+            self.url = server_url(url)
+        except ValueError as error:
+            raise ConfigurationError(f"{error}.") from error
+        self._place = f"{self.url} (taken for http://, since no scheme was written)" if is_bare(url) else self.url
         self.clock = clock or Clock()
+        self._on_connection = on_connection
         self._retries = retries
         self._sleep = sleep
         self._timeout_s = timeout_s
@@ -103,7 +149,7 @@ class Transport:
         self.close()
 
     def tries(self) -> Tries:
-        return Tries(self._retries, self._sleep)
+        return Tries(self._retries, self._sleep, url=self.url, clock=self.clock, tell=self._on_connection)
 
     def ask(self, request: Request, *, answers: frozenset[int] = frozenset()) -> dict[str, Any]:
         """Return the body of a good answer, or of one whose status is in `answers`.
@@ -123,6 +169,7 @@ class Transport:
                     raise failure from error
             else:
                 if answer.is_success or answer.status_code in answers:
+                    tries.answered()
                     return self._body(answer)
                 failure = self.refusal(answer)
                 if not (request.repeatable and answer.status_code in RETRIED):
@@ -156,9 +203,7 @@ class Transport:
         if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout):
             what = f"The server at {self.url} has not answered in time; it may still have done what it was asked."
         else:
-            what = (
-                f"No server answers at {self.url} ({error}); start it with `callboard serve`, or name another address."
-            )
+            what = f"No server answers at {self._place} ({error}); start it with `callboard serve`, or name another address."
         return NoServerError(what)
 
     def refusal(self, answer: httpx.Response) -> ApiError | NoServerError:
@@ -193,7 +238,7 @@ class Transport:
 
     def _stranger(self, answer: httpx.Response) -> NoServerError:
         return NoServerError(
-            f"What answers at {self.url} is no Callboard (status {answer.status_code}); name another address."
+            f"What answers at {self._place} is no Callboard (status {answer.status_code}); name another address."
         )
 
     def _build(self, request: Request, read_timeout_s: float | None = None) -> httpx.Request:
@@ -214,10 +259,11 @@ class Transport:
 def _http_client(url: str, api_key: str | None, timeout_s: float) -> httpx.Client:
     try:
         address = httpx.URL(url)
-        if address.scheme not in ("http", "https") or not address.host:
-            raise httpx.InvalidURL("no http:// or https:// in front of a host")
+        _ = address.host  # which raises for a name that IDNA does not have
     except (httpx.InvalidURL, ValueError) as error:  # a ValueError of the host's encoding
-        raise ConfigurationError(f"{url!r} is no address such as http://127.0.0.1:3000 ({error}).") from error
+        raise ConfigurationError(
+            f"{url!r} is no address of a server such as http://127.0.0.1:3000 ({error})."
+        ) from error
     headers = {"Accept": "application/json", "User-Agent": f"callboard-client/{__version__}"}
     if api_key and not _fits_header(api_key):
         raise ConfigurationError("The API key is no line of printable ASCII characters.")

@@ -4,15 +4,17 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from callboard import Settings
 from callboard.cli.decide import DECISIONS
 from callboard.cli.exit import MEANINGS, Exit
+from callboard.cli.greeting import _planner
 from callboard.cli.main import main
 from callboard.cli.tasks import STATUSES
 from callboard.cli.topics import _TELLERS
@@ -20,7 +22,7 @@ from callboard.messages import Decision, Status, Topic
 from tests.callboard.in_process import in_process
 from tests.callboard.terminal import Terminal
 from tests.docs.documents import ROOT, rows
-from tests.docs.serving import environment
+from tests.docs.serving import Served, environment
 
 DOCUMENT = ROOT / "docs" / "cli.md"
 
@@ -139,6 +141,48 @@ def test_a_server_on_a_terminal_says_where_it_is_and_ends_with_ctrl_c(tmp_path: 
         terminal.read_until("listening")
         terminal.press_ctrl_c()
         assert terminal.end() == 0
+
+
+def test_a_server_on_a_terminal_says_what_it_has_loaded_and_what_it_could_not(tmp_path: Path) -> None:
+    (tmp_path / "skills").mkdir()
+    (tmp_path / "skills" / "good.py").write_text(
+        'from callboard import skill\n\n@skill(replay="pure")\ndef good() -> int:\n    """Good."""\n    return 1\n'
+    )
+    for number in range(7):
+        (tmp_path / "skills" / f"bad{number}.py").write_text("def (")
+    (tmp_path / "mcp.json").write_text('{"mcpServers": {"odd": {"command": "/nowhere/at/all"}}}')
+    folders = {"CALLBOARD_SKILLS_DIR": str(tmp_path / "skills"), "CALLBOARD_MCP_CONFIG": str(tmp_path / "mcp.json")}
+    with Terminal("serve", "--port", "0", home=tmp_path, **folders, LLM_PROVIDER="ollama") as terminal:
+        told = terminal.read_until("/health has them all")
+        terminal.read_until("listening")
+        terminal.press_ctrl_c()
+        assert terminal.end() == 0
+    assert "planner built in, without a model" in told
+    assert re.search(r"skills  \d+: \d+ built in, 1 of your own", told)
+    assert re.search(r"agents  \d+ built in", told)
+    assert "MCP     0 of 1 servers ready; not yet: odd" in told
+    assert len(re.findall(r"^  problem /\S+/bad\d\.py cannot be loaded", told, re.MULTILINE)) == 5
+    assert "… and 3 more: /health has them all" in told
+    assert "this variable is no setting of Callboard; it is 'ollama': for Ollama write" in told
+
+
+def test_a_server_without_a_terminal_says_the_same_in_its_log(served: Served) -> None:
+    [line] = [line for line in served.lines if line["event"] == "loaded"]
+    assert line["planner"] == "built in, without a model"
+    assert re.fullmatch(r"\d+ built in, \d+ of your own", line["skills"])
+    assert (line["agents"], line["mcp"], line["problems"]) == ("4 built in", "none", 0)
+
+
+def test_the_model_is_named_and_no_key(make_settings: Callable[..., Settings]) -> None:
+    ollama = {"llm_provider": "openai", "llm_model": "qwen", "llm_base_url": "http://me:secret@127.0.0.1:11434/v1"}
+    assert _planner(make_settings(**ollama)) == "openai/qwen at 127.0.0.1:11434"
+    both = {
+        "llm_provider": "openai",
+        "llm_model": "gpt",
+        "llm_fallback_provider": "anthropic",
+        "llm_fallback_model": "c",
+    }
+    assert _planner(make_settings(**both, llm_api_key="hidden")) == "openai/gpt; else anthropic/c"
 
 
 def test_a_console_that_is_off_is_not_named(tmp_path: Path) -> None:

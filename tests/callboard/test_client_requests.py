@@ -262,7 +262,7 @@ def test_an_answer_that_lacks_what_it_must_have_is_no_traceback_of_a_library(
 
 
 @pytest.mark.parametrize(
-    "url", ["127.0.0.1:3000", "ftp://host", "http://", "http://[::1", "not an address", "http://xn--a"]
+    "url", ["127.0.0.1:99999", "ftp://host", "http://", "http://[::1", "not an address", "http://xn--a", ""]
 )
 def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"such as http://127\.0\.0\.1:3000"):

@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from callboard import Client
+from callboard.client import ConnectionChange
 from callboard.client import stream as client_stream
 from callboard.client.errors import (
     ApiError,
@@ -385,3 +386,28 @@ def test_an_interrupt_while_it_waits_is_passed_on_and_cancels_nothing(unreliable
         connect(server.url).execute("2 + 2", on_event=interrupt)
     assert server.wires[0].client_left.wait(5)
     assert len(server.asked) == 1
+
+
+def test_the_hook_is_told_once_that_a_connection_is_lost_and_once_that_it_is_back(
+    unreliable: Start, connect: Connect
+) -> None:
+    changes: list[ConnectionChange] = []
+    away = answer(502, b"<html>Bad gateway</html>")
+    server = unreliable(streams(event(1), ending="cut"), resets, away, streams(event(2), end()))
+    assert seen(connect(server.url, on_connection=changes.append)) == [1, 2]
+    assert [change.lost for change in changes] == [True, False]
+    assert {change.url for change in changes} == {server.url}
+    assert changes[0].why
+    assert changes[1].away_s > 0
+
+
+def test_the_hook_hears_nothing_of_a_server_that_answers_or_that_is_not_tried_again(
+    unreliable: Start, connect: Connect
+) -> None:
+    changes: list[ConnectionChange] = []
+    server = unreliable(problem(503, "overloaded"), streams(event(1), end()))
+    assert seen(connect(server.url, on_connection=changes.append)) == [1]
+    server.down()
+    with pytest.raises(NoServerError):
+        connect(server.url, retries=0, on_connection=changes.append).health()
+    assert changes == []

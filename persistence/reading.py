@@ -1,0 +1,46 @@
+"""The history as commands read it where no server is asked: what is there, beside whoever works on it.
+
+Creates nothing and migrates nothing. Called by the command line, in its thread.
+"""
+
+from sqlalchemy.exc import DBAPIError
+
+from callboard.errors import ConfigurationError
+from callboard.persistence.database_file import sqlite_path
+from callboard.persistence.engine import database_of, open_readers
+from callboard.persistence.faults import not_opened
+from callboard.persistence.migrate import HEAD_REVISION, REVISIONS, current_revision
+from callboard.persistence.reads import Reader
+from callboard.settings import Settings
+
+
+def open_reader(settings: Settings) -> Reader | None:
+    """Open the history that the settings name, for reading only; None where there is none yet.
+
+    Raises `ConfigurationError` where it was made by another version or is no history, `StoreUnavailable` where it
+    cannot be opened.
+    """
+    url = database_of(settings)
+    if url.get_backend_name() == "sqlite":
+        path = sqlite_path(url)
+        if path.exists() and not path.is_file():  # opening a pipe would wait for its other end
+            raise ConfigurationError(f"The history cannot be read from {path}: it is no file; move it away.")
+        if not path.exists() or not path.stat().st_size:
+            return None
+    engine = open_readers(url)
+    try:
+        with engine.connect() as connection:
+            revision = current_revision(connection)
+    except DBAPIError as error:
+        engine.dispose()
+        raise not_opened(error) from error
+    if revision == HEAD_REVISION:
+        return Reader(engine)
+    engine.dispose()
+    if revision in REVISIONS:
+        what = "was made by an earlier version; `callboard serve` brings it up to this one"
+    elif revision is None:
+        what = "has no tables of Callboard; set CALLBOARD_DATABASE_URL or CALLBOARD_DATA_DIR"
+    else:
+        what = "was made by a newer version; upgrade Callboard"
+    raise ConfigurationError(f"The history at {url.render_as_string(hide_password=True)} {what}.")
