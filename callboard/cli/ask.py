@@ -151,7 +151,7 @@ class Where:
                 if self.found().certain:
                     raise  # it is away for now
                 raise NoServerError(
-                    f"{error.message} It takes a server to {what}: this command only asks one."
+                    f"{error.message} It takes a server to {what}: only a server changes what is in a history, and goes on with it."
                 ) from error
 
     def _client(self, *, retries: int, on_connection: "Callable[[ConnectionChange], object] | None" = None) -> "Client":

@@ -16,7 +16,6 @@ import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -135,12 +134,12 @@ def _parse(path: Path, data: bytes) -> ServerFile:
 
 
 def _is_here(host: str) -> bool:
-    """Say whether an address is one of this machine's: only such a one can be listened at. Nothing is sent."""
+    """Say whether an address, no name, is one of this machine's: only such a one can be listened at. Nothing is sent."""
     try:
-        family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET
-        with socket.socket(family, socket.SOCK_DGRAM) as one:
-            one.bind((host, 0))
-    except (OSError, ValueError):
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+        with socket.socket(found[0][0], socket.SOCK_DGRAM) as one:
+            one.bind(found[0][4])
+    except OSError:
         return False
     return True
 
