@@ -13,14 +13,14 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import MappingProxyType
 
-from callboard.agent.roster_files import AgentFile, BrokenFile, read_agent
+from callboard.agent.findings import Finding, Report, error, note
+from callboard.agent.roster_files import SUFFIXES, AgentFile, BrokenFile, beside_agents, read_agent
 from callboard.budget import Budget
 from callboard.errors import UnknownAgent
 from callboard.messages import MASTER
 from callboard.paths import readable_folder
 
 BUILT_IN = "builtin"
-_SUFFIXES = (".yaml", ".yml")
 _SHIPPED = files(__package__) / "agents"
 
 
@@ -47,7 +47,7 @@ class Roster:
     """The agents by name; immutable.
 
     `problems` says in sentences what could not be loaded and what to do about it, `notes` what an operator may want to
-    know all the same.
+    know all the same; `reports` says both of the operator's files by path and line, beside who was loaded from each.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Roster:
         agents: Iterable[AgentDefinition] = (),
         problems: Iterable[str] = (),
         notes: Iterable[str] = (),
+        reports: Iterable[Report] = (),
         *,
         skills: Container[str] = (),
         may_come: Callable[[str], object] = lambda _: None,
@@ -66,6 +67,7 @@ class Roster:
         )
         self.problems = (*self._broken, *filter(None, (_missing(agent, skills, may_come) for agent in self._written)))
         self.notes = tuple(notes)
+        self.reports = tuple(reports)
 
     @classmethod
     def load(cls, agents_dir: Path | None, skills: Container[str]) -> "Roster":
@@ -73,18 +75,23 @@ class Roster:
 
         Raises `ConfigurationError` if the folder is missing; a file that is broken is reported and left out.
         """
+        own = () if agents_dir is None else sorted(readable_folder(agents_dir, "CALLBOARD_AGENTS_DIR").iterdir())
+        return cls.of_files(own, skills)
+
+    @classmethod
+    def of_files(cls, own: Iterable[Path], skills: Container[str]) -> "Roster":
+        """Read the agents that ship and those of these files of the operator's."""
         loader = _Loader()
         loader.add(sorted(_SHIPPED.iterdir(), key=lambda path: path.name))
-        if agents_dir is not None:
-            loader.add(sorted(readable_folder(agents_dir, "CALLBOARD_AGENTS_DIR").iterdir()), own=True)
-        return cls(loader.agents.values(), loader.problems, loader.notes, skills=skills)
+        loader.add(own, own=True)
+        return cls(loader.agents.values(), loader.problems, loader.notes, loader.reports, skills=skills)
 
     def knowing(self, skills: Container[str], may_come: Callable[[str], object]) -> "Roster":
         """Return the agents, each with those of the skills its file names that there are; the others are reported.
 
         All but those that `may_come`: an agent has them as soon as they are there.
         """
-        return Roster(self._written, self._broken, self.notes, skills=skills, may_come=may_come)
+        return Roster(self._written, self._broken, self.notes, self.reports, skills=skills, may_come=may_come)
 
     def __iter__(self) -> Iterator[AgentDefinition]:
         return iter(self._agents.values())
@@ -116,17 +123,35 @@ class _Loader:
         self.agents: dict[str, AgentDefinition] = {}
         self.problems: list[str] = []
         self.notes: list[str] = []
+        self.reports: list[Report] = []
 
     def add(self, paths: Iterable[Traversable], *, own: bool = False) -> None:
         """Add the agents of these files, leaving out files of other kinds; `own` are the operator's."""
         for path in paths:
             stem, dot, suffix = path.name.rpartition(".")
-            if dot + suffix in _SUFFIXES and stem and not stem.startswith((".", "_")):
+            if (dot + suffix).lower() in SUFFIXES and stem and not stem.startswith((".", "_")):
                 try:
                     found = read_agent(path, stem) if own else _read_shipped(path.name, stem)
+                    replaces = found.name in self.agents
                     self._add(found, str(path) if own else BUILT_IN, str(path))
-                except BrokenFile as error:
-                    self.problems.append(f"{path}{error.where}: {error.problem}")
+                except BrokenFile as broken:
+                    self.problems.append(f"{path}{broken.where}: {broken.problem}")
+                    self._report(path, error(broken.problem.removesuffix("."), broken.line))
+                    continue
+                if own:
+                    taken = [note(f"it takes the place of the built-in agent {found.name!r}")] if replaces else []
+                    self._report(path, *taken, names=(found.name,))
+            elif own:
+                self._leave_out(path)
+
+    def _leave_out(self, path: Traversable) -> None:
+        for place, finding in beside_agents(Path(str(path))):
+            self._report(place, finding)
+            if finding.level == "error":
+                self.problems.append(f"{place} is not loaded: {finding.message}.")
+
+    def _report(self, path: Traversable, *findings: Finding, names: tuple[str, ...] = ()) -> None:
+        self.reports.append(Report(path=Path(str(path)), names=names, findings=findings))
 
     def _add(self, found: AgentFile, origin: str, path: str) -> None:
         if found.name == MASTER:

@@ -1,21 +1,28 @@
 """Reading one file that defines an agent: YAML, checked against one model, faults told with their line.
 
-Pure but for reading the file; any thread; imported by `roster` only.
+Pure but for reading files; any thread; imported by `roster` and by the validation of agents.
 """
 
+import os
 import re
+from collections.abc import Iterator
 from importlib.resources.abc import Traversable
+from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
+from callboard.agent.findings import Finding, error, note
 from callboard.budget import Budget
 from callboard.values import decoded
 
+SUFFIXES = (".yaml", ".yml")
 MAX_BYTES = 100_000
 MAX_SKILLS = 500
+_MAX_BELOW = 200
 _NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 
 Lines = dict[tuple[str, ...], int]
@@ -44,6 +51,7 @@ class BrokenFile(Exception):
     def __init__(self, problem: str, line: int | None = None) -> None:
         super().__init__(problem)
         self.problem = problem
+        self.line = line
         self.where = f" at line {line}" if line else ""
 
 
@@ -63,12 +71,51 @@ def read_agent(path: Traversable, stem: str) -> AgentFile:
     return found
 
 
+def lines_of(path: Path) -> Lines:
+    """Return where the keys of a file stand that can be read."""
+    return _parsed(_text(path))[1]
+
+
+def beside_agents(path: Path) -> Iterator[tuple[Path, Finding]]:
+    """Tell of something in the folder of agents that defines none: an error where somebody may take it for one."""
+    if path.name.startswith("."):
+        return
+    if path.is_dir():
+        below = [Path(folder) / name for folder, _, names in islice(os.walk(path), _MAX_BELOW) for name in names]
+        for one in sorted(below[:_MAX_BELOW]):
+            if one.suffix.lower() in SUFFIXES and _holds(one, r"^systemPrompt\s*:"):
+                yield (
+                    one,
+                    error(f"it lies in a folder below, and agents are read right in {path.parent} only; move it there"),
+                )
+    elif path.suffix.lower() in SUFFIXES:
+        yield path, note("its name begins with _, so it is not loaded")
+    elif path.suffix == ".json" and _holds(path, r'"systemPrompt"\s*:'):
+        yield path, error(f"it does not end in .yaml; JSON is YAML too, so call it {path.stem}.yaml")
+    elif path.suffix == ".md" and _holds(path, r"\A---\s*\n(?:.*\n)*?description\s*:"):
+        yield path, error(f"agents are YAML files; put its text under systemPrompt in {path.stem}.yaml")
+    else:
+        yield path, note("it is no YAML file, and not read")
+
+
+def _holds(path: Path, pattern: str) -> bool:
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return re.search(pattern, file.read(MAX_BYTES).decode("utf-8", "replace"), re.MULTILINE) is not None
+    except OSError:
+        return False
+
+
 def _text(path: Traversable) -> str:
+    if isinstance(path, Path) and path.exists() and not (path.is_file() or path.is_dir()):  # a pipe: reading it waits
+        raise BrokenFile("it is no file; remove it and restart.")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BrokenFile(f"it cannot be read ({error.strerror}); mend that and restart.") from error
+    except OSError as raised:
+        raise BrokenFile(f"it cannot be read ({raised.strerror}); mend that and restart.") from raised
     if len(data) > MAX_BYTES:
         raise BrokenFile(f"it is larger than {MAX_BYTES} bytes; keep long material in a skill or a file of the task.")
     try:

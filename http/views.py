@@ -1,7 +1,8 @@
 """Records as the wire shows them: plain dicts with camelCase names, times in ISO 8601 UTC, durations in ms.
 
 PERF: built by hand, 1-2 µs each; `http/schemas.py` describes the same shapes for the OpenAPI document, and a test
-holds every real answer against it. Pure functions; imported within `http/` only.
+holds every real answer against it. Pure functions; imported within `http/`, and by the
+command line for the agents that no server tells of.
 """
 
 from callboard.agent.roster import AgentDefinition

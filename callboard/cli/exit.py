@@ -46,7 +46,7 @@ MEANINGS = {
     Exit.FAILED: "The task failed, the server refused, or something is wrong with what was looked at.",
     Exit.USAGE: "The command line cannot be read.",
     Exit.CANCELLED: "The task was cancelled by somebody else.",
-    Exit.NOT_FOUND: "There is no such task, session, skill or dead letter.",
+    Exit.NOT_FOUND: "There is no such task, session, skill, agent or dead letter.",
     Exit.PAUSED: "The task waits for a person's decision, and nobody was to be waited for.",
     Exit.NO_SERVER: "No server answers, or what answers is no Callboard.",
     Exit.TEMPORARY: "Try again later: overloaded, rate limited, timed out, storage away.",

@@ -9,6 +9,7 @@ import json
 import click
 
 from callboard import __version__
+from callboard.cli.agents import agents
 from callboard.cli.completion import completion
 from callboard.cli.data import backup, doctor
 from callboard.cli.decide import decide
@@ -16,7 +17,7 @@ from callboard.cli.events import events
 from callboard.cli.groups import Root
 from callboard.cli.run import run
 from callboard.cli.serve import serve
-from callboard.cli.server import agents, dead_letters, health
+from callboard.cli.server import dead_letters, health
 from callboard.cli.sessions import sessions
 from callboard.cli.skills import skills
 from callboard.cli.tasks import cancel, retry, show, tasks

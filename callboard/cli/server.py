@@ -1,4 +1,4 @@
-"""The commands about a server: `callboard agents`, `health` and `dead-letters`.
+"""The commands about a server: `callboard health` and `dead-letters`.
 
 Each asks a server, in the main thread; registered by main.py.
 """
@@ -16,37 +16,9 @@ from callboard.cli.output import Column, print_fields, print_json, print_list
 from callboard.cli.text import ago, duration, iso, one_line, took
 
 if TYPE_CHECKING:
-    from callboard.client.models import AgentInfo, DeadLetter, Health
+    from callboard.client.models import DeadLetter, Health
 
 _HEALTH_COLOURS = {"healthy": "green", "degraded": "yellow", "unhealthy": "red"}
-
-
-@click.command()
-@as_json
-@asks
-def agents(as_json: bool, where: Where) -> None:
-    """List the agents of the server, with how often they were used and have failed.
-
-    In a pipe: name, tasks, failures, model and description, split by tabs.
-
-    \b
-    Examples:
-      callboard agents
-      callboard agents --json
-    """
-    columns: tuple[Column[AgentInfo], ...] = (
-        Column(name="agent", plain=lambda row: row.name),
-        Column(name="tasks", plain=lambda row: row.tasks),
-        Column(name="failures", plain=lambda row: row.failures),
-        Column(name="model", plain=lambda row: row.model or ""),
-        Column(name="description", plain=lambda row: row.description, stretches=True),
-    )
-    with where.client() as client:
-        rows = client.agents()
-    if as_json:
-        print_json([row.model_dump(by_alias=True, mode="json") for row in rows])
-    else:
-        print_list(columns, rows, none="There are no agents.")
 
 
 @click.command()

@@ -1,5 +1,5 @@
-"""The commands about skills: `callboard skills list`, `show`, `validate` and `add`. None of them needs a server, and
-`list` can ask one.
+"""The commands about skills: `callboard skills list`, `show`, `validate` and `add`. None of them needs a server; the first
+two ask one where there is one.
 
 Runs in the main thread; registered by main.py. What they need is imported when they run, so that the others start fast.
 """
@@ -13,17 +13,17 @@ from callboard.cli.ask import Where, as_json, asks
 from callboard.cli.exit import Exit
 from callboard.cli.groups import ListingGroup
 from callboard.cli.output import Column, print_fields, print_json, print_list
+from callboard.cli.reports import end_with, here, print_problems, print_reports, say_whose, server_of
 from callboard.cli.text import clean
 from callboard.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from callboard.agent.catalogue import Catalogue
-    from callboard.agent.findings import Report
+    from callboard.agent.loadable import Loadable
     from callboard.agent.skill import AnySkill
     from callboard.client.models import SkillInfo
 
 _PATH = click.argument("path", type=click.Path(path_type=Path))
-_COLOURS = {"error": "red", "note": "yellow", "ok": "green", "skipped": "yellow", "broken": "red"}
 
 
 @click.group(cls=ListingGroup)
@@ -39,34 +39,39 @@ def skills() -> None:
 
 
 @skills.command("list")
+@here
 @as_json
 @asks
-def list_skills(as_json: bool, where: Where) -> None:
-    """List the skills that a server with these settings would load; with --url or CALLBOARD_URL, those of that.
+def list_skills(as_json: bool, local: bool, where: Where) -> None:
+    """List the skills that the server has; where none answers, or with --local, those that it would load.
 
-    Without, MCP servers' tools are left out. In a pipe: name, kind, replay, approval, version and origin, and of
-    a server calls and failures, split by tabs.
+    What could not be loaded is said on standard error. Without a server, MCP servers' tools are left out. In a pipe:
+    name, kind, replay, approval, version and origin, and of a server calls and failures, split by tabs.
 
     \b
     Examples:
       callboard skills list
-      CALLBOARD_SKILLS_DIR=skills callboard skills list --json
+      CALLBOARD_SKILLS_DIR=skills callboard skills list --local --json
       callboard skills list --url http://127.0.0.1:3000
     """
     columns = tuple(_column(name) for name in ("name", "kind", "replay", "approval", "version", "origin"))
-    if not where.named:
-        catalogue = _catalogue()
-        rows, problems = [_row(skill, catalogue) for skill in catalogue.skills.values()], list(catalogue.problems)
-    else:
-        with where.client() as client:
-            rows, problems = [_row_of_server(skill) for skill in client.skills()], []
+    client = server_of(where, local=local)
+    if client is not None:
+        with client:
+            listed = client.skill_list()
+        rows, problems = [_row_of_server(skill) for skill in listed.skills], listed.problems
         columns += (_column("calls"), _column("failures"))
+    else:
+        there = _loadable(where)
+        rows = [_row(skill, there.catalogue) for skill in there.catalogue.skills.values()]
+        problems = list(there.skill_problems)
+    url = None if client is None else client.url
+    say_whose("skills", url, local=local)
     if as_json:
-        print_json({"skills": rows, "problems": problems})
+        print_json({"server": url, "skills": rows, "problems": problems})
         return
     print_list(columns, rows, none="There are no skills.")
-    for problem in problems:
-        click.echo(f"{click.style('problem', 'red')} {clean(problem)}", err=True)
+    print_problems(problems)
 
 
 def _column(name: str) -> Column[dict[str, Any]]:
@@ -75,25 +80,28 @@ def _column(name: str) -> Column[dict[str, Any]]:
 
 @skills.command()
 @click.argument("name")
+@here
 @as_json
 @asks
-def show(name: str, as_json: bool, where: Where) -> None:
+def show(name: str, as_json: bool, local: bool, where: Where) -> None:
     """Show one skill: its declaration, where it comes from, and what may happen to its calls.
 
-    Of the server that --url or CALLBOARD_URL names; without, as a server with these settings would load it.
+    As the server has it; where none answers, or with --local, as it would load it.
 
     \b
     Examples:
       callboard skills show calculate
     """
-    if where.named:
-        with where.client() as client:
+    client = server_of(where, local=local)
+    if client is not None:
+        with client:
             info = client.skill(name)
         shown, stub = {**_row_of_server(info), "stub": info.stub, "schema": info.json_schema}, info.stub
     else:
-        catalogue = _catalogue()
+        catalogue = _loadable(where).catalogue
         skill = catalogue.get(name)
         shown, stub = {**_row(skill, catalogue), "stub": skill.stub, "schema": dict(skill.schema)}, skill.stub
+    say_whose("skill", None if client is None else client.url, local=local)
     if as_json:
         print_json(shown)
         return
@@ -103,12 +111,13 @@ def show(name: str, as_json: bool, where: Where) -> None:
 
 
 @skills.command()
-@_PATH
+@click.argument("path", type=click.Path(path_type=Path), required=False)
 @as_json
-def validate(path: Path, as_json: bool) -> None:
-    """Check a Python file, a SKILL.md, a skill's folder, or a folder of those. Exit status 1 if something is wrong.
+def validate(path: Path | None, as_json: bool) -> None:
+    """Say what a server would load of PATH: a Python file, a SKILL.md, a skill's folder, or a folder of those.
 
-    A Python file is imported, which runs it.
+    Without PATH, of the folder that CALLBOARD_SKILLS_DIR names. Exit status 1 if something would not be loaded that
+    looks like a skill, 4 if there is none. A Python file is imported, which runs it.
 
     \b
     Examples:
@@ -116,15 +125,12 @@ def validate(path: Path, as_json: bool) -> None:
       callboard skills validate skills --json
     """
     from callboard.agent.skill_validation import validate as examine
+    from callboard.settings import Settings
 
-    reports = examine(path)
-    if as_json:
-        found = [_report(report) for report in reports]
-        print_json({"valid": all(report.valid for report in reports), "reports": found})
-    else:
-        for report in reports:
-            _print(report)
-    raise SystemExit(Exit.DONE if all(report.valid for report in reports) else Exit.FAILED)
+    path = path or Settings.load().skills_dir
+    if path is None:
+        raise ConfigurationError("CALLBOARD_SKILLS_DIR is not set; give the path of what to validate.")
+    end_with(examine(path), "skills", as_json=as_json)
 
 
 @skills.command()
@@ -147,9 +153,7 @@ def add(path: Path, force: bool, as_json: bool) -> None:
     if folder is None:
         raise ConfigurationError("CALLBOARD_SKILLS_DIR is not set; let it name the folder to add skills to.")
     reports = examine(path)
-    for report in reports:
-        if not as_json or not report.valid:
-            _print(report, err=True)
+    print_reports((report for report in reports if not as_json or not report.valid), err=True)
     if not all(report.valid for report in reports):
         raise SystemExit(Exit.FAILED)
     names = [name for report in reports for name in report.names]
@@ -160,12 +164,10 @@ def add(path: Path, force: bool, as_json: bool) -> None:
         click.echo(f"added {', '.join(names)} as {target}; restart the server to load it")
 
 
-def _catalogue() -> "Catalogue":
-    from callboard.agent.catalogue import Catalogue
-    from callboard.settings import Settings
+def _loadable(where: Where) -> "Loadable":
+    from callboard.agent.loadable import Loadable
 
-    settings = Settings.load()
-    return Catalogue.load(settings.skills_dir, approve=settings.approve_skills)
+    return Loadable(where.settings())
 
 
 def _row(skill: "AnySkill", catalogue: "Catalogue") -> dict[str, Any]:
@@ -201,20 +203,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(value) if isinstance(value, list) else str(value) or "-"
-
-
-def _report(report: "Report") -> dict[str, Any]:
-    findings = [{"level": f.level, "line": f.line, "message": f.message} for f in report.findings]
-    return {"path": str(report.path), "valid": report.valid, "skills": list(report.names), "findings": findings}
-
-
-def _print(report: "Report", *, err: bool = False) -> None:
-    state = ("ok" if report.names else "skipped") if report.valid else "broken"
-    state = click.style(state, _COLOURS[state])
-    click.echo(
-        f"{state} {clean(str(report.path))}" + (f" ({', '.join(report.names)})" if report.names else ""), err=err
-    )
-    for finding in report.findings:
-        where = f":{finding.line}" if finding.line else ""
-        level = click.style(f"{finding.level:5}", _COLOURS[finding.level])
-        click.echo(f"  {level} {clean(f'{report.path.name}{where} {finding.message}')}", err=err)

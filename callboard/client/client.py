@@ -15,6 +15,7 @@ from callboard.client.errors import WaitTimeout
 from callboard.client.models import (
     Accepted,
     AgentInfo,
+    AgentList,
     Cancelled,
     DeadLetter,
     Decided,
@@ -23,11 +24,11 @@ from callboard.client.models import (
     FeedEvent,
     Health,
     Model,
-    Problems,
     Result,
     Session,
     SessionSummary,
     SkillInfo,
+    SkillList,
     Statistics,
     Task,
 )
@@ -245,13 +246,13 @@ class Client:
         """Return the agents."""
         return self._each(AgentInfo, self._get("/agent/agents"), "agents")
 
-    def skill_problems(self) -> list[str]:
-        """Return what could not be loaded of skills and MCP servers, in sentences."""
-        return self._parse(Problems, self._get("/agent/skills")).problems
+    def skill_list(self) -> SkillList:
+        """Return the skills, and in sentences what could not be loaded of skills and MCP servers."""
+        return self._parse(SkillList, self._get("/agent/skills"))
 
-    def agent_problems(self) -> list[str]:
-        """Return what could not be loaded of agents, in sentences."""
-        return self._parse(Problems, self._get("/agent/agents")).problems
+    def agent_list(self) -> AgentList:
+        """Return the agents, and in sentences what could not be loaded of them."""
+        return self._parse(AgentList, self._get("/agent/agents"))
 
     def health(self) -> Health:
         """Return how the server is; one that is unhealthy answers too."""

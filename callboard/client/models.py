@@ -214,9 +214,17 @@ class AgentInfo(Model):
     failures: int = 0
 
 
-class Problems(Model):
-    """What could not be loaded, beside what could be."""
+class SkillList(Model):
+    """The skills, and what could not be loaded."""
 
+    skills: list[SkillInfo]
+    problems: list[str] = Field(default_factory=list)
+
+
+class AgentList(Model):
+    """The agents, and what could not be loaded."""
+
+    agents: list[AgentInfo]
     problems: list[str] = Field(default_factory=list)
 
 

@@ -44,8 +44,9 @@ def skills_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(skills_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return a function that runs `callboard skills` with this folder."""
+    """Return a function that runs `callboard skills` with this folder, where no server answers."""
     monkeypatch.setenv("CALLBOARD_SKILLS_DIR", str(skills_dir))
+    monkeypatch.setenv("CALLBOARD_PORT", "9")  # where nothing listens
     return lambda *words: CliRunner().invoke(main, ["skills", *map(str, words)])
 
 
@@ -54,7 +55,8 @@ def run(skills_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def test_the_list_says_where_each_is_from_and_what_may_happen_to_it(run: Run, skills_dir: Path) -> None:
     done = run("list")
-    assert (done.exit_code, done.stderr) == (0, "")
+    told = "No server answers. The skills that a server with these settings would load.\n"
+    assert (done.exit_code, done.stderr) == (0, told)
     lines = {line.split()[0]: line.split() for line in done.stdout.splitlines()}
     assert "name" not in lines
     assert run().stdout == done.stdout
@@ -96,7 +98,7 @@ def test_one_that_is_not_there(run: Run) -> None:
 
 def test_it_runs_as_a_program_and_tells_a_setting_that_cannot_work(tmp_path: Path) -> None:
     environment = {**os.environ, "CALLBOARD_SKILLS_DIR": str(tmp_path / "nowhere")}
-    command = [sys.executable, "-m", "callboard", "skills", "list"]
+    command = [sys.executable, "-m", "callboard", "skills", "list", "--local"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (78, "")
     assert "CALLBOARD_SKILLS_DIR names" in done.stderr

@@ -74,8 +74,10 @@ def test_what_could_not_be_loaded_stands_beside_what_could_be(
     assert str(tmp_path / "skills" / "pdf" / "SKILL.md") in skills["problems"][0]
     assert str(tmp_path / "agents" / "helper.yaml") in agents["problems"][0]
     with Client(str(server.client.base_url)) as client:
-        assert client.skill_problems() == skills["problems"]
-        assert client.agent_problems() == agents["problems"]
+        assert client.skill_list().problems == skills["problems"]
+        assert client.agent_list().problems == agents["problems"]
+        assert [skill.name for skill in client.skill_list().skills] == [skill["name"] for skill in skills["skills"]]
+        assert client.agent_list().agents == client.agents()
 
 
 def test_a_server_that_lacks_nothing_has_no_problems(shared: Running) -> None:
