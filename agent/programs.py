@@ -1,9 +1,9 @@
 """Scripts of skills, run as the programs that they were written as: `sys.argv`, `sys.exit`, `sys.stdin`, `sys.stdout`.
 
-The sandbox's `sys` has none of them. So what such a script says of them is exchanged, in place and with lines that stay
-what they are, for names that `prelude` defines in code that is run before it; and what a program needs that the sandbox
-lacks is an error that says what to write instead. Pure functions; called by worker threads; imported by hosting and
-by the validation.
+The sandbox's `sys` has none of them. So imports of `sys` are exchanged, in place and with lines that stay what they are,
+for an object that `prelude` defines in code that is run before the script; and what a program needs that the sandbox lacks
+is an error that says what to write instead. Pure functions; called by worker threads; imported by hosting and by the
+validation.
 """
 
 import ast
@@ -14,11 +14,12 @@ from typing import Any
 
 from callboard.errors import TaskError
 
-_PROVIDED = ("argv", "exit", "path", "stdin", "stdout", "stderr")
-_OURS = "_callboard_"
+_SYS = "_callboard_sys"
+_EXIT_CALL = "_callboard_SystemExit"
 _MAX_PRINTED = 1_000
 _PRELUDE = """\
-import sys as _callboard_sys
+import sys as _callboard_real
+_callboard_print = print
 class _callboard_Out:
     def __init__(self, file): self.file = file
     def write(self, text):
@@ -29,11 +30,6 @@ class _callboard_Out:
     def flush(self): pass
     def isatty(self): return False
     def reconfigure(self, **_options): pass
-_callboard_print = print
-def print(*values, sep=" ", end="\\n", file=None, flush=False):
-    if file is None: file = _callboard_stdout
-    if isinstance(file, _callboard_Out): file = file.file
-    _callboard_print(*values, sep=sep, end=end, file=file)
 class _callboard_In:
     def __init__(self): self.buffer = self
     def isatty(self): return True
@@ -45,15 +41,22 @@ class _callboard_In:
 def _callboard_SystemExit(code=None):
     if code is None or code == 0: return SystemExit()
     return SystemExit(str(code))
-def _callboard_exit(code=None): raise _callboard_SystemExit(code)
+class _callboard_Sys:
+    def __init__(self, argv):
+        for name in ("byteorder", "float_info", "hexversion", "maxsize", "maxunicode", "platform", "version", "version_info"):
+            setattr(self, name, getattr(_callboard_real, name))
+        self.argv, self.path, self.stdin = argv, [], _callboard_In()
+        self.stdout, self.stderr = _callboard_Out(_callboard_real.stdout), _callboard_Out(_callboard_real.stderr)
+    def exit(self, code=None): raise _callboard_SystemExit(code)
+    def getdefaultencoding(self): return "utf-8"
+    def setrecursionlimit(self, _limit): pass
+def print(*values, sep=" ", end="\\n", file=None, flush=False):
+    if file is None: file = _callboard_real.stdout
+    if isinstance(file, _callboard_Out): file = file.file
+    _callboard_print(*values, sep=sep, end=end, file=file)
 def map(function, *iterables): return iter([function(*values) for values in zip(*iterables)])
 def filter(function, values): return iter([value for value in values if (value if function is None else function(value))])
 def input(prompt=""): raise RuntimeError("scripts have no standard input; take the text from sys.argv")
-exit = quit = _callboard_exit
-_callboard_stdin = _callboard_In()
-_callboard_stdout = _callboard_Out(_callboard_sys.stdout)
-_callboard_stderr = _callboard_Out(_callboard_sys.stderr)
-_callboard_path = []
 """
 _INSTEAD = {
     "argparse click docopt fire getopt optparse typer": "take the arguments from sys.argv",
@@ -82,11 +85,11 @@ _Edit = tuple[int, int, str]
 def prelude(name: str, arguments: Sequence[str]) -> str:
     """Return the code to run before a script of this name: `argv` has the arguments, `sys.argv` the name in front."""
     given = list(arguments)
-    return f"{_PRELUDE}argv = {given!r}\n{_OURS}argv = {[name, *given]!r}\n"
+    return f"{_PRELUDE}argv = {given!r}\n{_SYS} = _callboard_Sys({[name, *given]!r})\nexit = quit = {_SYS}.exit\n"
 
 
 def as_program(code: str) -> str:
-    """Return a script with the names of the prelude in the places of those that the sandbox lacks."""
+    """Return a script with the prelude's `sys` and `SystemExit` in the places of the sandbox's own."""
     code = code.replace("\r\n", "\n").replace("\r", "\n")
     if "sys" not in code and "SystemExit" not in code:
         return code
@@ -102,28 +105,25 @@ def as_program(code: str) -> str:
 
 
 def _edits(tree: ast.Module, starts: list[int], data: bytes) -> Iterator[_Edit]:
-    nodes = list(ast.walk(tree))
-    modules = {
-        a.asname or a.name for node in nodes if isinstance(node, ast.Import) for a in node.names if a.name == "sys"
-    }
-    for node in nodes:
+    for node in ast.walk(tree):
         match node:
-            case ast.Attribute(value=ast.Name(id=module), attr=name) if module in modules and name in _PROVIDED:
-                yield (*_place(node, starts), _OURS + name)
             case ast.Call(func=ast.Name(id="SystemExit") as function):
-                yield (*_place(function, starts), f"{_OURS}SystemExit")
-            case ast.ImportFrom(module="sys", names=names) if any(alias.name in _PROVIDED for alias in names):
+                yield (*_place(function, starts), _EXIT_CALL)
+            case ast.Import(names=names) if any(alias.name == "sys" for alias in names):
                 begin, end = _place(node, starts)
-                yield begin, end, _imported(names, data[begin:end].count(b"\n"))
+                others = ", ".join(ast.unparse(alias) for alias in names if alias.name != "sys")
+                ours = [(alias.asname or "sys", _SYS) for alias in names if alias.name == "sys"]
+                yield begin, end, _bound(f"import {others}; " if others else "", ours, data[begin:end].count(b"\n"))
+            case ast.ImportFrom(module="sys", names=names) if all(alias.name != "*" for alias in names):
+                begin, end = _place(node, starts)
+                ours = [(alias.asname or alias.name, f"{_SYS}.{alias.name}") for alias in names]
+                yield begin, end, _bound("", ours, data[begin:end].count(b"\n"))
 
 
-def _imported(names: list[ast.alias], breaks: int) -> str:
-    """Return what stands for `from sys import …`, with as many line breaks."""
-    ours = [alias for alias in names if alias.name in _PROVIDED]
-    others = ", ".join(f"{a.name} as {a.asname}" if a.asname else a.name for a in names if a not in ours)
-    targets = "".join(f"{alias.asname or alias.name}, " for alias in ours)
-    values = "".join(f"{_OURS}{alias.name}, " for alias in ours)
-    return (f"from sys import {others}; " if others else "") + f"{targets}= ({values}" + "\n" * breaks + ")"
+def _bound(before: str, names: list[tuple[str, str]], breaks: int) -> str:
+    """Return what binds names to values, in as many lines as the import had."""
+    targets, values = "".join(f"{name}, " for name, _ in names), "".join(f"{value}, " for _, value in names)
+    return f"{before}{targets}= ({values}" + "\n" * breaks + ")"
 
 
 def _place(node: ast.expr | ast.stmt, starts: list[int]) -> tuple[int, int]:
