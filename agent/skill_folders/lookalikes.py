@@ -18,6 +18,9 @@ COLLECTION = "skills"
 _TEXTS = (".md", ".markdown", ".mdx", ".mdc")
 _ARCHIVES = (".skill", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 _PROGRAMS = (".py", ".sh", ".js", ".mjs", ".ts", ".rb")
+_OF_A_REPOSITORY = frozenset(
+    {".claude-plugin", ".github", ".gitignore", "LICENSE", "README.md", "package.json", "pyproject.toml"}
+)
 _PARTS = frozenset({"assets", "references", "scripts"})
 _MISSPELT = re.compile(r"skill(\.md)?\.(md|markdown|mdx|mdc|txt)", re.IGNORECASE)
 _MISSPELT_ENDS = ("skill.markdown", "skill.mdx", "skill.mdc", "skill.txt", "skill.md.md", "skill.md.txt")
@@ -62,7 +65,8 @@ class Lookalikes:
 
     def _is_collection(self, folder: Path, names: set[str]) -> bool:
         """Whether what lies in a folder is there to be skills; in a repository's root much else is."""
-        return folder.name == COLLECTION or (folder == self._top and not names & {COLLECTION, ".git"})
+        repository = ".git" in names or (COLLECTION in names and bool(names & _OF_A_REPOSITORY))
+        return not repository and (folder == self._top or folder.name == COLLECTION)
 
     def _has_parts(self, entries: Sequence["os.DirEntry[str]"]) -> bool:
         if any(entry.name in _PARTS and entry.is_dir() for entry in entries):

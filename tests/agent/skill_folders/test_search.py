@@ -70,6 +70,17 @@ def test_the_root_of_a_repository_is_a_collection(tmp_path: Path) -> None:
     assert found(tmp_path) == ({"pdf": "skills/pdf"}, ())
 
 
+def test_a_repository_of_that_name_beside_others_is_one_of_them(tmp_path: Path) -> None:
+    files = {"skills/skills/pdf/SKILL.md": document("pdf"), "skills/README.md": AGENT, "skills/spec/README.md": AGENT}
+    write(tmp_path, {**files, "forms.zip": "PK", "skills/skills/slides.zip": "PK"})
+    skills, problems = found(tmp_path)
+    assert skills == {"pdf": "skills/skills/pdf"}
+    assert [problem.partition(" is ")[0] for problem in problems] == [
+        str(tmp_path / "forms.zip"),
+        str(tmp_path / "skills/skills/slides.zip"),
+    ]
+
+
 def test_links_in_a_circle_end_and_a_second_way_to_a_skill_is_no_second_skill(tmp_path: Path) -> None:
     write(tmp_path, {"repo/skills/pdf/SKILL.md": document("pdf"), "repo/.claude/settings.json": "{}"})
     (tmp_path / "repo" / "loop").symlink_to(tmp_path / "repo")
