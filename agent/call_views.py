@@ -12,10 +12,11 @@ from callboard.agent.exceptions import text_of
 from callboard.agent.ledger import Paused
 from callboard.agent.sandbox import Asked
 from callboard.agent.skill import RetryableError
+from callboard.agent.skill_answers import WrongAnswer
 from callboard.errors import TaskError
 from callboard.messages import DECISIONS, PauseReason
 from callboard.records import CallRecord
-from callboard.values import mend_text, storable
+from callboard.values import mend_text, recordable
 
 _EXCERPT_CHARS = 4000
 _EXCERPT_DEPTH = 64
@@ -83,7 +84,7 @@ def shown(asked: Asked) -> dict[str, Any]:
 
 def pending_of(asked: Asked, row: CallRecord | None = None) -> list[Any]:
     """Return a call as a snapshot keeps it."""
-    arguments = storable([list(asked.args), asked.kwargs])
+    arguments = recordable([list(asked.args), asked.kwargs])
     return [asked.call_id, asked.name, *arguments, asked.number if row is None else row.number]
 
 
@@ -93,6 +94,8 @@ def as_task_error(skill_name: str, raised: BaseException, row: CallRecord | None
     if isinstance(raised, TaskError):
         call = raised.call if row is None else call
         return TaskError(raised.code, mend_text(raised.message), retryable=raised.retryable, call=call)
+    if isinstance(raised, WrongAnswer):
+        return TaskError("skill_failed", mend_text(str(raised)), call=call)
     said = text_of(raised)
     if isinstance(raised, RetryableError):
         said = said.partition(": ")[2] or said  # its type says no more than the words before it
@@ -120,6 +123,6 @@ def excerpt(value: Any, depth: int = 0) -> Any:
         case None | bool():
             return value
         case int() | float() | str():
-            return storable(value)
+            return recordable(value)
         case _:
-            return excerpt(storable(value), depth + 1)
+            return excerpt(recordable(value), depth + 1)

@@ -15,6 +15,7 @@ from typing import Any
 
 from callboard.agent import skill as _skill_module
 from callboard.agent.skill import AnySkill, Skill
+from callboard.agent.skill_answers import WrongAnswer
 from callboard.errors import TaskError
 from callboard.values import mend_text, shortened
 
@@ -58,6 +59,9 @@ def told_of(raised: BaseException, skill: AnySkill) -> dict[str, Any] | None:
     if not isinstance(skill, Skill) or (skill.origin == "builtin" and isinstance(raised, ValueError)):
         return None
     frames = _frames(raised)
+    if isinstance(raised, WrongAnswer):
+        code = code_of(skill)
+        frames = [(code.co_filename, code.co_firstlineno, code.co_name)]
     return _told(raised, frames, skill) if frames else None
 
 
@@ -68,7 +72,8 @@ def _told(raised: BaseException, frames: list[_Frame], skill: Skill[..., Any]) -
     told: dict[str, Any] = {"type": _type_name(raised), **_place(place, skill)}
     if place is not frames[-1]:
         told["innermost"] = _place(frames[-1], skill)
-    if causes := list(_causes(raised)):
+    causes = [] if isinstance(raised, WrongAnswer) else list(_causes(raised))
+    if causes:
         told["causes"] = causes
     if isinstance(raised, BaseExceptionGroup):
         told["exceptions"] = [_short(inner) for inner in raised.exceptions[:_MOST_CAUSES]]
@@ -77,8 +82,12 @@ def _told(raised: BaseException, frames: list[_Frame], skill: Skill[..., Any]) -
 
 def log(raised: BaseException, skill: AnySkill, call: int, task_id: str) -> None:
     """Write the traceback into the server's log, once a call that failed; without values, which may be secrets."""
-    told = raised.details if isinstance(raised, TaskError) else None
-    text = _traceback(raised) if told is None else str(told.get("traceback"))  # of a script: that in the sandbox
+    if isinstance(raised, TaskError):  # of a script, whose traceback is that in the sandbox
+        text = str((raised.details or {}).get("traceback"))
+    elif isinstance(raised, WrongAnswer) and isinstance(skill, Skill):  # its traceback has nothing of the skill
+        text = f'File "{code_of(skill).co_filename}", line {code_of(skill).co_firstlineno}\n{raised}'
+    else:
+        text = _traceback(raised)
     logger.warning(
         "the skill %s (%s) failed in call %d of the task %s\n%s",
         skill.name, skill.origin, call, task_id, shortened(mend_text(text.rstrip()), _MAX_TRACEBACK_CHARS),

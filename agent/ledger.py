@@ -22,7 +22,7 @@ from callboard.agent.signing import Signer
 from callboard.errors import TaskError
 from callboard.messages import PauseReason
 from callboard.records import CallRecord, CallState, TaskLedger
-from callboard.values import storable
+from callboard.values import recordable
 
 
 class Paused(Exception):  # a signal to the runner, not an error of a task
@@ -188,7 +188,7 @@ def answer_of(call: CallRecord) -> Any:
 
 def digest_of(name: str, arguments: Any) -> str:
     """Return the SHA-256 of a call's name and arguments, in hexadecimal."""
-    return hashlib.sha256(to_json([name, storable(arguments)])).hexdigest()
+    return hashlib.sha256(to_json([name, recordable(arguments)])).hexdigest()
 
 
 def _is_unknown(call: CallRecord) -> bool:

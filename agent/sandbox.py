@@ -35,9 +35,11 @@ from pydantic_monty import (
 
 from callboard.agent.cancel import Cancelled, CancelToken
 from callboard.agent.checker import Checker, CheckerCancelled, Modules, skip_failing_imports
+from callboard.agent.sandbox_values import described, form_of, given, no_data, question_about, shows_an_object
 from callboard.agent.signals_held import signals_held
 from callboard.errors import Overloaded, TaskError
 from callboard.settings import Settings
+from callboard.unstorable import Unstorable
 from callboard.values import mend_text, storable
 
 INTERPRETER = f"monty-{pydantic_monty.__version__}"
@@ -232,11 +234,11 @@ class Sandbox:
             },
             external_modules=self._modules,
         ) as session:
-            run = _Run(session, answer, token, limits, [] if printed is None else printed, calls)
+            run = _Run(session, code, answer, token, limits, [] if printed is None else printed, calls)
             run.pending = {asked.call_id: asked for asked in pending}
             with token.on_stop(run.kill):
                 try:
-                    return run.drive(lambda: run.begin(code, state, snapshot, before), keep_state=keep_state)
+                    return run.drive(lambda: run.begin(state, snapshot, before), keep_state=keep_state)
                 except TaskError:
                     if keep_failed is not None:
                         run.dump_to(keep_failed)
@@ -254,6 +256,7 @@ class _Run:
     def __init__(
         self,
         session: MontySession,
+        code: str,
         answer: AnswerCalls,
         token: CancelToken,
         settings: Settings,
@@ -262,6 +265,7 @@ class _Run:
     ) -> None:
         self.pending: dict[int, Asked] = {}
         self._session = session
+        self._code = code
         self._pid = session.worker_pid
         self._answer_calls = answer
         self._token = token
@@ -278,7 +282,7 @@ class _Run:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
 
-    def begin(self, code: str, state: bytes | None, snapshot: bytes | None, before: str) -> Any:
+    def begin(self, state: bytes | None, snapshot: bytes | None, before: str) -> Any:
         """Return the first step: of the code, or of what is left of it after a snapshot."""
         if snapshot is not None:
             try:
@@ -291,7 +295,7 @@ class _Run:
             self._session.load_session(state)
         if before:
             self._session.feed_run(before, print_callback=self._print, skip_type_check=True)
-        return self._session.feed_start(code, print_callback=self._print, skip_type_check=True)
+        return self._session.feed_start(self._code, print_callback=self._print, skip_type_check=True)
 
     def drive(self, begin: Callable[[], Any], *, keep_state: bool) -> SandboxResult:
         try:
@@ -300,6 +304,7 @@ class _Run:
                 step = self._answer(step)
             value = self._checked_value(step.output)
             dump = self._session.dump() if keep_state else None
+            self._refuse_objects(step.output)
         except MontyCrashedError as error:
             raise self._why_crashed(error) from error
         except MontyError as error:
@@ -319,11 +324,15 @@ class _Run:
         name = step.function_name.removeprefix("skills.")
         number = asked.number if (asked := self.pending.pop(0, None)) is not None else None
         self._count()
+        try:
+            args, kwargs = given(step.args), given(step.kwargs)
+        except Unstorable as error:
+            return step.resume({"exc_type": "TypeError", "message": f"{name.removeprefix(TWIN)}() was given {error}"})
         if name.startswith(TWIN):
             name, call_id = name.removeprefix(TWIN), step.call_id
-            self.pending[call_id] = Asked(name=name, args=step.args, kwargs=step.kwargs, call_id=call_id)
+            self.pending[call_id] = Asked(name=name, args=args, kwargs=kwargs, call_id=call_id)
             return step.resume({"future": ...})
-        one = Asked(name=name, args=step.args, kwargs=step.kwargs, number=number)
+        one = Asked(name=name, args=args, kwargs=kwargs, number=number)
         return step.resume(self._as_result(one, self._answer_calls([one], self._dump_of(step))[0]))
 
     def _answer_awaited(self, step: FutureSnapshot) -> Any:
@@ -362,7 +371,36 @@ class _Run:
         limit = self._settings.sandbox_output_bytes
         if _room_left(output, limit) < 0:  # before it is copied: a list of a million numbers takes 40 MB each time
             raise TaskError("output_limit", f"The answer is larger than the limit of {limit:,} bytes; return less.")
-        return storable(output)
+        try:
+            return storable(output, form=form_of)
+        except Unstorable as error:
+            raise TaskError("script_error", f"The code ended in {error}.") from error
+
+    def _refuse_objects(self, output: Any) -> None:
+        """Raise `TaskError` where a text in the answer is Monty's description of an object and not a text of the code's."""
+        if output is None and shows_an_object("".join(self._printed)):
+            raise TaskError("script_error", f"The code printed {no_data('')}.")
+        shown = described(output)
+        if shown is None:
+            return
+        kind = self._kind_in_answer()
+        if kind or shows_an_object(shown):
+            raise TaskError("script_error", f"The code ended in {no_data(kind or '')}.")
+
+    def _kind_in_answer(self) -> str | None:
+        """Ask the interpreter for the type of what is no data in the last value; None where it cannot say."""
+        question = question_about(self._code)
+        if question is None:
+            return None
+        try:
+            step = self._session.feed_start(question, print_callback=_discard, skip_type_check=True)
+            while isinstance(step, NameLookupSnapshot):
+                step = step.resume_auto()
+        except MontyCrashedError:
+            raise
+        except MontyError:
+            return None
+        return str(step.output) if isinstance(step, MontyComplete) else None
 
     def _why_crashed(self, error: MontyCrashedError) -> Exception:
         if self._token.stopped:
@@ -438,6 +476,10 @@ def _room_left(value: Any, room: int) -> int:
 
 def _no_skill(asked: list[Asked], _dump: object) -> list[Any]:
     raise AssertionError(f"the probe calls no skill, but asks for {asked}")
+
+
+def _discard(_stream: str, _text: str) -> None:
+    """Take what is printed by code that has been run before."""
 
 
 def _never_called(*_args: Any, **_kwargs: Any) -> None:

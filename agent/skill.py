@@ -2,7 +2,7 @@
 
 The stub that the type checker reads, the JSON schema on the wire and the validation of arguments are all made
 from the function's signature. Skills are called by worker threads, several at once, and must be safe for that.
-Imports nothing of the project but its errors.
+Imports nothing of the project but its errors and what its answers are checked with.
 """
 
 import hashlib
@@ -31,6 +31,7 @@ from typing import (
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from callboard.agent.skill_answers import Answers
 from callboard.errors import TaskError
 
 Replay = Literal["pure", "safe", "keyed", "never"]
@@ -172,7 +173,10 @@ class AnySkill(Protocol):
     def approval(self) -> bool: ...
 
     def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], ctx: SkillContext) -> Any:
-        """Check the arguments and make the call, in a worker's thread; raise `TypeError` or `ValueError` naming what does not fit."""
+        """Check the arguments, make the call, in a worker's thread, and return the answer as plain JSON.
+
+        Raises `TypeError` or `ValueError` naming the argument that does not fit.
+        """
 
     def check(self, arguments: Mapping[str, Any]) -> None:
         """Raise `TypeError` or `ValueError` naming the argument that does not fit; make no call."""
@@ -217,15 +221,29 @@ class Skill(Generic[P, R]):
         return self._arguments.model_json_schema()
 
     @cached_property
+    def answers(self) -> Answers:
+        """What makes answers of what the function returns; raises `TypeError` where its return type has no JSON form."""
+        return Answers(self.name, self.returns)
+
+    @property
+    def returns(self) -> Any:
+        """The type that the function is declared to return, `Any` where it does not say."""
+        return self._hints.get("return", Any)
+
+    @cached_property
     def takes_context(self) -> bool:
         return "ctx" in inspect.signature(self.function).parameters
 
     def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], ctx: SkillContext) -> Any:
-        """Validate the arguments and call the function; raise `TypeError` or `ValueError` naming what does not fit."""
+        """Validate the arguments, call the function, and return its answer as plain JSON.
+
+        Raises `TypeError` or `ValueError` naming the argument that does not fit, `WrongAnswer` where what the function
+        returned is not what its signature says, and whatever the function raises.
+        """
         values = self._checked(args, kwargs)
         if self.takes_context:
             values["ctx"] = ctx
-        return self.function(**values)  # type: ignore[call-arg]  # built from the signature
+        return self.answers.answer(self.function(**values))  # type: ignore[call-arg]  # built from the signature
 
     def check(self, arguments: Mapping[str, Any]) -> None:
         self._checked((), arguments)
@@ -315,6 +333,8 @@ def _check(function: Callable[..., Any], name: str, replay: str) -> None:
         raise TypeError(f"the skill {name!r} has replay={replay!r}; use one of {', '.join(get_args(Replay))}")
     if inspect.iscoroutinefunction(function):
         raise TypeError(f"the skill {name!r} is async; write it as a plain function, it has a thread of its own")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"the skill {name!r} yields, and an answer is one value; have it return a list")
     if not inspect.getdoc(function):
         raise TypeError(f"the skill {name!r} has no docstring; its first paragraph is what a model reads")
     for parameter in inspect.signature(function).parameters.values():

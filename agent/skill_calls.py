@@ -31,7 +31,7 @@ from callboard.clock import new_id
 from callboard.errors import TaskError, Unavailable
 from callboard.messages import PauseReason, Topic
 from callboard.records import CallRecord, CallState, NewEvent, TaskLedger
-from callboard.values import mend_text, storable
+from callboard.values import mend_text
 
 MAX_SNAPSHOT_BYTES = 4 * 1024 * 1024
 """Largest snapshot that is written; what is larger costs the one writer too much at each call."""
@@ -384,7 +384,7 @@ class SkillCalls:
         started_s = time.perf_counter()
         told: dict[str, Any] = {"call": call.number, "skill": call.name}
         try:
-            value = storable(skill.call(args, kwargs, self.context(call.name, call.number, row)))
+            value = skill.call(args, kwargs, self.context(call.name, call.number, row))
         except (
             Paused,
             Cancelled,

@@ -158,6 +158,8 @@ class SkillLoader:
             ast.parse(skill.stub)
             if not _is_plain(skill):
                 _ = skill.schema
+            if isinstance(skill, Skill) and not _is_plain_type(skill.returns):
+                _ = skill.answers
         except Exception as error:  # noqa: BLE001  # resolving annotations runs the file's own names
             return f"its types cannot be described ({told(error)}); use types that JSON has"
         return None

@@ -2,19 +2,22 @@
 
 SQLite stores NUL and PostgreSQL refuses it; jsonb refuses NaN; both refuse lone surrogates and integers
 beyond 64 bits. What comes from a caller is refused at the door (`check_value`); what a script or a skill
-made is mended (`storable`), because refusing it would lose a finished result.
+made is mended (`storable`), because refusing it would lose a finished result, unless it is no data at all.
 Pure functions; any thread; imported by every folder.
 """
 
 import codecs
+import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import PurePath
 from typing import Any
 
-from pydantic_core import to_jsonable_python
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from callboard.errors import InvalidRequest
+from callboard.unstorable import Unstorable
 
 MAX_DEPTH = 64
 """How many objects and arrays may stand inside each other."""
@@ -93,15 +96,57 @@ def check_value(value: Any, where: str = "body", *, depth: int = 0) -> None:
 
 def mend_text(text: str) -> str:
     """Return `text` with what no database could hold replaced by U+FFFD."""
+    if text.isascii() and "\x00" not in text:  # PERF: a third of the time
+        return text[:]  # of a subclass, such as an enumeration's member, the plain text
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def storable(value: Any, *, depth: int = 0) -> Any:
+Form = Callable[[Any], Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _How:
+    """How a value is made plain: whether what has no form is refused or named, and what else has one."""
+
+    strict: bool = True
+    finite: bool = False
+    form: Form | None = None
+
+    def lost(self, error: Unstorable) -> str:
+        if self.strict:
+            raise error
+        return f"<{error.what}>"
+
+
+_ANSWER, _RECORD = _How(), _How(strict=False)
+
+
+def storable(value: Any, *, finite: bool = False, form: Form | None = None) -> Any:
     """Return `value` as plain JSON that every database holds; lossless for what JSON has.
 
-    Integers beyond 64 bits and numbers that are not finite become strings; sets sorted lists; dates,
-    decimals and bytes what pydantic makes of them; anything else its `repr`; what is nested deeper than `MAX_DEPTH` its `repr`.
+    Integers beyond 64 bits and numbers that are not finite become strings; sets sorted lists; bytes their text; dates,
+    decimals, dataclasses, models and the like what pydantic makes of them. Raises `Unstorable` for anything else: no
+    `repr` of an object is ever an answer. With `finite` it is raised for numbers that are not finite too. `form` returns
+    what stands for a value of another kind, or itself.
     """
+    try:
+        return _plain(value, 0, _How(finite=finite, form=form) if finite or form else _ANSWER)
+    except Unstorable as error:
+        error.locate(value)
+        raise
+
+
+def recordable(value: Any) -> Any:
+    """Return what is only shown or compared, such as a call's arguments, as plain JSON.
+
+    What has no form there is named by its kind, and bytes that are no text are written out.
+    """
+    return _plain(value, 0, _RECORD)
+
+
+def _plain(value: Any, depth: int, how: _How) -> Any:
+    if type(value) is str:  # PERF: most of what there is
+        return mend_text(value)
     match value:
         case None | bool():
             return value
@@ -110,20 +155,66 @@ def storable(value: Any, *, depth: int = 0) -> Any:
         case int():
             return int(value) if INT64_MIN <= value <= INT64_MAX else _long_int(value)
         case float():
-            return float(value) if math.isfinite(value) else str(value)
+            if math.isfinite(value):
+                return float(value)
+            return how.lost(Unstorable(value)) if how.finite else str(value)
         case Mapping() | list() | tuple() | set() | frozenset() if depth >= MAX_DEPTH:
-            return _too_deep(value)
+            return how.lost(
+                Unstorable(value, f"more than {MAX_DEPTH} levels, or a value inside itself", "make it flatter")
+            )
         case Mapping():
-            return {mend_text(_key(key)): storable(inner, depth=depth + 1) for key, inner in value.items()}
+            return {_key(key, how): _plain(inner, depth + 1, how) for key, inner in value.items()}
         case list() | tuple():
-            return [storable(inner, depth=depth + 1) for inner in value]
+            return [_plain(inner, depth + 1, how) for inner in value]
         case set() | frozenset():
-            return _sorted([storable(inner, depth=depth + 1) for inner in value])
-        case bytes():
-            return mend_text(value.decode("utf-8", "replace"))
+            return _sorted([_plain(inner, depth + 1, how) for inner in value])
+        case bytes() | bytearray():
+            return _text_of(value, how)
         case _:
-            plain = to_jsonable_python(value, fallback=repr)
-            return storable(plain, depth=depth + 1) if plain is not value else mend_text(repr(value))
+            return _plain_object(value, depth, how)
+
+
+def _plain_object(value: Any, depth: int, how: _How) -> Any:
+    try:
+        form = json_form(value, how.form)
+    except Unstorable as error:
+        return how.lost(error)
+    return _plain(form, depth + 1, how)
+
+
+def json_form(value: Any, form: Form | None = None) -> Any:
+    """Return what stands for an object in JSON, as plain values or with others inside; raise `Unstorable` if nothing does."""
+    own = value if form is None else form(value)
+    if own is not value:
+        return own
+    if isinstance(value, Iterator | Awaitable):
+        raise Unstorable(value)  # reading it would use it up, and may never end
+    if (
+        dataclasses.is_dataclass(value)
+        and not isinstance(value, type)
+        and not hasattr(value, "__pydantic_serializer__")
+    ):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, PurePath):
+        return str(value)
+    if getattr(getattr(value, "dtype", None), "kind", None) in _NUMPY_NUMBERS and getattr(value, "ndim", None) == 0:
+        number = value.item()
+        if isinstance(number, int | float):  # of some it is itself
+            return number
+    try:
+        return to_jsonable_python(value, fallback=_refuse)
+    except Unstorable:
+        raise
+    except (ValueError, PydanticSerializationError) as error:  # it holds itself, or bytes that are no text
+        raise Unstorable(value) from error
+
+
+_NUMPY_NUMBERS = frozenset("biuf")
+"""The kinds of NumPy's scalars that are a boolean or a number; the `item()` of a date may be a bare number."""
+
+
+def _refuse(value: Any) -> Any:
+    raise Unstorable(value)
 
 
 def _sorted(members: list[Any]) -> list[Any]:
@@ -134,8 +225,18 @@ def _sorted(members: list[Any]) -> list[Any]:
         return sorted(members, key=lambda member: (type(member).__name__, repr(member)))
 
 
-def _key(key: Any) -> str:
-    return key if isinstance(key, str) else str(key)
+def _key(key: Any, how: _How) -> str:
+    if isinstance(key, str):
+        return mend_text(key)
+    plain = _plain(key, MAX_DEPTH - 1, how)
+    return mend_text(str(tuple(plain) if isinstance(plain, list) else plain))
+
+
+def _text_of(value: bytes | bytearray, how: _How) -> str:
+    try:
+        return mend_text(value.decode(errors="strict" if how.strict else "backslashreplace"))
+    except UnicodeDecodeError:
+        return how.lost(Unstorable(value))
 
 
 def _long_int(value: int) -> str:
@@ -144,13 +245,6 @@ def _long_int(value: int) -> str:
         return str(value)
     except ValueError:
         return hex(value)
-
-
-def _too_deep(value: Any) -> str:
-    try:
-        return mend_text(repr(value)[:1000])
-    except RecursionError:
-        return f"<a {type(value).__name__} nested too deeply>"
 
 
 def shortened(text: str, most_chars: int) -> str:

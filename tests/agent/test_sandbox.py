@@ -5,6 +5,7 @@ import re
 import threading
 import weakref
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ def shout(text: str) -> str: ...
 async def async_calculate(expression: str) -> float: ...
 async def async_shout(text: str) -> str: ...
 """
+
+POINT = "from dataclasses import dataclass\n@dataclass\nclass Point:\n    x: int\n"
 
 
 @pytest.fixture(scope="module")
@@ -199,11 +202,106 @@ def test_a_token_set_before_the_run_stops_it(sandbox: Sandbox) -> None:
         ("(1, {2})", [1, [2]]),
         ("import datetime\ndatetime.date(2026, 11, 23)", "2026-11-23"),
         ("'a\\x00b'", "a\N{REPLACEMENT CHARACTER}b"),
-        ("l = []\nl.append(l)\nl", ["[...]"]),
+        (f"{POINT}[Point(1)]", [{"x": 1}]),
+        ("from collections import namedtuple\nnamedtuple('P', 'x')(1)", [1]),
+        ("import pathlib\npathlib.Path('a')", "a"),
+        ("(x for x in [1])", [1]),
     ],
 )
 def test_any_value_becomes_one_that_can_be_stored(sandbox: Sandbox, code: str, value: Any) -> None:
     assert run(sandbox, code).value == value
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("def f(): return 1\nf", "ended in a function, which has no JSON form: give what it returns: call it"),
+        ("def f(): return 1\n{'a': [f]}", "ended in a function"),
+        ("[lambda: 1]", "ended in a function"),
+        ("print", "ended in the function print"),
+        ("from skills import shout\nshout", "ended in a function"),
+        ("class A: pass\nA", "ended in a class"),
+        ("class A: pass\nA()", "ended in an object of the class A, which has no JSON form: give a dict of what it holds"),
+        ("class A: pass\n[1, {'a': A()}]", "an object of the class A at [1].a"),
+        ("int", "ended in the class int"),
+        ("range(3)", "ended in a range, which has no JSON form: make a list of it: list(…)"),
+        ("{'a': 1}.keys()", "ended in a dict_keys"),
+        ("[1, {'a': 1}.items()]", "ended in a dict_items"),
+        ("iter([1])", "ended in a list_iterator, which has no JSON form: make a list of it"),
+        ("import itertools\nitertools.count()", "ended in a count"),
+        ("slice(1, 2)", "ended in an object of the type slice"),
+        ("import math\nmath", "ended in a module"),
+        ("import re\nre.match('a', 'a')", "ended in a match of a regular expression, which has no JSON form: give its group()"),
+        ("list[int]", "ended in an object of the type GenericAlias"),
+        ("...", "ended in an object of the class ellipsis"),
+        ("ValueError('x')", "ended in the exception ValueError, which has no JSON form: raise it"),
+        ("l = []\nl.append(l)\nl", "ended in a value inside itself"),
+        ("x = [1]\nfor _ in range(80): x = [x]\nx", "ended in more than 64 levels"),
+        ("b'\\xff'", "ended in bytes that are no UTF-8 text"),
+        ("class A: pass\nstr(A())", "ended in a text that shows an object"),
+        ("class A: pass\nf'It is {A()}.'", "ended in a text that shows an object"),
+        ("class A: pass\nprint(A())", "printed a text that shows an object"),
+    ],
+)  # fmt: skip
+def test_an_object_is_never_an_answer_and_the_error_says_what_to_write(sandbox: Sandbox, code: str, words: str) -> None:
+    with pytest.raises(TaskError) as caught:
+        sandbox.run(code, answer=one_by_one(call_skill), token=CancelToken())
+    assert caught.value.code == "script_error"
+    assert words in caught.value.message
+    assert " 0x" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("code", "value"),
+    [
+        ("'range(0, 3)'", "range(0, 3)"),
+        ("str(range(0, 3))", "range(0, 3)"),
+        ("[str(type(3)), '<p>', '[...]', 'list[int]']", ["<class 'int'>", "<p>", "[...]", "list[int]"]),
+        ("'<Foo object at 0x7f12ab34cd56>'", "<Foo object at 0x7f12ab34cd56>"),
+        ("from skills import shout\n[shout('<p>')]", ["<P>"]),
+        ("import asyncio\nfrom skills import async_shout\n['<b>', await async_shout('<p>')]", ["<b>", "<P>"]),
+    ],
+)
+def test_a_text_that_reads_like_an_object_is_a_text(sandbox: Sandbox, code: str, value: Any) -> None:
+    assert sandbox.run(code, answer=one_by_one(call_skill), token=CancelToken()).value == value
+
+
+def test_what_code_has_done_is_not_done_again_to_find_out_what_it_ended_in(sandbox: Sandbox) -> None:
+    asked: list[str] = []
+
+    def answer(name: str, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
+        asked.append(name)
+        return args[0]
+
+    code = "from skills import shout\ndef f():\n    shout('x')\n    return '<p>'\nf()"
+    assert sandbox.run(code, answer=one_by_one(answer), token=CancelToken()).value == "<p>"
+    assert asked == ["shout"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("lambda: 1", "shout() was given a text that shows an object"),
+        ("[{'a': 1}.keys()]", "shout() was given a dict_keys, which has no JSON form: make a list of it"),
+        ("{'a': (int,)}", "shout() was given the class int"),
+        ("Plain()", "shout() was given an object of the class Plain"),
+        ("ValueError('x')", "shout() was given the exception ValueError"),
+    ],
+)
+def test_an_object_is_never_given_to_a_skill(sandbox: Sandbox, given: str, words: str) -> None:
+    code = f"{POINT}class Plain: pass\nfrom skills import shout\ntry:\n    r = shout({given})\nexcept TypeError as e:\n    r = str(e)\nr"
+    assert words in sandbox.run(code, answer=one_by_one(call_skill), token=CancelToken()).value
+
+
+def test_a_skill_is_given_a_dataclass_as_a_dict_and_everything_else_as_it_is(sandbox: Sandbox) -> None:
+    got: list[Any] = []
+
+    def answer(_name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        got.extend([*args, kwargs])
+
+    code = f"{POINT}import datetime\nfrom skills import shout\nshout([Point(1)], (1, {{2}}), b'\\xff', at=datetime.date(2026, 1, 2))"
+    sandbox.run(code, answer=one_by_one(answer), token=CancelToken())
+    assert got == [[{"x": 1}], (1, {2}), b"\xff", {"at": date(2026, 1, 2)}]
 
 
 def test_parallel_runs_do_not_see_each_other(sandbox: Sandbox) -> None:

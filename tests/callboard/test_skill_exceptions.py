@@ -16,7 +16,7 @@ import json
 import sys
 from pathlib import Path
 
-from callboard import RetryableError, skill
+from callboard import RetryableError, SkillContext, skill
 
 sys.path.insert(0, str(Path(__file__).parent))
 import far_side
@@ -39,6 +39,19 @@ def parse(text: str) -> object:
 def reach(name: str) -> str:
     """Ask the far side."""
     return far_side.ask(name)
+
+
+@skill(replay="never")
+def wrong(how: str) -> int:
+    """Return what was not declared."""
+    return how if how == "text" else object()
+
+
+@skill(replay="pure")
+def remark(text: str, *, ctx: SkillContext) -> str:
+    """Note an object."""
+    ctx.note("remark", object())
+    return text
 
 
 class Unspeakable(Exception):
@@ -234,6 +247,35 @@ def test_a_delegated_tasks_failed_call_says_where_in_its_own_log(
     assert task.error is not None
     assert "ZeroDivisionError: division by zero" in task.error
     assert caplog.text.count("Traceback") == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "came"),
+    [
+        ("text", "the str 'text' (Input should be a valid integer), and it is declared to return int"),
+        ("object", "an object of the class object, which has no JSON form"),
+    ],
+)
+def test_an_answer_that_is_not_what_the_signature_says_fails_the_call_and_names_the_function(
+    failed: Failed, caplog: pytest.LogCaptureFixture, folder: Path, how: str, came: str
+) -> None:
+    caplog.set_level(logging.WARNING, "callboard.skills")
+    task, told = failed(f"from skills import wrong\nwrong({how!r})")
+    assert (task.error_code, task.output) == ("skill_failed", None)
+    assert task.error is not None
+    assert task.error.startswith(f"The skill wrong has run, but returned {came}")
+    place = {"file": "sums.py", "line": line_of("def wrong") - 1, "function": "wrong"}
+    assert told["exception"] == {"type": "callboard.agent.skill_answers.WrongAnswer", **place}
+    (record,) = [record for record in caplog.records if record.name == "callboard.skills"]
+    assert f'File "{folder / "sums.py"}", line {place["line"]}' in record.getMessage()
+    assert "Traceback" not in record.getMessage()
+
+
+def test_a_note_that_is_no_data_fails_the_call_where_it_was_made(failed: Failed) -> None:
+    task, told = failed("from skills import remark\nremark('x')")
+    assert task.error is not None
+    assert "an object of the class object, which has no JSON form" in task.error
+    assert told["exception"]["line"] == line_of("ctx.note")
 
 
 @pytest.mark.parametrize(

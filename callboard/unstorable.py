@@ -1,0 +1,97 @@
+"""Values that JSON has no form for: what they are, where they stand, and what to write instead.
+
+Words only: nothing of the value is shown but its type, since a `repr` may be huge, hold secrets, or fail.
+Pure; any thread. Imported by `callboard/values.py` and by whoever tells of such a value.
+"""
+
+import io
+import types
+from collections.abc import Awaitable, Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from typing import Any
+
+_MAX_NAME_CHARS = 100
+_MAX_PLACE_CHARS = 80
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
+
+
+class Unstorable(TypeError):
+    """`value`, or something inside of what was to be stored, has no JSON form.
+
+    `what` it is, such as `a generator`; `place` where it stands, such as `[3].rows`, empty at the top; `instead`, what to
+    write in its place.
+    """
+
+    def __init__(self, value: Any, what: str = "", instead: str = "") -> None:
+        known_what, known_instead = ("", "") if what else _described(value)
+        self.value = value
+        self.what = what or known_what
+        self.instead = instead or known_instead
+        self.place = ""
+        super().__init__(self.what)
+
+    def __str__(self) -> str:
+        where = f" at {self.place}" if self.place else ""
+        return f"{self.what}{where}, which has no JSON form: {self.instead}"
+
+    def locate(self, whole: Any) -> None:
+        """Say where in the whole the value stands."""
+        place = (_place(whole, self.value, 0) or "").removeprefix(".")
+        self.place = place if len(place) <= _MAX_PLACE_CHARS else f"{place[:_MAX_PLACE_CHARS]}…"
+
+
+def type_name(value: Any) -> str:
+    """Return the name of a value's type, with its module where it is not Python's own."""
+    kind = type(value)
+    plain = kind.__module__ in ("builtins", "__main__") or kind.__module__.startswith("callboard_skill_")
+    return (kind.__qualname__ if plain else f"{kind.__module__}.{kind.__qualname__}")[:_MAX_NAME_CHARS]
+
+
+def _described(value: Any) -> tuple[str, str]:
+    """Return what a value is and what to write instead."""
+    kind = type_name(value)
+    for test, what, instead in _KINDS:
+        if test(value):
+            return what.format(kind, name=str(getattr(value, "__name__", ""))[:_MAX_NAME_CHARS]), instead
+    return f"an object of the class {kind}", "give a dict of what is needed of it, or make its class a dataclass"
+
+
+def _is_a(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kinds)
+
+
+def _has(name: str) -> Callable[[Any], bool]:
+    return lambda value: callable(getattr(value, name, None))
+
+
+_KINDS: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
+    (_is_a(type), "the class {name}", "give a value, or the class's name as a text"),
+    (_is_a(*_FUNCTIONS), "the function {name}", "give what it returns: call it"),
+    (_is_a(types.ModuleType), "the module {name}", "give a value of it"),
+    (_is_a(Awaitable), "a {0} that was not awaited", "await it, or give asyncio.run(…) of it"),
+    (_is_a(io.IOBase), "an open file ({0})", "give what is in it, such as its read()"),
+    (_is_a(Iterator), "a {0}", "make a list of it: list(…)"),
+    (_is_a(range, KeysView, ItemsView, ValuesView), "a {0}", "make a list of it: list(…)"),
+    (_is_a(BaseException), "the exception {0}", "raise it, or give its text: str(…)"),
+    (_is_a(bytes, bytearray), "bytes that are no UTF-8 text", "give base64.b64encode(…).decode() of them"),
+    (_is_a(float), "a number that is not finite (nan or inf)", "give None where there is no number"),
+    (_has("to_dict"), "an object of the class {0}", 'give its to_dict(), of a table to_dict("records")'),
+    (_has("tolist"), "an object of the class {0}", "give its tolist()"),
+)
+
+
+def _place(whole: Any, value: Any, depth: int) -> str | None:
+    """Return where the value stands in the whole, None where it does not."""
+    if whole is value:
+        return ""
+    if depth > 64:
+        return None
+    items: Any = ()
+    if isinstance(whole, Mapping):
+        items = ((f".{str(key)[:60]}" if isinstance(key, str) else f"[{key!r:.60}]", one) for key, one in whole.items())
+    elif isinstance(whole, list | tuple):
+        items = ((f"[{number}]", one) for number, one in enumerate(whole))
+    for name, one in items:
+        below = _place(one, value, depth + 1)
+        if below is not None:
+            return f"{name}{below}"
+    return None
