@@ -32,6 +32,7 @@ from pydantic_monty import (
 )
 
 from callboard.agent.cancel import CancelToken
+from callboard.agent.gaps import THERE
 from callboard.agent.signals_held import signals_held
 from callboard.errors import TaskError
 
@@ -82,7 +83,8 @@ class Checker:
 
     def findings(self, code: str, variables: Iterable[str], token: CancelToken, modules: Modules) -> str | None:
         """Return what is wrong with code that may import these modules, or None. Raises `TaskError`, or `CheckerCancelled`."""
-        known = "".join(f"{name} = " for name in sorted(variables))
+        there = [name for name in THERE if name in code]  # PERF: all of them cost each check 20 µs
+        known = "".join(f"{name} = " for name in sorted({*there, *variables}))
         prefix = f"{_STOP}; {known}_any" if known else _STOP
         warm = self._borrow(modules)
         pid = warm.session.worker_pid
@@ -183,8 +185,11 @@ def _feed(session: MontySession, code: str) -> str | None:
     except MontySyntaxError as error:
         return str(error)
     except MontyRuntimeError as error:
+        if str(error).startswith(_STOPPED):
+            return None
         # anything else comes from the parser, which refuses what the sandbox's Python lacks
-        return None if str(error).startswith(_STOPPED) else str(error)
+        frames = error.traceback()
+        return f"line {frames[-1].line - 1}, column {frames[-1].column}: {error}" if frames else str(error)
     # Invariant: `_STOP` always fails, so no code is ever run here
     raise TaskError("sandbox_crashed", "The type checker did not stop where it must; try the task again.")
 

@@ -61,6 +61,7 @@ class Host:
 
     def _run(self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None, name: str) -> Any:
         printed: list[str] = []
+        may_call = [one for one in self._calls.skills if allowed is None or one in allowed]
         # no type check: programs that Python runs are seldom written to pass one
         try:
             result = self._tools.sandbox.run(
@@ -71,6 +72,7 @@ class Host:
                 printed=printed,
                 keep_state=False,
                 time_s=max(0.001, self._job.deadline_s - time.monotonic()),
+                allowed=may_call,
             )
         except TaskError as error:
             return ended(error, f"{self._skill}/{name}", "".join(printed))

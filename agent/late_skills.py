@@ -5,7 +5,7 @@ must not be its end. A run keeps to the skills that it began with, so it is the 
 thread. Imported by the runner and its skill calls.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from callboard.agent.job import Job, Tools
 from callboard.errors import SkillNotReady, TaskError
@@ -17,10 +17,10 @@ def wait_for_named(job: Job, tools: Tools) -> None:
         why_late(name, job, tools)
 
 
-def check(code: str, variables: Iterable[str], job: Job, tools: Tools) -> None:
-    """Type-check code; raise `TaskError`, or `SkillNotReady` when what it lacks was of a server that was late."""
+def check(code: str, variables: Iterable[str], job: Job, tools: Tools, allowed: Collection[str]) -> None:
+    """Type-check code that may call the skills `allowed`; raise `TaskError`, or `SkillNotReady` when what it lacks was of a server that was late."""
     try:
-        tools.sandbox.check(code, variables, job.token)
+        tools.sandbox.check(code, variables, job.token, allowed=allowed)
     except TaskError as error:
         for name in (error.details or {}).get("lacks", ()):
             if (late := why_late(name.replace("_", "-"), job, tools)) is not None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
+from callboard.agent.gap_hints import advice_on
 from callboard.errors import TaskError
 
 _SYS = "_callboard_sys"
@@ -61,14 +62,13 @@ def input(prompt=""): raise RuntimeError("scripts have no standard input; take t
 _INSTEAD = {
     "argparse click docopt fire getopt optparse typer": "take the arguments from sys.argv",
     "subprocess multiprocessing shutil threading": "do with skills what other programs would do",
-    "aiohttp http httpx requests socket urllib urllib3": "`from skills import web_fetch` reads pages",
-    "numpy openpyxl pandas polars": "`from skills import query_table` answers questions on tables",
-    "docx fitz pdfplumber pypdf PyPDF2": "`from skills import read_file` reads documents",
     "glob io tempfile zipfile": "there are no files; take texts from sys.argv",
     "logging": "print to sys.stderr",
     "dotenv": "there are no environment variables; take values from sys.argv",
     "yaml": "take JSON, and read it with json",
 }
+"""What a program writes in another way than a task's code does; agent/gaps.py has the rest."""
+
 _MODULE = re.compile(r"No module named '([\w.]+)'")
 _EXIT = re.compile(r"The code raised SystemExit(?:: (.*))?", re.DOTALL)
 _FRAME = 'File "<python-input-1>"'  # the prelude is what was run before
@@ -153,7 +153,8 @@ def imports_of(code: str) -> dict[str, int]:
 
 def instead_of(module: str) -> str:
     """Return what to write where the sandbox has no such module."""
-    return next((text for names, text in _INSTEAD.items() if module in names.split()), "do without it")
+    own = next((text for names, text in _INSTEAD.items() if module in names.split()), None)
+    return own or advice_on(module) or "do without it"
 
 
 def ended(error: TaskError, name: str, printed: str) -> str:
@@ -166,14 +167,15 @@ def ended(error: TaskError, name: str, printed: str) -> str:
     traceback = str((error.details or {}).get("traceback", "")).replace(_FRAME, f'File "{name}"')
     lines = re.findall(rf'File "{re.escape(name)}", line (\d+)', traceback)
     script = f"The script {name}" + (f" (line {lines[-1]})" if lines else "")
+    raised = str((error.details or {}).get("raised", error.message))
     message = error.message.replace("The code", script, 1)
-    if found := _EXIT.fullmatch(error.message):
+    if found := _EXIT.fullmatch(raised):
         if found[1] is None:
             return printed
         how = f"exit status {found[1]}" if found[1].isdigit() else found[1]
         message = f"{script} ended with {how}.{_printed(printed)}"
-    elif hint := _hint(message):
-        message = f"{message}. {hint}"
+    elif hint := _hint(raised):
+        message = f"{raised.replace('The code', script, 1)}. {hint}"
     raise TaskError(error.code, message, details=_details(error, name, traceback, lines)) from error
 
 

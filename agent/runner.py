@@ -271,7 +271,7 @@ class TaskRun:
         self._calls.plan, self._calls.variables = plan, variables
         code = with_twins(plan.code)
         if snapshot is None:
-            check(code, variables, self._job, self._tools)
+            check(code, variables, self._job, self._tools, self._calls.skills)
         else:
             self._resume(snapshot)
         bound = bound_names(plan.code)
@@ -294,6 +294,7 @@ class TaskRun:
             keep_state=keep,
             keep_failed=keep_failed if keep and self._tools.planner.learns else None,
             time_s=self._left_s(),
+            allowed=self._calls.skills,
         )
         self._state, self._variables = result.state or state, variables | bound
         self._keep_state(result.state, self._variables)

@@ -14,7 +14,7 @@ import copy
 import os
 import re
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,13 +29,22 @@ from pydantic_monty import (
     MontyError,
     MontyRuntimeError,
     MontySession,
-    MontySyntaxError,
     NameLookupSnapshot,
 )
 
 from callboard.agent.cancel import Cancelled, CancelToken
 from callboard.agent.checker import Checker, CheckerCancelled, Modules, skip_failing_imports
-from callboard.agent.sandbox_values import described, form_of, given, no_data, question_about, shows_an_object
+from callboard.agent.gap_hints import unseen, with_hints
+from callboard.agent.sandbox_errors import error_of
+from callboard.agent.sandbox_values import (
+    described,
+    form_of,
+    given,
+    no_data,
+    question_about,
+    room_left,
+    shows_an_object,
+)
 from callboard.agent.signals_held import signals_held
 from callboard.errors import Overloaded, TaskError
 from callboard.settings import Settings
@@ -88,20 +97,8 @@ Several calls are those that the script awaits at once. What it raises ends the 
 
 _LACKS = re.compile(r"Module `skills` has no member `(\w+)`")
 _TWINS = re.compile(rf"\b{TWIN}([a-z]\w*)")
-_LIMITS = {
-    "time limit exceeded": "time_limit",
-    "memory limit exceeded": "memory_limit",
-    "maximum recursion depth exceeded": "recursion_limit",
-    "suspension limit": "call_limit",
-    "exceeded its memory limit": "memory_limit",
-}
 _AFTER_DEADLINE_S = 1.0
 """How long after its task's deadline code is stopped if nobody has: before it, the limit of the code would be blamed."""
-
-SANDBOX_HINT = (
-    "The sandbox runs a subset of Python: no class inheritance, no yield, no files, no network; of the standard "
-    "library it has re, json, math, datetime, csv, itertools, collections, random, decimal and a few more."
-)
 
 
 class SnapshotRefused(Exception):  # the runner starts the round again
@@ -162,20 +159,31 @@ class Sandbox:
         self._checker.close()
         self._pool.__exit__(None, None, None)
 
-    def check(self, code: str, variables: Iterable[str] = (), token: CancelToken | None = None) -> None:
+    def check(
+        self,
+        code: str,
+        variables: Iterable[str] = (),
+        token: CancelToken | None = None,
+        *,
+        allowed: Collection[str] | None = None,
+    ) -> None:
         """Type-check `code` against the skills' stubs, with the session's variables known as `Any`.
 
         Raises `TaskError` with code `type_check_failed` and the findings, lines counted as in `code`, its detail `lacks` being
-        the skills that code names and there are not; or `time_limit`; `Cancelled` when the token was set.
+        the skills that code names and there are not; or `time_limit`; `Cancelled` when the token was set. What the sandbox
+        lacks is found too, with what to write instead, which may be a skill of those `allowed` (None: all).
         """
+        variables = frozenset(variables)
         try:
             findings = self._checker.findings(code, variables, token or CancelToken(), self._modules)
         except CheckerCancelled:
             raise Cancelled from None
-        if findings:
-            findings = _TWINS.sub(r"\1", findings)
-            told = f"The code does not pass the type check:\n{findings}\n{SANDBOX_HINT}"
-            raise TaskError("type_check_failed", told, details={"lacks": _LACKS.findall(findings)})
+        found = [with_hints(_TWINS.sub(r"\1", findings), code, allowed)] if findings else []
+        if lacking := unseen(code, variables, allowed):
+            found.append(lacking)
+        if found:
+            told = "\n".join(["The code does not pass the type check:", *found])
+            raise TaskError("type_check_failed", told, details={"lacks": _LACKS.findall(findings or "")})
 
     def probe(self) -> None:
         """Check and run a line of code: the type checker, a process and the way there and back all work."""
@@ -211,16 +219,15 @@ class Sandbox:
         keep_failed: Callable[[bytes], None] | None = None,
         time_s: float | None = None,
         before: str = "",
+        allowed: Collection[str] | None = None,
     ) -> SandboxResult:
         """Run checked code, after loading `state`, or go on from `snapshot`; both dumps have had their signatures verified.
 
-        `before` is code of ours that defines names for it, and is run first.
-
-        `pending` are the calls that the snapshot stands at, or has begun. `printed` is filled as the code prints, and holds what it had
-        printed before the snapshot, as `calls` counts the calls before it. `time_s` is what is left until the task's
-        deadline, at which whoever keeps it sets the token. `keep_failed` is given the dump of the
-        variables of code that failed, where there can be one. Raises `TaskError` for what the code did, `Cancelled` when
-        the token was set, `SnapshotRefused`.
+        `before` is code of ours that defines names for it, and is run first. `pending` are the calls that the snapshot stands at, or has begun. `printed` is filled as the code prints, and holds
+        what it had printed before the snapshot, as `calls` counts the calls before it. `time_s` is what is left until the
+        task's deadline, at which whoever keeps it sets the token. `keep_failed` is given the dump of the variables of code
+        that failed, where there can be one. `allowed` is as in `check`. Raises `TaskError` for what the code did,
+        `Cancelled` when the token was set, `SnapshotRefused`.
         """
         limits = self._settings
         with self._session(
@@ -234,7 +241,7 @@ class Sandbox:
             },
             external_modules=self._modules,
         ) as session:
-            run = _Run(session, code, answer, token, limits, [] if printed is None else printed, calls)
+            run = _Run(session, code, answer, token, limits, [] if printed is None else printed, calls, allowed)
             run.pending = {asked.call_id: asked for asked in pending}
             with token.on_stop(run.kill):
                 try:
@@ -262,10 +269,12 @@ class _Run:
         settings: Settings,
         printed: list[str],
         calls: int,
+        allowed: Collection[str] | None,
     ) -> None:
         self.pending: dict[int, Asked] = {}
         self._session = session
         self._code = code
+        self._allowed = allowed
         self._pid = session.worker_pid
         self._answer_calls = answer
         self._token = token
@@ -369,7 +378,7 @@ class _Run:
 
     def _checked_value(self, output: Any) -> Any:
         limit = self._settings.sandbox_output_bytes
-        if _room_left(output, limit) < 0:  # before it is copied: a list of a million numbers takes 40 MB each time
+        if room_left(output, limit) < 0:  # before it is copied: a list of a million numbers takes 40 MB each time
             raise TaskError("output_limit", f"The answer is larger than the limit of {limit:,} bytes; return less.")
         try:
             return storable(output, form=form_of)
@@ -421,26 +430,7 @@ class _Run:
         for message, cause in self._raised.items():
             if text == f"RuntimeError: {message}":
                 return _bare(cause)
-        text = mend_text(text)
-        if isinstance(error, MontySyntaxError):
-            where = {"traceback": mend_text(error.display())}
-            return TaskError("script_error", f"The code cannot be parsed: {text}", details=where)
-        if not isinstance(error, MontyRuntimeError):
-            return TaskError("script_error", text)
-        for words, code in _LIMITS.items():
-            if words in text:
-                if code == "time_limit":
-                    limit_s = self._settings.sandbox_time_s
-                    return TaskError(
-                        code,
-                        f"The code ran longer than the limit of {limit_s:g} s; do less, or raise CALLBOARD_SANDBOX_TIME_S.",
-                    )
-                return TaskError(code, f"The code was stopped at its limit: {text}")
-        hint = f" {SANDBOX_HINT}" if "not supported" in text or "not yet support" in text else ""
-        details: dict[str, Any] = {"traceback": mend_text(error.display())}
-        if frames := error.traceback():
-            details["exception"] = {"type": text.partition(":")[0][:200], "line": frames[-1].line}
-        return TaskError("script_error", f"The code raised {text}{hint}", details=details)
+        return error_of(error, self._code, self._allowed, self._settings.sandbox_time_s)
 
 
 def _bare(error: TaskError) -> TaskError:
@@ -450,28 +440,6 @@ def _bare(error: TaskError) -> TaskError:
     error: a ring through an object that the garbage collector cannot look into, 20 KB for each call that failed.
     """
     return TaskError(error.code, error.message, retryable=error.retryable, call=error.call)
-
-
-def _room_left(value: Any, room: int) -> int:
-    """Return about how many bytes of `room` the value leaves as JSON, below 0 as soon as it is too large."""
-    match value:
-        case str() | bytes():
-            return room - len(value) - 2
-        case Mapping():
-            for key, item in value.items():
-                room = _room_left(item, room - len(str(key)) - 4)
-                if room < 0:
-                    break
-        case list() | tuple() | set() | frozenset():
-            for item in value:
-                room = _room_left(item, room - 1)
-                if room < 0:
-                    break
-        case int():
-            return room - value.bit_length() // 3 - 1
-        case _:
-            return room - 8
-    return room
 
 
 def _no_skill(asked: list[Asked], _dump: object) -> list[Any]:

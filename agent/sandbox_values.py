@@ -157,3 +157,25 @@ def given(value: Any, depth: int = 0) -> Any:
         case _ if depth < _MAX_DEPTH:
             storable(value, form=form_of)
     return value
+
+
+def room_left(value: Any, room: int) -> int:
+    """Return about how many bytes of `room` the value leaves as JSON, below 0 as soon as it is too large."""
+    match value:
+        case str() | bytes():
+            return room - len(value) - 2
+        case Mapping():
+            for key, item in value.items():
+                room = room_left(item, room - len(str(key)) - 4)
+                if room < 0:
+                    break
+        case list() | tuple() | set() | frozenset():
+            for item in value:
+                room = room_left(item, room - 1)
+                if room < 0:
+                    break
+        case int():
+            return room - value.bit_length() // 3 - 1
+        case _:
+            return room - 8
+    return room

@@ -120,7 +120,7 @@ def test_a_library_is_used_in_its_home_only(module: str, path: Path) -> None:
 
 def test_the_environment_is_read_in_the_settings_only() -> None:
     readers = [module for module, path in _files() if "os.environ" in path.read_text() or "getenv(" in path.read_text()]
-    assert readers == ["callboard.settings"]
+    assert readers == ["callboard.settings", "callboard.agent.gaps"]  # which says that code in the sandbox has none
 
 
 @pytest.mark.parametrize("folder", ["actors", "agent", "http", "persistence", "tests"])

@@ -154,7 +154,7 @@ def test_a_program_that_ends_badly_says_how_and_what_it_printed(
         ("\nimport argparse\n", "(line 2) raised ModuleNotFoundError: No module named 'argparse'. The sandbox has no argparse, and no "
          "other file of the skill can be imported: take the arguments from sys.argv."),
         ("import sys\nimport subprocess", "do with skills what other programs would do"),
-        ("import pandas as pd", "`from skills import query_table` answers questions on tables"),
+        ("import pandas as pd", "call `query_table("),
         ("from helpers import x", "The sandbox has no helpers, and no other file of the skill can be imported: do without it."),
         ("import sys\nsys.stdin.read()", "scripts have no standard input; take the text from sys.argv"),
         ("import json, sys\njson.load(sys.stdin)", "scripts have no standard input; take the text from sys.argv"),
