@@ -15,6 +15,7 @@ from callboard.agent.planner.model import ModelPlanner
 from callboard.agent.programs import as_program, ended, prelude
 from callboard.agent.skill import SCRIPT
 from callboard.errors import TaskError
+from callboard.unstorable import type_name
 
 if TYPE_CHECKING:
     from callboard.agent.skill_calls import SkillCalls
@@ -35,6 +36,8 @@ class Host:
         self._skill = skill
 
     def ask_model(self, prompt: str, *, system: str = "") -> str | None:
+        if not isinstance(prompt, str) or not isinstance(system, str):
+            raise TypeError(f"a model is asked in texts; this is a {type_name(prompt)} and a {type_name(system)}")
         planner = self._tools.planner
         if not isinstance(planner, ModelPlanner):
             return None
@@ -47,6 +50,8 @@ class Host:
     def run_script(
         self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None, name: str = SCRIPT
     ) -> Any:
+        for odd in (one for one in arguments if not isinstance(one, str)):
+            raise TypeError(f"a script's arguments are texts; one of these is a {type_name(odd)}")
         depth = _nested.get()
         if depth >= MAX_NESTED:
             told = (

@@ -402,7 +402,7 @@ class _Run:
         if question is None:
             return None
         try:
-            step = self._session.feed_start(question, print_callback=_discard, skip_type_check=True)
+            step = self._session.feed_start(question, print_callback=lambda *_: None, skip_type_check=True)
             while isinstance(step, NameLookupSnapshot):
                 step = step.resume_auto()
         except MontyCrashedError:
@@ -444,10 +444,6 @@ def _bare(error: TaskError) -> TaskError:
 
 def _no_skill(asked: list[Asked], _dump: object) -> list[Any]:
     raise AssertionError(f"the probe calls no skill, but asks for {asked}")
-
-
-def _discard(_stream: str, _text: str) -> None:
-    """Take what is printed by code that has been run before."""
 
 
 def _never_called(*_args: Any, **_kwargs: Any) -> None:
