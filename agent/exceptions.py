@@ -46,6 +46,15 @@ def text_of(raised: BaseException) -> str:
     return mend_text(f"{name}: {text[:MAX_TEXT_CHARS]}" if text else name)[:MAX_TEXT_CHARS]
 
 
+def report(raised: BaseException, skill: AnySkill, call: int, task_id: str) -> dict[str, Any]:
+    """Return what a call's event says of where it failed; the whole traceback goes into the server's log."""
+    told = told_of(raised, skill)
+    if told is None:
+        return {}
+    log(raised, skill, call, task_id)
+    return {"exception": told}
+
+
 def told_of(raised: BaseException, skill: AnySkill) -> dict[str, Any] | None:
     """Return an exception for the log of a task: its type, file and line, what it came from; no path of this machine.
 

@@ -385,16 +385,12 @@ class SkillCalls:
         told: dict[str, Any] = {"call": call.number, "skill": call.name}
         try:
             value = skill.call(args, kwargs, self.context(call.name, call.number, row))
-        except (
-            Paused,
-            Cancelled,
-            Unavailable,
-        ):  # a script inside it has to wait; the model it asks is stopped: it has not failed
-            raise
+        except (Paused, Cancelled, Unavailable):
+            raise  # a script inside it has to wait; the model it asks is stopped: it has not failed
         except BaseException as raised:  # a skill is anybody's code; its error is the task's
             error = as_task_error(call.name, raised, row)
-            told |= {"error": error.message, "errorCode": error.code, **self._told_of(raised, call)}
-            told["durationMs"] = ms_since(started_s)
+            told |= {"error": error.message, "errorCode": error.code, "durationMs": ms_since(started_s)}
+            told |= exceptions.report(raised, skill, call.number, self._job.record.task_id)
             event = self._event(Topic.SKILL_COMPLETED, ok=False, **told)
             self._tell_ended(event, row and self.ledger.failed(row, error, event.at))
             self._purse.skill_called(call.name, ok=False)
@@ -408,15 +404,6 @@ class SkillCalls:
         if self._job.token.stopped:
             raise Cancelled
         return value
-
-    def _told_of(self, raised: BaseException, call: Call) -> dict[str, Any]:
-        """Return where in the skill's code it was raised, for the event; the whole traceback goes into the server's log."""
-        assert call.skill is not None
-        told = exceptions.told_of(raised, call.skill)
-        if told is None:
-            return {}
-        exceptions.log(raised, call.skill, call.number, self._job.record.task_id)
-        return {"exception": told}
 
     def _tell_ended(self, event: NewEvent, row: CallRecord | None) -> None:
         if row is None:
