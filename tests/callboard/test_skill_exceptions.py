@@ -54,6 +54,14 @@ def remark(text: str, *, ctx: SkillContext) -> str:
     return text
 
 
+@skill(replay="pure")
+def hand_over(what: str, *, ctx: SkillContext) -> str:
+    """Hand an object to the model, or to a script."""
+    if what == "prompt":
+        return str(ctx.host.ask_model(object()))
+    return str(ctx.host.run_script("argv", ["a", object()], None))
+
+
 class Unspeakable(Exception):
     def __str__(self):
         raise RuntimeError("no text")
@@ -276,6 +284,15 @@ def test_a_note_that_is_no_data_fails_the_call_where_it_was_made(failed: Failed)
     assert task.error is not None
     assert "an object of the class object, which has no JSON form" in task.error
     assert told["exception"]["line"] == line_of("ctx.note")
+
+
+@pytest.mark.parametrize(
+    ("what", "words"), [("prompt", "a model is asked in texts"), ("script", "a script's arguments are texts")]
+)
+def test_an_object_is_neither_a_prompt_nor_a_scripts_argument(failed: Failed, what: str, words: str) -> None:
+    task, told = failed(f"from skills import hand_over\nhand_over({what!r})")
+    assert f"TypeError: {words}" in str(task.error)
+    assert told["exception"]["file"] == "sums.py"
 
 
 @pytest.mark.parametrize(
