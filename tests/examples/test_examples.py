@@ -171,7 +171,7 @@ def test_the_actors_file_runs(run_program: Run) -> None:
 
 @pytest.fixture
 def endpoint(load: Load, system: AgentSystem) -> falcon.testing.TestClient:
-    return falcon.testing.TestClient(load("endpoint.py").app(system))
+    return falcon.testing.TestClient(load("endpoint.py").app(system), headers={"Host": "localhost"})
 
 
 def test_the_endpoint_answers_a_tasks_output(endpoint: falcon.testing.TestClient, system: AgentSystem) -> None:

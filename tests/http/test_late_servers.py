@@ -224,7 +224,7 @@ def test_what_could_not_be_loaded_shows_in_health(world: World) -> None:
     health = world.get("/health")
     skill, entry, odd, agent, missing = health["problems"]
     assert health["status"] == "degraded"
-    assert "bad.py cannot be loaded (ValueError: secret words)" in skill
+    assert "bad.py cannot be loaded (ValueError: secret words at line 1)" in skill
     assert "the MCP server 'wrong' is left out, approvals: there is no such field" in entry
     assert odd.startswith("The MCP server odd is still starting")
     assert "bad.yaml at line 1: this is not YAML" in agent
