@@ -14,6 +14,14 @@ from callboard.persistence.reads import Reader
 from callboard.settings import Settings
 
 
+class OwnReader(Reader):
+    """A reader that has its connections to itself, and ends them: left to themselves they leave SQLite's files behind."""
+
+    def close(self) -> None:
+        super().close()
+        self._engine.dispose()
+
+
 def open_reader(settings: Settings) -> Reader | None:
     """Open the history that the settings name, for reading only; None where there is none yet.
 
@@ -35,7 +43,7 @@ def open_reader(settings: Settings) -> Reader | None:
         engine.dispose()
         raise not_opened(error) from error
     if revision == HEAD_REVISION:
-        return Reader(engine)
+        return OwnReader(engine)
     engine.dispose()
     if revision in REVISIONS:
         what = "was made by an earlier version; `callboard serve` brings it up to this one"
