@@ -97,11 +97,12 @@ def as_program(code: str) -> str:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return code  # the sandbox says what is wrong with it
-    data = code.encode()
+    data, parts, done = code.encode(), [], 0
     starts = list(accumulate((len(line) + 1 for line in data.split(b"\n")), initial=0))
-    for begin, end, text in sorted(_edits(tree, starts, data), reverse=True):
-        data = data[:begin] + text.encode() + data[end:]
-    return data.decode()
+    for begin, end, text in sorted(_edits(tree, starts, data)):
+        parts += [data[done:begin], text.encode()]
+        done = end
+    return b"".join((*parts, data[done:])).decode()
 
 
 def _edits(tree: ast.Module, starts: list[int], data: bytes) -> Iterator[_Edit]:

@@ -23,6 +23,7 @@ from callboard.agent.limits import limits_of
 from callboard.agent.models.base import Completion, Message, Model, Role
 from callboard.agent.planner import Plan, PlanRequest
 from callboard.agent.planner.model import prompt_version
+from callboard.agent.planner.syntax import MAX_CODE_CHARS
 from callboard.agent.sandbox import Asked, SnapshotRefused
 from callboard.agent.skill_calls import SkillCalls
 from callboard.agent.spending import Purse
@@ -269,6 +270,11 @@ class TaskRun:
             self._variables |= frozenset(snapshot.variables)
         variables, state = self._variables, self._state
         self._calls.plan, self._calls.variables = plan, variables
+        if len(plan.code) > MAX_CODE_CHARS:
+            told = (
+                f"The code has {len(plan.code):,} characters and the limit is {MAX_CODE_CHARS:,}; keep data in files."
+            )
+            raise TaskError("script_error", told)
         code = with_twins(plan.code)
         if snapshot is None:
             check(code, variables, self._job, self._tools, self._calls.skills)

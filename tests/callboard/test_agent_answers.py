@@ -200,3 +200,10 @@ def test_roles_alternate_after_an_answer_that_was_blank(execute: SAY, provider: 
     assert execute("Say nothing.", "```python\n''\n```", session_id="blank").output == ""
     execute("And now?", "42.", session_id="blank")
     assert [role for role, _ in provider.requests[-1].turns] == ["user"]
+
+
+def test_code_that_is_too_long_is_not_looked_at_and_the_model_is_told(execute: SAY, provider: Provider) -> None:
+    long = "```python\nx = 1\n" + "x += 1\n" * 20_000 + "x\n```"
+    record = execute("Count.", long, "It is 20001.", session_id="long")
+    assert record.output == "It is 20001."
+    assert "the limit is 100,000" in str(provider.requests[-1].body)
