@@ -81,21 +81,27 @@ class TaskFollower(Follower):
         self._task_sink = subscriptions.follow(task_id)
         super().__init__(gateway, subscriptions, self._task_sink, timeout_s)
         self.task_id = task_id
-        self.ended = False
-        """Whether the task has ended and all of its events have been returned."""
+        self._ended = False
         self._seq = after
         self._position = position
         self.ready: list[Followed] = []
         """What `open` has read."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether the task has ended and all of its events have been returned."""
+        return self._ended and not self.ready
+
     def open(self) -> None:
         """Read the first events; raise `TaskNotFound`, or what says that the store cannot be asked now."""
         self.ready = self._read()
+        self.over = self.over and not self.ready
 
     def next(self, wait_s: float) -> list[Followed]:
         """Return what has come, or nothing after `wait_s` seconds. Raises what the gateway does."""
-        if self.ready or self.ended:
+        if self.ready or self._ended:
             ready, self.ready = self.ready, []
+            self.over = self.over or self._ended
             return ready
         if not self._behind:
             closed = self._sink.closed
@@ -112,8 +118,8 @@ class TaskFollower(Follower):
         self._behind = page.more
         found = self._go_on(page.events)
         if page.ended and not page.more:  # also where the place was none of this task's
-            self.ended = True
-        self.over = self.ended or (closed and not page.more)
+            self._ended = True
+        self.over = self._ended or (closed and not page.more)
         return found
 
     def _page(self) -> FamilyPage:
@@ -129,7 +135,7 @@ class TaskFollower(Follower):
         """Return those events that come behind the place, and go there; nothing comes behind the task's end."""
         found: list[Followed] = []
         for event in events:
-            if self.ended or event.position <= (self._position or 0):
+            if self._ended or event.position <= (self._position or 0):
                 continue
             self._position = event.position
             if event.task_id != self.task_id:
@@ -137,7 +143,7 @@ class TaskFollower(Follower):
             elif event.seq > self._seq:
                 self._seq = event.seq
                 found.append(Followed(str(event.seq), event))
-                self.ended = self.over = event.topic in ENDS
+                self._ended = self.over = event.topic in ENDS
         return found
 
 

@@ -74,7 +74,7 @@ def stream_task(
     follower = system.follow(task_id, after=wanted.after, position=wanted.position)
     try:
         follower.open()
-        if follower.ended and not follower.ready:
+        if follower.ended:
             follower.close()
             resp.status = 204
             return

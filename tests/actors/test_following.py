@@ -34,6 +34,16 @@ def follow(follower: TaskFollower) -> list[str]:
         return places
 
 
+def test_a_task_that_has_ended_is_followed_to_its_end_all_the_same(system: AgentSystem) -> None:
+    task_id = system.execute("What is 1 + 1?").task_id
+    assert follow(system.follow(task_id)) == ["1", "2", "3", "4", "5", "6"]
+    with system.follow(task_id) as follower:
+        follower.open()
+        assert (follower.ended, follower.over) == (False, False)
+        assert len(follower.next(0)) == 6
+        assert (follower.ended, follower.over) == (True, True)
+
+
 def test_a_sink_gets_the_events_of_its_task_and_of_what_that_delegates() -> None:
     registry = Subscriptions()
     sink = registry.follow("parent")
