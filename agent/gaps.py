@@ -42,6 +42,11 @@ def _each(*entries: tuple[str, Advice]) -> dict[str, Advice]:
 
 _NO_FILES = "the code has no files; have what they hold in the task, as its text or an attachment"
 _READ = BySkill("read-file", 'call `read_file("notes.txt")` from skills', _NO_FILES)
+_OPEN = BySkill(
+    "read-file",
+    'call `read_file("notes.txt")` from skills, and to write a file `write_file("notes.txt", text)`',
+    _NO_FILES,
+)
 _WRITE = BySkill("write-file", 'call `write_file("notes.txt", text)` from skills', _NO_FILES)
 _LISTED = BySkill("list-files", "call `list_files()` from skills", _NO_FILES)
 _FETCH = BySkill("web-fetch", 'call `web_fetch("https://example.org")` from skills', "the code has no network")
@@ -72,7 +77,7 @@ BUILTINS: Mapping[str, Advice] = _each(
     ("input", "nobody can be asked while code runs: take the values from the task, and end with a question where one is missing"),
     ("issubclass", "compare with `isinstance(x, (int, float))`"),
     ("memoryview", "slice the bytes themselves: `b'abc'[1:]`"),
-    ("open", _READ),
+    ("open", _OPEN),
     ("super", "classes have no base here; write a plain function and call that"),
     ("EnvironmentError IOError ConnectionError BlockingIOError BrokenPipeError ChildProcessError ConnectionAbortedError"
      " ConnectionRefusedError ConnectionResetError InterruptedError ProcessLookupError", "catch OSError, or for a skill that fails RuntimeError"),

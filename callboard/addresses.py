@@ -9,6 +9,7 @@ import socket
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
+_ONE_SLASH = re.compile(r"https?:(?=/[^/])", re.IGNORECASE)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SIGNS_OF_NO_HOST = re.compile(r"[\s<>\"{}|\\^`%,;!*()'&=$]")
 _MOST_SHOWN = 200
@@ -52,6 +53,8 @@ def _url(written: str) -> str:
     if not written.isprintable() or " " in written:  # urlsplit passes over some of them
         raise ValueError("there is a space or a sign that cannot be printed in it")
     scheme = _SCHEME.match(written)
+    if scheme is None and (short := _ONE_SLASH.match(written)) is not None:
+        raise ValueError(f"behind {short[0]} come two slashes")
     if scheme is None:  # of localhost:3000, urlsplit would take localhost for the scheme
         written = f"http://{written}"
     elif scheme[1].lower() not in ("http", "https"):

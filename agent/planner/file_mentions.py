@@ -138,15 +138,18 @@ def _named(name: str) -> re.Pattern[str]:
     return re.compile(rf"{_AROUND}{_QUOTE}?(?<![\w.]){_PATH}{_loose(name)}{_QUOTE}?(?!\w|\.\w){_AFTER}", re.IGNORECASE)
 
 
+_ENDS = r"(?!\w|[.-]\w)"  # of `data-2.csv` the `data` is no name of a file
+
+
 @lru_cache(maxsize=256)
 def _stem(stem: str) -> re.Pattern[str]:
     loose = _loose(unicodedata.normalize("NFC", stem))
     return re.compile(
         rf"(?:{_WHICH}\s+)*{_QUOTE}{loose}{_QUOTE}(?!\w){_AFTER}"
-        rf"|(?:(?:{_WHICH}\s+)+|\b){_THING}\s+(?:(?:named|called)\s+)?{loose}(?!\w)"
+        rf"|(?:(?:{_WHICH}\s+)+|\b){_THING}\s+(?:(?:named|called)\s+)?{loose}{_ENDS}"
         rf"|(?<=\w\s){_WHICH}\s+{loose}\s+{_THING}\b"
         rf"|(?<!\w){loose}\s+(?:files?|{_KIND})\b"
-        rf"|(?:(?<=\bin )|(?<=\bof )|(?<=\bfrom )|(?<=\bfor )|(?<=\bon )|(?<=\bwith )|(?<=\babout )|(?<=\busing ))(?:{_WHICH}\s+)*{loose}(?!\w){_AFTER}"
+        rf"|(?:(?<=\bin )|(?<=\bof )|(?<=\bfrom )|(?<=\bfor )|(?<=\bon )|(?<=\bwith )|(?<=\babout )|(?<=\busing ))(?:{_WHICH}\s+)*{loose}{_ENDS}{_AFTER}"
         rf"|(?:{_VERBS}){loose}(?=\s*(?:$|[?.!,]))|^{loose}(?=\s*[:,])",
         re.IGNORECASE,
     )

@@ -231,7 +231,7 @@ def asks(command: Callable[..., Any]) -> Callable[..., Any]:
         except NoServerError as error:
             if where.found().certain or where.left() is None:
                 raise
-            raise NoServerError(f"{error.message} {where.absence()}.") from error
+            raise NoServerError(f"{where.absence()}. {error.message}") from error
 
     return with_where
 

@@ -307,6 +307,7 @@ REFUSED: Sequence[tuple[str, tuple[str, ...], str]] = [
     ("Summarize", ("x.csv", "notes.md"), r"x\.csv .*, notes\.md \(Markdown"),
     ("compare x.csv and sales.csv", ("x.csv", "sales.csv"), r"One file can be asked about at a time, and the task names x\.csv, sales\.csv"),
     ("average of b in y.csv", ("x.csv",), r"No file y\.csv is attached; attached is x\.csv"),
+    ("average of b in x-2.csv", ("x.csv",), r"No file x-2\.csv is attached; attached is x\.csv"),
     ("translate notes.md to German", ("notes.md",), r"notes\.md \(Markdown, \d+ bytes\) is a text\. .*'Summarize notes\.md'"),
     ("Summarize notes.md in German", ("notes.md",), r"notes\.md .* is a text\. .*'German' is not understood"),
     ("How many lines contain state in notes.md?", ("notes.md",), r"notes\.md .* is a text"),
