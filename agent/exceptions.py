@@ -17,6 +17,7 @@ from callboard.agent import skill as _skill_module
 from callboard.agent.skill import AnySkill, Skill
 from callboard.agent.skill_answers import WrongAnswer
 from callboard.errors import TaskError
+from callboard.unstorable import bare_name, type_name
 from callboard.values import mend_text, shortened
 
 logger = logging.getLogger("callboard.skills")
@@ -38,11 +39,11 @@ _CHECKS_ARGUMENTS = Skill._checked.__name__  # below it, nothing is the skill's 
 
 def text_of(raised: BaseException) -> str:
     """Return `Type: text`, at most `MAX_TEXT_CHARS` long, whatever the exception's own `__str__` does."""
-    name = type(raised).__name__
+    name = bare_name(type(raised))
     try:
         text = str(raised)
-    except (Exception, SystemExit, KeyboardInterrupt) as failed:  # noqa: BLE001  # it is anybody's code
-        return mend_text(f"{name} (its text cannot be shown: its __str__ raised {type(failed).__name__})")
+    except BaseException as failed:  # noqa: BLE001  # it is anybody's code
+        return mend_text(f"{name} (its text cannot be shown: its __str__ raised {bare_name(type(failed))})")
     return mend_text(f"{name}: {text[:MAX_TEXT_CHARS]}" if text else name)[:MAX_TEXT_CHARS]
 
 
@@ -78,7 +79,7 @@ def _told(raised: BaseException, frames: list[_Frame], skill: Skill[..., Any]) -
     own = code_of(skill).co_filename
     in_own_file = [frame for frame in frames if frame[0] == own]
     place = in_own_file[-1] if in_own_file else frames[-1]
-    told: dict[str, Any] = {"type": _type_name(raised), **_place(place, skill)}
+    told: dict[str, Any] = {"type": type_name(raised), **_place(place, skill)}
     if place is not frames[-1]:
         told["innermost"] = _place(frames[-1], skill)
     causes = [] if isinstance(raised, WrongAnswer) else list(_causes(raised))
@@ -111,8 +112,9 @@ def log_import(origin: str, raised: BaseException) -> None:
 def _traceback(raised: BaseException) -> str:
     try:
         return "".join(traceback.format_exception(raised))
-    except (Exception, SystemExit, KeyboardInterrupt) as failed:  # noqa: BLE001  # the exceptions' own code runs in it
-        return f"{text_of(raised)} (its traceback cannot be shown: {type(failed).__name__})"
+    except BaseException as failed:  # noqa: BLE001  # the exceptions' own code runs in it
+        frames = "".join(traceback.format_tb(raised.__traceback__))
+        return f"Traceback (most recent call last):\n{frames}{text_of(raised)} (the rest cannot be shown: {bare_name(type(failed))})"
 
 
 def code_of(skill: Skill[..., Any]) -> CodeType:
@@ -165,9 +167,3 @@ def _causes(raised: BaseException) -> Iterator[str]:
 
 def _short(raised: BaseException) -> str:
     return text_of(raised)[:_MAX_CAUSE_CHARS]
-
-
-def _type_name(raised: BaseException) -> str:
-    kind = type(raised)
-    own = kind.__module__ == "builtins" or kind.__module__.startswith(MODULE_PREFIX)
-    return (kind.__qualname__ if own else f"{kind.__module__}.{kind.__qualname__}")[:_MAX_NAME_CHARS]

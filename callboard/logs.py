@@ -69,6 +69,22 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Writes a line whatever its exception does: a skill's own class may not let itself be formatted.
+
+    Left to itself that would end in the thread that logs, a worker's say.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        try:
+            return super().format(record)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001  # it is anybody's code
+            told = f"{record.getMessage()} (the exception cannot be shown)"
+            return super().format(logging.makeLogRecord({**record.__dict__, "msg": told, "args": (), "exc_info": None}))
+
+
 def writes_json(settings: Settings) -> bool:
     """Say whether lines are JSON: always, never, or unless standard error is a terminal."""
     return settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
@@ -84,7 +100,7 @@ def configure_logging(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.set_name("callboard")
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Formatter(
             foreign_pre_chain=_SHARED,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )

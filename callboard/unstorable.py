@@ -11,6 +11,9 @@ from typing import Any
 
 _MAX_NAME_CHARS = 100
 _MAX_PLACE_CHARS = 80
+_MOST_LOOKED_AT = 100_000
+"""How many values the place of one is looked for among: a small one may hold itself many times."""
+
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
 
 
@@ -35,15 +38,42 @@ class Unstorable(TypeError):
 
     def locate(self, whole: Any) -> None:
         """Say where in the whole the value stands."""
-        place = (_place(whole, self.value, 0) or "").removeprefix(".")
+        place = (_place(whole, self.value, 0, [_MOST_LOOKED_AT]) or "").removeprefix(".")
         self.place = place if len(place) <= _MAX_PLACE_CHARS else f"{place[:_MAX_PLACE_CHARS]}…"
+
+
+class TooLarge(Unstorable):
+    """More would be made of the value than is kept of any."""
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(None, f"more than {most_bytes:,} bytes", "return less, or keep it in a file")
+
+    def __str__(self) -> str:
+        return f"{self.what}, which is the limit: {self.instead}"
+
+
+def bare_name(kind: type) -> str:
+    """Return a class's own name, whatever its metaclass makes of the question."""
+    return str(_NAME.__get__(kind))[:_MAX_NAME_CHARS]
+
+
+def full_name(kind: type) -> str:
+    """Return a class's name, with its module where that is neither Python's own nor a skill's file."""
+    name = str(_QUALNAME.__get__(kind))
+    try:
+        module = str(_MODULE.__get__(kind))
+    except AttributeError:
+        module = "builtins"
+    plain = module in ("builtins", "__main__") or module.startswith("callboard_skill_")
+    return (name if plain else f"{module}.{name}")[:_MAX_NAME_CHARS]
+
+
+_NAME, _QUALNAME, _MODULE = (type.__dict__[name] for name in ("__name__", "__qualname__", "__module__"))
 
 
 def type_name(value: Any) -> str:
     """Return the name of a value's type, with its module where it is not Python's own."""
-    kind = type(value)
-    plain = kind.__module__ in ("builtins", "__main__") or kind.__module__.startswith("callboard_skill_")
-    return (kind.__qualname__ if plain else f"{kind.__module__}.{kind.__qualname__}")[:_MAX_NAME_CHARS]
+    return full_name(type(value))
 
 
 def _described(value: Any) -> tuple[str, str]:
@@ -79,11 +109,12 @@ _KINDS: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
 )
 
 
-def _place(whole: Any, value: Any, depth: int) -> str | None:
+def _place(whole: Any, value: Any, depth: int, left: list[int]) -> str | None:
     """Return where the value stands in the whole, None where it does not."""
     if whole is value:
         return ""
-    if depth > 64:
+    left[0] -= 1
+    if depth > 64 or left[0] < 0:
         return None
     items: Any = ()
     if isinstance(whole, Mapping):
@@ -91,7 +122,7 @@ def _place(whole: Any, value: Any, depth: int) -> str | None:
     elif isinstance(whole, list | tuple):
         items = ((f"[{number}]", one) for number, one in enumerate(whole))
     for name, one in items:
-        below = _place(one, value, depth + 1)
+        below = _place(one, value, depth + 1, left)
         if below is not None:
             return f"{name}{below}"
     return None

@@ -17,7 +17,13 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from callboard.errors import InvalidRequest
-from callboard.unstorable import Unstorable
+from callboard.unstorable import TooLarge, Unstorable
+
+MAX_BYTES = 16_000_000
+"""Most that is made of one value, about; the sandbox could not hold much more, and nobody could read it."""
+
+_NODE_BYTES = 32
+"""What each value counts as beside its text: half a million of them are the most."""
 
 MAX_DEPTH = 64
 """How many objects and arrays may stand inside each other."""
@@ -104,33 +110,39 @@ def mend_text(text: str) -> str:
 Form = Callable[[Any], Any]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class _How:
-    """How a value is made plain: whether what has no form is refused or named, and what else has one."""
+    """How one value is made plain: whether what has no form is refused or named, what else has one, and what room is left."""
 
-    strict: bool = True
-    finite: bool = False
-    form: Form | None = None
+    __slots__ = ("finite", "form", "room", "strict")
+
+    def __init__(self, *, strict: bool = True, finite: bool = False, form: Form | None = None) -> None:
+        self.strict, self.finite, self.form = strict, finite, form
+        self.room = MAX_BYTES
 
     def lost(self, error: Unstorable) -> str:
         if self.strict:
             raise error
         return f"<{error.what}>"
 
-
-_ANSWER, _RECORD = _How(), _How(strict=False)
+    def take(self, size: int) -> None:
+        """Count what is made; raise `TooLarge` where it is too much. A small value may hold itself many times, or never end."""
+        self.room -= size + _NODE_BYTES
+        if self.room < 0:
+            raise TooLarge(MAX_BYTES)
 
 
 def storable(value: Any, *, finite: bool = False, form: Form | None = None) -> Any:
     """Return `value` as plain JSON that every database holds; lossless for what JSON has.
 
     Integers beyond 64 bits and numbers that are not finite become strings; sets sorted lists; bytes their text; dates,
-    decimals, dataclasses, models and the like what pydantic makes of them. Raises `Unstorable` for anything else: no
+    decimals, dataclasses, models and the like what pydantic makes of them. Raises `TooLarge` beyond `MAX_BYTES`, `Unstorable` for anything else: no
     `repr` of an object is ever an answer. With `finite` it is raised for numbers that are not finite too. `form` returns
     what stands for a value of another kind, or itself.
     """
     try:
-        return _plain(value, 0, _How(finite=finite, form=form) if finite or form else _ANSWER)
+        return _plain(value, 0, _How(finite=finite, form=form))
+    except TooLarge:
+        raise
     except Unstorable as error:
         error.locate(value)
         raise
@@ -141,10 +153,14 @@ def recordable(value: Any) -> Any:
 
     What has no form there is named by its kind, and bytes that are no text are written out.
     """
-    return _plain(value, 0, _RECORD)
+    try:
+        return _plain(value, 0, _How(strict=False))
+    except TooLarge as error:
+        return f"<{error.what}>"
 
 
 def _plain(value: Any, depth: int, how: _How) -> Any:
+    how.take(len(value) if isinstance(value, str | bytes | bytearray) else 0)
     if type(value) is str:  # PERF: most of what there is
         return mend_text(value)
     match value:

@@ -4,10 +4,11 @@ import asyncio
 import dataclasses
 import enum
 import io
+import itertools
 import math
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 from callboard import SkillContext, skill
 from callboard.agent.skill_answers import Answers, WrongAnswer
 from callboard.agent.skill_loader import SkillLoader
+from callboard.values import recordable
 
 CTX = SkillContext(task_id="t1", session_id="s1", effect_id="t1:1")
 
@@ -205,3 +207,40 @@ def test_every_built_in_skill_declares_what_it_returns() -> None:
     for built_in in loader.skills.values():
         assert built_in.answers is not None  # type: ignore[attr-defined]  # all are functions
         assert "return" in built_in.function.__annotations__  # type: ignore[attr-defined]
+
+
+class Endless(Mapping[str, int]):
+    """Has a next key for ever."""
+
+    def __getitem__(self, key: str) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[str]:
+        return map(str, itertools.count())
+
+    def __len__(self) -> int:
+        return 1
+
+
+def shared() -> Any:
+    """Fifty small lists, each twice in the next."""
+    value: Any = [1]
+    for _ in range(50):
+        value = [value, value]
+    return value
+
+
+@pytest.mark.parametrize("hint", [Any, str, list[Any], dict[str, int]])
+@pytest.mark.parametrize("make", [shared, Endless, lambda: "x" * 20_000_000, lambda: [0] * 2_000_000])
+def test_what_is_too_large_is_an_error_before_it_is_made(hint: Any, make: Callable[[], Any]) -> None:
+    with pytest.raises(WrongAnswer, match="more than 16,000,000 bytes, which is the limit: return less"):
+        answer(hint, make())
+
+
+def test_what_is_only_shown_may_be_too_large() -> None:
+    assert recordable(shared()) == recordable(Endless()) == "<more than 16,000,000 bytes>"
+
+
+def test_where_a_value_stands_is_not_looked_for_without_end() -> None:
+    with pytest.raises(WrongAnswer, match="a tuple_iterator"):
+        answer(Any, [dataclasses.replace(Point(1), label=iter(())), shared()])

@@ -71,6 +71,17 @@ class Stop(BaseException):
     pass
 
 
+class Nameless(type):
+    def __getattribute__(cls, name):
+        if name in ("__name__", "__qualname__", "__module__"):
+            raise RuntimeError("no name")
+        return super().__getattribute__(name)
+
+
+class Hidden(Exception, metaclass=Nameless):
+    pass
+
+
 @skill(replay="pure")
 def fail(how: str) -> str:
     """Fail in one of many ways."""
@@ -87,6 +98,8 @@ def fail(how: str) -> str:
         raise ExceptionGroup("both", [ValueError("one"), KeyError("two")])
     if how == "base":
         raise Stop("all of it")
+    if how == "nameless":
+        raise Hidden("who")
     if how == "exit":
         sys.exit(3)
     if how == "interrupt":
@@ -182,6 +195,7 @@ def test_a_file_beside_the_skills_is_named_from_their_folder(failed: Failed, fol
         ("from", "failed: ValueError: outer", {"causes": ["KeyError: 'key'"]}),
         ("group", "failed: ExceptionGroup: both (2 sub-exceptions)", {"exceptions": ["ValueError: one", "KeyError: 'two'"]}),
         ("base", "failed: Stop: all of it", {"type": "Stop"}),
+        ("nameless", "failed: Hidden: who", {"type": "Hidden"}),
         ("exit", "failed: SystemExit: 3", {}),
         ("interrupt", "failed: KeyboardInterrupt", {}),
         ("deep", "failed: RecursionError: maximum recursion depth exceeded", {}),
