@@ -44,8 +44,7 @@ class Answers:
     def answer(self, value: Any) -> Any:
         """Return the value as plain JSON; raise `WrongAnswer` where it has no such form or is not what was declared.
 
-        PERF: of a text or a number it takes 0.2 µs beside making it plain, of a small dict 2 µs, of a list of a thousand
-        small dicts 0.4 ms.
+        PERF: about 1 µs of a text or a number and 4 µs of a small dict beside making it plain, which takes as much (timeit).
         """
         try:
             plain = storable(value, finite=True)
