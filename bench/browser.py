@@ -49,13 +49,13 @@ def why_not() -> str | None:
 
 
 @contextmanager
-def launched(*more: str) -> Iterator[Browser]:
-    """Run a browser with a profile of its own; `more` are arguments of its command line."""
+def launched() -> Iterator[Browser]:
+    """Run a browser with a profile of its own."""
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=[*ARGUMENTS, *more])
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(ARGUMENTS))
         try:
             yield browser
         finally:

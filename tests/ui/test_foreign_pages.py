@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.browser import launched, open_page, why_not
+from bench.browser import ARGUMENTS, find_chromium, open_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,14 +56,14 @@ def elsewhere() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def deceived(browser: Browser) -> Iterator[Browser]:
     """A browser for which a stranger's name points at this machine."""
-    if reason := why_not():
-        pytest.skip(reason)
     rules = f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
     # newer browsers ask before a page reaches loopback; older ones, which are meant here, do not
-    with launched(rules, "--disable-features=LocalNetworkAccessChecks") as started:
-        yield started
+    arguments = [*ARGUMENTS, rules, "--disable-features=LocalNetworkAccessChecks"]
+    started = browser.browser_type.launch(executable_path=find_chromium(), args=arguments)
+    yield started
+    started.close()
 
 
 def tried(page: Page, url: str, **options: object) -> str:
@@ -72,13 +72,13 @@ def tried(page: Page, url: str, **options: object) -> str:
 
 
 def test_a_page_of_another_origin_reads_nothing_and_changes_nothing(
-    serve: Callable[..., Console], browser: Browser, elsewhere: str
+    serve: Callable[..., Console], deceived: Browser, elsewhere: str
 ) -> None:
     console = serve()
     console.result("What is 6 * 7?")
     waiting = console.submit(PAYMENT)
     console.await_topic(waiting, "agent.task.paused")
-    page = open_page(browser)
+    page = open_page(deceived)
     page.goto(elsewhere)
     decide = f"{console.url}/agent/tasks/{waiting}/decide"
     assert tried(page, f"{console.url}/agent/results").startswith("failed")
@@ -101,12 +101,12 @@ def test_a_page_of_another_origin_reads_nothing_and_changes_nothing(
 
 
 def test_a_name_that_was_pointed_at_this_machine_reaches_nothing(
-    serve: Callable[..., Console], browser: Browser
+    serve: Callable[..., Console], deceived: Browser
 ) -> None:
     console = serve()
     console.result("What is 6 * 7?")
     rebound = console.url.replace("127.0.0.1", REBOUND)
-    page = open_page(browser)
+    page = open_page(deceived)
     page.route(f"{rebound}/", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
     page.goto(f"{rebound}/")  # the stranger's page, from before the name was pointed here
     said = tried(page, f"{rebound}/agent/results")
@@ -115,7 +115,7 @@ def test_a_name_that_was_pointed_at_this_machine_reaches_nothing(
     assert tried(page, f"{rebound}/agent/execute", method="POST", body="{}").startswith("421")
 
 
-def test_the_console_goes_on_working(serve: Callable[..., Console], browser: Browser) -> None:
-    page = open_page(browser)
+def test_the_console_goes_on_working(serve: Callable[..., Console], deceived: Browser) -> None:
+    page = open_page(deceived)
     page.goto(f"{serve().url}/console")
     assert tried(page, "/agent/execute", method="POST", body="{}").startswith("415")
