@@ -24,14 +24,14 @@ setup: $(STAMP) ## make the virtual environment from the pinned versions
 $(STAMP): constraints.txt setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Callboard needs Python 3.11 or later; set PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo 'Installing into $(VENV); the first time takes about a minute.'
+	@echo 'Installing into $(VENV); the first time takes a minute or two.'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 run: $(STAMP) ## start the server on http://127.0.0.1:3000 (CALLBOARD_PORT=…)
 	@exec $(BIN)/callboard serve
 
-test: $(STAMP) ## run the tests (about four minutes)
+test: $(STAMP) ## run the tests (about ten minutes)
 	$(PYTEST) $(OWN) $(PARALLEL) -m "not slow and not nightly" $(ARGS)
 
 test-slow: $(STAMP) ## run the tests that take longer
