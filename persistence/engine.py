@@ -6,6 +6,7 @@ works, and not in its middle, where SQLite answers "locked" at once. PostgreSQL:
 Called by `store.py` at start; engines are safe in any thread.
 """
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from callboard.clock import Clock
@@ -92,6 +93,7 @@ def open_readers(url: URL, *, lock_wait_ms: int = LOCK_WAIT_MS, file: DatabaseFi
     )
     if not postgresql:
         event.listen(engine, "connect", _on_sqlite_reader(lock_wait_ms, file))
+        event.listen(engine, "handle_error", _on_failed_read)
     return engine
 
 
@@ -181,12 +183,29 @@ def _enter_wal(connection: sqlite3.Connection, clock: Clock, wait_s: float) -> N
 
 def _on_sqlite_reader(lock_wait_ms: int, file: DatabaseFile | None) -> Any:
     def connect(connection: sqlite3.Connection, _record: object) -> None:
-        if file is not None:
-            file.check_identity()
         connection.execute(f"PRAGMA busy_timeout={lock_wait_ms}")
         connection.execute("PRAGMA query_only=ON")
+        if file is None:
+            return
+        try:
+            # SQLite opens the write-ahead log by its path, at the first read: from here on the connection has both files.
+            with contextlib.suppress(sqlite3.OperationalError):  # it is told where the connection is used
+                connection.execute("PRAGMA schema_version").fetchone()
+            file.check_identity()
+        except BaseException:
+            connection.close()
+            raise
 
     return connect
+
+
+def _on_failed_read(context: ExceptionContext) -> None:
+    """Have a connection closed that met an error of the file: what it has open may be another file, for good."""
+    if context.is_disconnect or context.connection is None:
+        return
+    code = getattr(context.original_exception, "sqlite_errorcode", sqlite3.SQLITE_BUSY) & 0xFF
+    if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_INTERRUPT):
+        context.is_disconnect, context.invalidate_pool_on_disconnect = True, False
 
 
 def _on_postgresql_writer(lock_wait_ms: int) -> Any:

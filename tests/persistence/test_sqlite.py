@@ -3,6 +3,7 @@
 import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,11 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from callboard.errors import ConfigurationError, StorageFull, StoreUnavailable
-from callboard.messages import Totals
+from callboard.messages import ListTasks, Totals
 from callboard.persistence.database_file import sqlite_path
-from callboard.persistence.engine import parse_url
+from callboard.persistence.engine import open_readers, parse_url
 from callboard.persistence.faults import unavailable
+from callboard.persistence.reads import Reader
 from callboard.persistence.store import SqlStore
 from callboard.records import RecordAcceptance, RecordResult
 
@@ -103,6 +105,39 @@ def test_the_writer_holds_no_task_that_has_ended(store: SqlStore, make: "Maker")
 def test_readers_cannot_write(store: SqlStore) -> None:
     with store._connection() as connection, pytest.raises(OperationalError, match="readonly"):
         connection.exec_driver_sql("DELETE FROM tasks")
+
+
+def test_a_connection_that_has_not_read_yet_reads_the_file_that_was_opened_when_another_takes_its_place(
+    store: SqlStore, make: "Maker", path: Path
+) -> None:
+    accepted = make.acceptance()
+    store.write([accepted])
+    with store._engine.connect():  # connected, and back in the pool without a statement
+        pass
+    path.rename(path.with_name("away"))
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE tasks (id TEXT)")
+    assert [store.task(accepted.record.task_id) for _ in range(2)] == [accepted.record] * 2
+
+
+def test_a_connection_that_met_an_error_of_the_file_is_not_used_again(
+    store: SqlStore, make: "Maker", path: Path, sqlite_url: str
+) -> None:
+    accepted = make.acceptance()
+    store.write([accepted])
+    engine = open_readers(parse_url(sqlite_url))  # which does not know what file it is to be
+    with engine.connect():
+        pass
+    path.rename(path.with_name("away"))
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE tasks (id TEXT)")
+    reader = Reader(engine)
+    with pytest.raises(StoreUnavailable):
+        reader.task(accepted.record.task_id)  # it has one file, and the log of the other
+    path.with_name("away").rename(path)
+    store.write([make.acceptance()])
+    assert reader.tasks(ListTasks()).tasks[-1] == accepted.record
+    engine.dispose()
 
 
 def test_a_file_that_stays_locked_is_unavailable_until_the_lock_is_gone(
