@@ -5,18 +5,24 @@ Pure functions; any thread. Imported by the runner and its skill calls.
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from callboard.agent.catalogue import Catalogue
 from callboard.agent.exceptions import text_of
 from callboard.agent.ledger import Paused
 from callboard.agent.sandbox import Asked
-from callboard.agent.skill import RetryableError
+from callboard.agent.skill import AnySkill, RetryableError, Skill
 from callboard.agent.skill_answers import WrongAnswer
 from callboard.errors import TaskError
 from callboard.messages import DECISIONS, PauseReason
 from callboard.records import CallRecord
 from callboard.values import mend_text, recordable
+
+SKILL_ERROR_CODES = (
+    *("skill_failed", "skill_unavailable", "skill_not_configured"),
+    *("attachment_unavailable", "path_refused", "address_refused"),
+)
+"""The codes that a skill of others may give its error: the rest say something of the server, the model or a person."""
 
 _EXCERPT_CHARS = 4000
 _EXCERPT_DEPTH = 64
@@ -88,21 +94,34 @@ def pending_of(asked: Asked, row: CallRecord | None = None) -> list[Any]:
     return [asked.call_id, asked.name, *arguments, asked.number if row is None else row.number]
 
 
-def as_task_error(skill_name: str, raised: BaseException, row: CallRecord | None) -> TaskError:
-    """Return a skill's error as its task's; `call` is the skill's own row, or what failed inside of one that has none."""
+def as_task_error(skill: AnySkill, raised: BaseException, known: TaskError | None, row: CallRecord | None) -> TaskError:
+    """Return a skill's error as its task's; `call` is the skill's own row, or what failed inside of one that has none.
+
+    `known` is that error as the host raised it, where it only passed through the skill. What a skill's own code raises is
+    the skill's failure, of whichever class it is; of the tree of errors it may use the codes that are about skills.
+    """
     call = None if row is None else row.number
-    if isinstance(raised, TaskError):
-        call = raised.call if row is None else call
-        return TaskError(raised.code, mend_text(raised.message), retryable=raised.retryable, call=call)
-    if isinstance(raised, WrongAnswer):
-        return TaskError("skill_failed", mend_text(str(raised)), call=call)
-    said = text_of(raised)
-    if isinstance(raised, RetryableError):
-        said = said.partition(": ")[2] or said  # its type says no more than the words before it
-        return TaskError(
-            "skill_unavailable", f"The skill {skill_name} is not available now: {said}", retryable=True, call=call
-        )
-    return TaskError("skill_failed", f"The skill {skill_name} failed: {said}", call=call)
+    kind, ours = type(raised), not isinstance(skill, Skill) or skill.origin == "builtin"
+    if known is None and ours and issubclass(kind, TaskError):
+        known = cast("TaskError", raised)
+    if known is not None:
+        call = known.call if row is None else call
+        return TaskError(known.code, mend_text(known.message), retryable=known.retryable, call=call)
+    said = text_of(raised)  # kinds are compared by their class alone: an object may say that it is of another one
+    words = said.partition(": ")[2] or said  # without the type, which says no more than the words before it
+    if issubclass(kind, WrongAnswer):
+        return TaskError("skill_failed", words, call=call)
+    if issubclass(kind, RetryableError):
+        told = f"The skill {skill.name} is not available now: {words}"
+        return TaskError("skill_unavailable", told, retryable=True, call=call)
+    if kind is TaskError and (code := _code_of(cast("TaskError", raised))) is not None:
+        return TaskError(code, words, retryable=vars(raised).get("retryable") is True, call=call)
+    return TaskError("skill_failed", f"The skill {skill.name} failed: {said}", call=call)
+
+
+def _code_of(error: TaskError) -> str | None:
+    code = vars(error).get("code")
+    return next((own for own in SKILL_ERROR_CODES if type(code) is str and own == code), None)
 
 
 def ms_since(started_s: float) -> float:

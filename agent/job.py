@@ -98,7 +98,7 @@ class Job:
 class Outcome:
     """How an attempt ended: an output, an error with its code, or a question; and what the session keeps of it.
 
-    `pause` says what the task waits for; with it go rows of the ledger (`calls`), the script as it stands (`snapshot`)
+    `session` is None where it stays as it was. `pause` says what the task waits for; with it go rows of the ledger (`calls`), the script as it stands (`snapshot`)
     and the tasks of the agents it has delegated to. `reopened` are the calls to be made again if the error is retried.
     """
 
@@ -110,7 +110,7 @@ class Outcome:
     children: tuple[Delegated, ...] = ()
     reopened: tuple[CallRecord, ...] = ()
     metadata: Mapping[str, Any]
-    session: SessionRecord
+    session: SessionRecord | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from callboard.agent.skill import AnySkill, SkillContext
 from callboard.agent.skill_call import Before, Call, before_calls
 from callboard.agent.spending import Purse
 from callboard.clock import new_id
-from callboard.errors import TaskError, Unavailable
+from callboard.errors import TaskError
 from callboard.messages import PauseReason, Topic
 from callboard.records import CallRecord, CallState, NewEvent, TaskLedger
 from callboard.values import mend_text
@@ -383,20 +383,27 @@ class SkillCalls:
             args, kwargs = (), dict(row.edited)
         started_s = time.perf_counter()
         told: dict[str, Any] = {"call": call.number, "skill": call.name}
+        host = Host(self, self._job, self._tools, call.name)
         try:
-            value = skill.call(args, kwargs, self.context(call.name, call.number, row))
-        except (Paused, Cancelled, Unavailable):
-            raise  # a script inside it has to wait; the model it asks is stopped: it has not failed
-        except BaseException as raised:  # a skill is anybody's code; its error is the task's
-            error = as_task_error(call.name, raised, row)
+            value = skill.call(args, kwargs, self.context(call.number, row, host))
+        except BaseException as raised:  # noqa: BLE001  # a skill is anybody's code; its error is the task's
+            if (signal := host.signal(raised)) is not None:
+                raise signal from None  # a script inside it has to wait; the model it asks is stopped: it has not failed
+            known = host.error(raised)
+            error = as_task_error(skill, raised, known, row)
             told |= {"error": error.message, "errorCode": error.code, "durationMs": ms_since(started_s)}
-            told |= exceptions.report(raised, skill, call.number, self._job.record.task_id)
+            told |= exceptions.report(known or raised, skill, call.number, self._job.record.task_id)
             event = self._event(Topic.SKILL_COMPLETED, ok=False, **told)
             self._tell_ended(event, row and self.ledger.failed(row, error, event.at))
             self._purse.skill_called(call.name, ok=False)
             if self._job.token.stopped:
-                raise Cancelled from raised
+                raise Cancelled from None
             return error
+        finally:
+            signal = host.signal(None)
+            host.close()
+        if signal is not None:
+            raise signal
         told |= {"result": excerpt(value), "durationMs": ms_since(started_s)}
         event = self._event(Topic.SKILL_COMPLETED, ok=True, **told)
         self._tell_ended(event, row and self.ledger.done(row, value, event.at))
@@ -411,7 +418,7 @@ class SkillCalls:
         else:
             self._journal.record(row, event)
 
-    def context(self, name: str = "", number: int = 0, row: CallRecord | None = None) -> SkillContext:
+    def context(self, number: int = 0, row: CallRecord | None = None, host: Host | None = None) -> SkillContext:
         """Return what a skill may know of a call of it."""
         record, settings = self._job.record, self._tools.settings
         return SkillContext(
@@ -424,7 +431,7 @@ class SkillCalls:
             workspace_root=self._tools.workspace_root,
             fetch_allow_private=settings.fetch_allow_private,
             max_file_bytes=settings.max_file_bytes,
-            host=Host(self, self._job, self._tools, name),
+            host=host or Host(self, self._job, self._tools, ""),
             cancel_event=self._job.token.event,
         )
 

@@ -251,6 +251,7 @@ TASK_ERROR_CODES: Mapping[str, str] = {
     "sandbox_crashed": "The sandbox's process died, again and again; the server did not. Tried three times, or as a retry policy says.",
     "skill_failed": "A skill raised an error that the code did not catch.",
     "skill_unavailable": "A skill could not be reached or served just now; nothing was done. Retried by a retry policy.",
+    "server_unavailable": "The server lacked what the task needs, such as its store, in all of a dozen tries. Retried by a retry policy.",
     "skill_not_allowed": "The code called a skill that the task's availableSkills leaves out.",
     "skill_not_configured": "A skill lacks a setting that it needs.",
     "deadline_exceeded": "The task did not end within its timeoutMs or the server's run limit.",
