@@ -1,6 +1,6 @@
-"""What a decision about a paused task leads to, and what an agent's end does to the call that waits for it.
+"""What a paused task asks, what a decision about it leads to, and what an agent's end does to the call that waits for it.
 
-Pure functions inside the master agent; only its thread calls them.
+Pure functions inside the master agent and the history reader; only their threads call them.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +10,8 @@ from typing import Any
 
 from callboard.actors.live_tasks import Live, ended, requeued
 from callboard.agent.catalogue import Catalogue
-from callboard.errors import InvalidRequest, SkillNotFound, TaskNotPaused
+from callboard.arguments import MAX_ARGUMENTS_BYTES, Arguments, marks, size_of
+from callboard.errors import DecisionOutdated, InvalidRequest, SkillNotFound, TaskNotPaused
 from callboard.messages import DECISIONS, DecideTask, Decision, PauseReason, Status, TaskRecord
 from callboard.records import CallRecord, CallState, RecordRequeue, RecordResult, TaskLedger
 
@@ -22,11 +23,35 @@ def reason_of(record: TaskRecord) -> PauseReason | None:
     return PauseReason((record.pause or {}).get("reason", PauseReason.OUTCOME_UNKNOWN))
 
 
+def whole_pause(record: TaskRecord, call: Callable[[str, int], CallRecord | None]) -> Mapping[str, Any]:
+    """Return what a task waits for, with the arguments of the call in full; raise `TaskNotPaused`.
+
+    `call` returns a row of a task's ledger. `argsTruncated` stays true where a server before did not keep the whole.
+    """
+    if reason_of(record) is None:
+        raise _not_paused(record)
+    pause = record.pause or {}
+    if "call" not in pause:
+        return pause
+    row = call(record.task_id, pause["call"])
+    whole = None if row is None else row.arguments
+    if whole is None:
+        return {"argsTruncated": True, **pause}
+    if whole.digest != pause.get("digest"):
+        raise TaskNotPaused(f"The task {record.task_id} has just been decided about; look at it again.")
+    edited = {} if whole.edited is None else {"edited": whole.edited}
+    return {**pause, "args": list(whole.args), "kwargs": whole.kwargs, **edited, "argsTruncated": False}
+
+
+def _not_paused(record: TaskRecord) -> TaskNotPaused:
+    return TaskNotPaused(f"The task {record.task_id} is {record.status}, not paused; there is nothing to decide.")
+
+
 def check_decision(record: TaskRecord, message: DecideTask, catalogue: Catalogue) -> None:
     """Raise unless the decision answers what the task asks, with arguments that fit."""
     reason = reason_of(record)
     if reason is None:
-        raise TaskNotPaused(f"The task {record.task_id} is {record.status}, not paused; there is nothing to decide.")
+        raise _not_paused(record)
     if reason is PauseReason.SUBAGENTS:
         raise TaskNotPaused(
             f"The task {record.task_id} waits for the agents that it has delegated to; it goes on when they have ended, or "
@@ -37,6 +62,12 @@ def check_decision(record: TaskRecord, message: DecideTask, catalogue: Catalogue
         raise TaskNotPaused(
             f"The task {record.task_id} waits with the call {asked}, not with {message.call}; look at its pause again."
         )
+    digest = (record.pause or {}).get("digest")
+    if message.digest is not None and message.digest != digest:
+        raise DecisionOutdated(
+            f"The decision is about arguments with the digest {message.digest[:80]}, and the call {asked} of the task "
+            f"{record.task_id} waits with {digest}; look at its pause again."
+        )
     allowed = DECISIONS[reason]
     if message.decision not in allowed:
         raise InvalidRequest(
@@ -45,6 +76,20 @@ def check_decision(record: TaskRecord, message: DecideTask, catalogue: Catalogue
         )
     if message.decision is Decision.EDIT:
         _check_arguments(str((record.pause or {}).get("skill")), message.arguments, catalogue)
+
+
+def _check_whole(arguments: Mapping[str, Any], before: Arguments | None) -> None:
+    """Raise where what an edit has as an argument is what a list or an event shows of a longer one."""
+    known = set() if before is None else set(marks([before.args, before.kwargs]))
+    if cut := next((mark for mark in marks(arguments) if mark not in known), None):
+        raise InvalidRequest(
+            f"The arguments are not whole: a text in them ends in {cut[-40:]!r}, as one that was shortened to be shown does; get "
+            "the whole ones with GET /agent/tasks/{taskId}/pause and edit those."
+        )
+    if (size := size_of(arguments)) > MAX_ARGUMENTS_BYTES:
+        raise InvalidRequest(
+            f"The arguments are {size:,} bytes as JSON, the limit is {MAX_ARGUMENTS_BYTES:,}; give less, or the name of a file."
+        )
 
 
 def _check_arguments(skill: str, arguments: Mapping[str, Any] | None, catalogue: Catalogue) -> None:
@@ -70,8 +115,9 @@ def decision_record(
     told |= {} if message.reason is None else {"decisionReason": message.reason}
     told |= {} if message.request_id is None else {"requestId": message.request_id}
     if message.decision is not Decision.FAIL:
-        calls = (_decided(record, ledger(), message, at),)
-        return requeued(record, "decision", at, attempt=None, crashes=0, calls=calls, told=told)
+        call = _decided(record, ledger(), message, at)
+        told |= {} if call.arguments is None else {"digest": call.arguments.digest}
+        return requeued(record, "decision", at, attempt=None, crashes=0, calls=(call,), told=told)
     return ended(
         record.task_id,
         live,
@@ -93,7 +139,11 @@ def _decided(record: TaskRecord, ledger: TaskLedger, message: DecideTask, at: da
         case Decision.RETRY | Decision.APPROVE:
             return replace(row, state=CallState.OPEN)
         case Decision.EDIT:
-            return replace(row, state=CallState.OPEN, edited=message.arguments)
+            given, before = message.arguments or {}, row.arguments
+            _check_whole(given, before)
+            args, kwargs = ((), {}) if before is None else (before.args, before.kwargs)
+            edited = Arguments.of(row.name, row.effect_id, args, kwargs, given)
+            return replace(row, state=CallState.OPEN, arguments=edited)
         case Decision.REJECT:
             why = f": {message.reason}" if message.reason else ""
             told = f"A person rejected the call of {row.name}{why}."

@@ -7,6 +7,7 @@ task is read here and passed on to the result logger. Reached through the gatewa
 from typing import Any
 
 from callboard.actors.admission import Admission, redrive_of
+from callboard.actors.decisions import whole_pause
 from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.supervision import SupervisedActor
 from callboard.clock import Clock
@@ -26,7 +27,7 @@ from callboard.messages import (
 )
 from callboard.persistence.batch import conflict
 from callboard.persistence.store import Store
-from callboard.questions import GetAgentUsage, ListSessions, RetryTask
+from callboard.questions import GetAgentUsage, GetPause, ListSessions, RetryTask
 from callboard.records import KeptAnswer
 
 
@@ -48,6 +49,8 @@ class HistoryReader(SupervisedActor):
                 return self._store.task(task_id)
             case ListTasks():
                 return self._store.tasks(message)
+            case GetPause(task_id=task_id):
+                return whole_pause(self._store.task(task_id), self._store.call)
             case GetEvents(task_id=task_id, after=after, limit=limit):
                 return self._store.events(task_id, after, limit)
             case GetFamilyEvents():

@@ -4,7 +4,7 @@ Pure functions; any thread. Imported by the runner and its skill calls.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from callboard.agent.catalogue import Catalogue
@@ -13,6 +13,7 @@ from callboard.agent.ledger import Paused
 from callboard.agent.sandbox import Asked
 from callboard.agent.skill import AnySkill, RetryableError, Skill
 from callboard.agent.skill_answers import WrongAnswer
+from callboard.arguments import preview, size_of
 from callboard.errors import TaskError
 from callboard.messages import DECISIONS, PauseReason
 from callboard.records import CallRecord
@@ -44,16 +45,16 @@ def question_of(paused: Paused) -> dict[str, Any]:
             f"The server died or was stopped while the {call.kind} {call.name} was being called, and a call of it must "
             "not be repeated; find out what it did, then decide retry, assume_done or fail."
         )
-    return {
-        **told,
-        "call": call.number,
-        "skill": call.name,
-        "effectId": call.effect_id,
-        "attempt": call.attempt,
-        **paused.arguments,
-        **({} if call.edited is None else {"edited": excerpt(call.edited)}),
-        "decisions": list(DECISIONS[paused.reason]),
-    }
+    told |= {"call": call.number, "skill": call.name, "effectId": call.effect_id, "attempt": call.attempt}
+    whole = call.arguments
+    if whole is None:
+        told |= paused.arguments
+    else:
+        told |= {"argsTruncated": False, **shown(whole.args, whole.kwargs, whole.edited)}
+        told |= {"argsBytes": size_of(whole.made_with), "digest": whole.digest}
+        if whole.edited is not None:  # a server before did not keep what the script gave
+            told |= paused.arguments
+    return {**told, "decisions": list(DECISIONS[paused.reason])}
 
 
 def refusal_of(name: str, allowed: Mapping[str, Any], catalogue: Catalogue) -> TaskError:
@@ -83,9 +84,17 @@ def arguments_of(asked: Asked) -> list[Any]:
     return [list(asked.args), dict(sorted(asked.kwargs.items()))]
 
 
-def shown(asked: Asked) -> dict[str, Any]:
-    """Return a call's arguments for the log."""
-    return {"args": excerpt(list(asked.args)), "kwargs": excerpt(asked.kwargs)}
+def shown(args: Sequence[Any], kwargs: Mapping[str, Any], edited: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return a call's arguments for the log, and whether they are shortened there."""
+    given: dict[str, Any] = {"args": list(args), "kwargs": kwargs, **({} if edited is None else {"edited": edited})}
+    told = {name: preview(value) for name, value in given.items()}
+    cut = any(cut for _, cut in told.values())
+    return {name: value for name, (value, _) in told.items()} | ({"argsTruncated": True} if cut else {})
+
+
+def cannot_be_shown(name: str, why: ValueError) -> TaskError:
+    """Return why a call that needs approval is not made: nobody could be shown all that it would be made with."""
+    return TaskError("skill_failed", f"The skill {name} needs a person's approval of its arguments, and {why}.")
 
 
 def pending_of(asked: Asked, row: CallRecord | None = None) -> list[Any]:

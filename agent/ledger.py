@@ -19,10 +19,13 @@ from pydantic_core import to_json
 from callboard.agent.delegation import Delegated
 from callboard.agent.sandbox import INTERPRETER
 from callboard.agent.signing import Signer
+from callboard.arguments import Arguments
 from callboard.errors import TaskError
 from callboard.messages import PauseReason
 from callboard.records import CallRecord, CallState, TaskLedger
 from callboard.values import recordable
+
+ENDED = (CallState.DONE, CallState.FAILED)
 
 
 class Paused(Exception):  # a signal to the runner, not an error of a task
@@ -107,9 +110,11 @@ class Ledger:
         *,
         effect_id: str | None = None,
         state: CallState = CallState.STARTED,
+        whole: tuple[Sequence[Any], Mapping[str, Any]] | None = None,
     ) -> CallRecord:
         """Return the row to write before the call is made, a new one or that of an earlier attempt at it.
 
+        `whole` are the arguments as plain JSON where they are kept for a person, who may have edited those of a row that is known.
         Raises `Paused` where the earlier attempt may have made it and it must not be made twice.
         """
         with self._lock:
@@ -127,7 +132,13 @@ class Ledger:
                     started_at=at,
                 )
             elif _is_unknown(known):
-                raise Paused(PauseReason.OUTCOME_UNKNOWN, known)
+                if known.arguments is None and whole is not None:
+                    known = replace(known, arguments=Arguments.of(name, known.effect_id, *whole))
+                raise Paused(PauseReason.OUTCOME_UNKNOWN, known, calls=(known,))
+            effect_id = effect_id or known.effect_id
+            kept = known.arguments
+            if whole is not None and (kept is None or effect_id != known.effect_id):
+                kept = Arguments.of(name, effect_id, *whole, None if kept is None else kept.edited)
             row = replace(
                 known,
                 attempt=self._attempt,
@@ -135,7 +146,8 @@ class Ledger:
                 started_at=at,
                 ended_at=None,
                 error=None,
-                effect_id=effect_id or known.effect_id,
+                effect_id=effect_id,
+                arguments=kept,
             )
             self._made[row.number] = row
             return row

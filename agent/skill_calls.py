@@ -19,14 +19,15 @@ from callboard.agent.delegation import DELEGATE, Delegate, Delegated, skills_for
 from callboard.agent.hosting import Host
 from callboard.agent.job import Job, Journal, Tools
 from callboard.agent.late_skills import why_late
-from callboard.agent.ledger import Ledger, Paused, Snapshot, answer_of, pack
+from callboard.agent.ledger import ENDED, Ledger, Paused, Snapshot, answer_of, pack
 from callboard.agent.limits import allowed_skills
 from callboard.agent.parallel import run_all
 from callboard.agent.planner import Plan
 from callboard.agent.sandbox import Asked, Dump
 from callboard.agent.skill import AnySkill, SkillContext
-from callboard.agent.skill_call import Before, Call, before_calls
+from callboard.agent.skill_call import Before, Call, as_decided, before_calls
 from callboard.agent.spending import Purse
+from callboard.arguments import as_recorded, exact
 from callboard.clock import new_id
 from callboard.errors import TaskError
 from callboard.messages import PauseReason, Topic
@@ -35,8 +36,6 @@ from callboard.values import mend_text
 
 MAX_SNAPSHOT_BYTES = 4 * 1024 * 1024
 """Largest snapshot that is written; what is larger costs the one writer too much at each call."""
-
-_ENDED = (CallState.DONE, CallState.FAILED)
 
 
 class SkillCalls:
@@ -150,9 +149,21 @@ class SkillCalls:
             # SECURITY: the stubs name every skill; what this task may call is decided here
             late = why_late(name, self._job, self._tools)
             self._refuse(call, late or call_views.refusal_of(name, self._skills, self._tools.catalogue))
-        elif isinstance(call.skill, Delegate):
-            self._look_at_delegation(call, call.skill, asked.args, asked.kwargs)
+        else:
+            self._look_at_arguments(call)
         return call
+
+    def _look_at_arguments(self, call: Call) -> None:
+        """Have a call that a person approves made with what that person is shown: plain JSON, or it is refused."""
+        if self._tools.catalogue.needs_approval(call.name):
+            try:
+                args, kwargs = exact(call.asked.args, call.asked.kwargs)
+            except ValueError as error:
+                self._refuse(call, call_views.cannot_be_shown(call.name, error))
+                return
+            call.asked = replace(call.asked, args=tuple(args), kwargs=kwargs)
+        if isinstance(call.skill, Delegate):
+            self._look_at_delegation(call, call.skill, call.asked.args, call.asked.kwargs)
 
     def _refuse(self, call: Call, error: TaskError) -> None:
         """Answer a call that is not made."""
@@ -202,13 +213,14 @@ class SkillCalls:
         call.known = self.ledger.take(kind, call.name, arguments_of(call.asked), call.asked.number)
         if call.known is None:
             return
-        if isinstance(call.skill, Delegate) and call.known.edited is not None:
-            self._look_at_delegation(call, call.skill, (), call.known.edited)
+        call.known = as_decided(call, call.known, approved=self._tools.catalogue.needs_approval(call.name))
+        if isinstance(call.skill, Delegate) and call.known.arguments is not None:
+            self._look_at_delegation(call, call.skill, *call.known.arguments.made_with)
         redriven = self._job.record.redrive_of is not None and call.known.attempt == 0
         if call.child is not None and not (redriven and call.known.state is CallState.WAITING):
             # the agent's task is there already; those of a dead letter were cancelled with it
             call.child = replace(call.child, task_id=call.known.effect_id)
-        if call.known.state in _ENDED:
+        if call.known.state in ENDED:
             self._replay(call, call.known)
 
     def _journaled(self, call: Call) -> bool:
@@ -238,6 +250,7 @@ class SkillCalls:
     def _begin_row(self, call: Call, state: CallState = CallState.STARTED) -> CallRecord:
         assert call.skill is not None
         now, kind = self._tools.clock.now(), "agent" if call.child is not None else "skill"
+        decided = call.skill.replay == "never" or self._tools.catalogue.needs_approval(call.name)
         try:
             call.row = self.ledger.begin(
                 kind,
@@ -248,9 +261,10 @@ class SkillCalls:
                 call.known,
                 effect_id=None if call.child is None else call.child.task_id,
                 state=state,
+                whole=as_recorded(call.asked.args, call.asked.kwargs) if decided else None,
             )
         except Paused as paused:
-            paused.arguments = shown(call.asked)
+            paused.arguments = shown(call.asked.args, call.asked.kwargs)
             raise
         return call.row
 
@@ -264,7 +278,6 @@ class SkillCalls:
             row,
             calls=(*pinned, row),
             snapshot=self._snapshot(calls, row, dump, before),
-            arguments=shown(call.asked),
         )
 
     def _pause_for_agents(
@@ -362,14 +375,15 @@ class SkillCalls:
 
     def _started(self, call: Call, **more: Any) -> NewEvent:
         assert call.skill is not None
+        whole = None if call.row is None else call.row.arguments
         return self._event(
             Topic.SKILL_STARTED,
             call=call.number,
             skill=call.name,
             replay=call.skill.replay,
-            **shown(call.asked),
+            **shown(call.asked.args, call.asked.kwargs, None if whole is None else whole.edited),
             **({} if call.row is None else {"effectId": call.row.effect_id}),
-            **({} if call.row is None or call.row.edited is None else {"edited": excerpt(call.row.edited)}),
+            **({} if whole is None else {"digest": whole.digest}),
             **more,
         )
 
@@ -379,8 +393,8 @@ class SkillCalls:
         assert skill is not None
         if row is None:
             self._journal.tell(self._started(call))
-        elif row.edited is not None:
-            args, kwargs = (), dict(row.edited)
+        elif row.arguments is not None and row.arguments.edited is not None:
+            args, kwargs = row.arguments.made_with
         started_s = time.perf_counter()
         told: dict[str, Any] = {"call": call.number, "skill": call.name}
         host = Host(self, self._job, self._tools, call.name)

@@ -14,6 +14,7 @@
     │   └── DeliveryNotFound
     ├── SessionBusy               a session cannot be deleted while a task of it is under way
     ├── TaskNotPaused             there is nothing to decide about the task
+    ├── DecisionOutdated          the call that waits has other arguments than those decided on
     ├── IdempotencyConflict       the idempotency key was used with another body
     ├── Unavailable               try again later; `retry_after_s` says when
     │   ├── Overloaded            a bounded inbox or the backlog is full
@@ -122,6 +123,12 @@ class TaskNotPaused(CallboardError):
     """The task waits for no decision."""
 
     code = "task_not_paused"
+
+
+class DecisionOutdated(CallboardError):
+    """The call that waits has other arguments than those that were decided on."""
+
+    code = "decision_outdated"
 
 
 class TaskNotEnded(CallboardError):

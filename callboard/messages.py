@@ -188,9 +188,9 @@ class DecideTask:
     """Answer the question that a paused task waits with; the reply is its `TaskRecord` after the commit.
 
     `result` is what the call is taken to have returned (`assume_done`), `arguments` what it is made with instead of
-    the script's own, by name (`edit`). `call` is the number of the call that it is about, as `pause` has it: a decision
-    that comes twice does not fall on the next one then. Raises `TaskNotFound`, `TaskNotPaused`, or `InvalidRequest` for a decision that
-    does not fit what the task waits for, or for arguments that do not fit the skill.
+    the script's own, by name (`edit`). `call` and `digest` say which call with which arguments it is about, as `pause` has
+    them: a decision that comes twice does not fall on the next one then. Raises `TaskNotFound`, `TaskNotPaused`, `DecisionOutdated`,
+    or `InvalidRequest` for a decision that does not fit what the task waits for, or arguments that do not fit the skill.
     """
 
     task_id: str
@@ -198,6 +198,7 @@ class DecideTask:
     result: Json = None
     arguments: Mapping[str, Json] | None = None
     call: int | None = None
+    digest: str | None = None
     reason: str | None = None
     caller: str | None = None
     request_id: str | None = None

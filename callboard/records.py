@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from callboard.arguments import Arguments
 from callboard.budget import Charges
 from callboard.deliveries import WebhookDelivery
 from callboard.messages import AttachedFile, Json, SessionRecord, Status, TaskAccepted, TaskRecord, Topic
@@ -44,8 +45,8 @@ class CallRecord:
 
     `number` counts within the task, `kind` is `model`, `skill` or `agent`, `digest` is the SHA-256 of name and
     arguments, `effect_id` the idempotency key that every attempt at this call uses (of an agent: the id of its task).
-    `error` is `{code, message, retryable}` of a call that failed. `edited` are the arguments, by name, that a person
-    has put in place of the script's own.
+    `error` is `{code, message, retryable}` of a call that failed. `arguments` are there where a person decides on the
+    call, or may have to: of one that needs approval, or is `never` repeated.
     """
 
     number: int
@@ -60,7 +61,7 @@ class CallRecord:
     ended_at: datetime | None = None
     result: Json = None
     error: Mapping[str, Json] | None = None
-    edited: Mapping[str, Json] | None = None
+    arguments: Arguments | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

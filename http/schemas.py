@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from callboard.budget import Budget
 from callboard.deliveries import DeliveryState
-from callboard.messages import Status, Topic
+from callboard.messages import PauseReason, Status, Topic
 from callboard.task_spec import RetryPolicy
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -191,6 +191,22 @@ class CancelReply(_Answer):
     message: str
     task_id: str
     status: Status
+
+
+class Pause(BaseModel):
+    """What a paused task waits for; what else there is depends on the reason."""
+
+    model_config = ConfigDict(extra="allow", alias_generator=to_camel)
+
+    reason: PauseReason
+    message: str
+    since: Timestamp = Field(description="When it was paused.")
+
+
+class PauseReply(_Answer):
+    success: Literal[True]
+    task_id: str
+    pause: Pause
 
 
 class DecideReply(_Answer):

@@ -5,6 +5,9 @@ holds every real answer against it. Pure functions; imported within `http/`, and
 command line for the agents that no server tells of.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from callboard.agent.roster import AgentDefinition
 from callboard.agent.skill import AnySkill
 from callboard.budget import Budget, Usage
@@ -92,6 +95,11 @@ def cancelled(record: TaskRecord) -> View:
     else:
         message = f"Task is still {record.status}"
     return {"success": success, "message": message, "taskId": record.task_id, "status": record.status}
+
+
+def pause(task_id: str, asked: Mapping[str, Any]) -> View:
+    """Return what a paused task waits for, with whole arguments."""
+    return {"success": True, "taskId": task_id, "pause": dict(asked)}
 
 
 def decided(record: TaskRecord, decision: Decision) -> View:

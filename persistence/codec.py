@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Dialect, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
+from callboard.arguments import Arguments
 from callboard.budget import Account, Budget, Usage
 from callboard.deliveries import DeliveryState, WebhookDelivery, receiver_of
 from callboard.errors import InvalidRequest
@@ -85,7 +86,7 @@ class Rows:
     def call(self, task_id: str, c: CallRecord) -> Row:
         return (
             *(task_id, c.number, c.kind, c.name, c.replay, c.digest, c.effect_id, c.attempt, c.state._value_),
-            *(self.at(c.started_at), self._at(c.ended_at), _json(c.error), _json(c.edited), _json(c.result)),
+            *(self.at(c.started_at), self._at(c.ended_at), _json(c.error), _arguments(c.arguments), _json(c.result)),
         )
 
     def file(self, task_id: str, position: int, file: AttachedFile) -> Row:
@@ -117,6 +118,10 @@ class Rows:
 
 def _json(value: Any) -> str | None:
     return None if value is None else dump_json(value)
+
+
+def _arguments(a: Arguments | None) -> str | None:
+    return None if a is None else dump_json([a.args, a.kwargs, a.digest, a.edited])
 
 
 def _object(value: Any) -> str:
@@ -178,9 +183,18 @@ def call_from_row(row: Sequence[Any]) -> CallRecord:
         started_at=row[9],
         ended_at=row[10],
         error=row[11],
-        edited=row[12],
+        arguments=_arguments_from(row[12], row[3], row[6]),
         result=row[13],
     )
+
+
+def _arguments_from(stored: Any, skill: str, effect_id: str) -> Arguments | None:
+    if isinstance(stored, dict):  # edited ones, of a server before whole arguments were kept
+        return Arguments.of(skill, effect_id, (), {}, stored)
+    if stored is None:
+        return None
+    args, kwargs, digest, edited = stored
+    return Arguments(args=tuple(args), kwargs=kwargs, digest=digest, edited=edited)
 
 
 def file_from_row(row: Sequence[Any]) -> AttachedFile:

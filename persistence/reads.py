@@ -47,7 +47,7 @@ from callboard.persistence.tables import (
     usage,
 )
 from callboard.questions import Backlog, Ending, ListSessions, SessionPage, SessionSummary
-from callboard.records import KeptAnswer, TaskLedger
+from callboard.records import CallRecord, KeptAnswer, TaskLedger
 from callboard.values import check_text
 
 MOST_TASKS = 100
@@ -159,6 +159,11 @@ class Reader:
         return TaskLedger(
             calls=tuple(call_from_row(row) for row in rows), snapshot=None if data is None else bytes(data)
         )
+
+    def call(self, task_id: str, number: int) -> CallRecord | None:
+        """Return one call of a task's ledger, None where it has no such one."""
+        rows = self._all(select(calls).where(calls.c.task_id == task_id, calls.c.number == number))
+        return call_from_row(rows[0]) if rows else None
 
     def children(self, task_id: str) -> list[TaskRecord]:
         """Return the tasks that a task has delegated itself, oldest first."""

@@ -26,7 +26,7 @@ from callboard.persistence.retention import Pruner
 from callboard.persistence.transaction import Transaction
 from callboard.persistence.writes import Writer
 from callboard.questions import Backlog, Ending, ListSessions, SessionPage
-from callboard.records import KeptAnswer, Record, TaskLedger
+from callboard.records import CallRecord, KeptAnswer, Record, TaskLedger
 from callboard.settings import Settings
 
 __all__ = ["SqlStore", "Store", "WriteOutcome"]
@@ -91,6 +91,9 @@ class Store(Protocol):
 
     def ledger(self, task_id: str) -> TaskLedger:
         """Return a task's ledger and the last snapshot of its interpreter; an empty one where there is none."""
+
+    def call(self, task_id: str, number: int) -> CallRecord | None:
+        """Return one call of a task's ledger, None where it has no such one."""
 
     def children(self, task_id: str) -> list[TaskRecord]:
         """Return the tasks that a task has delegated itself, oldest first."""
