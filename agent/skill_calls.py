@@ -29,6 +29,7 @@ from callboard.agent.skill_call import Before, Call, before_calls
 from callboard.agent.spending import Purse
 from callboard.clock import new_id
 from callboard.errors import TaskError, Unavailable
+from callboard.inheritance import OnlyHere
 from callboard.messages import PauseReason, Topic
 from callboard.records import CallRecord, CallState, NewEvent, TaskLedger
 from callboard.values import mend_text
@@ -384,7 +385,8 @@ class SkillCalls:
         started_s = time.perf_counter()
         told: dict[str, Any] = {"call": call.number, "skill": call.name}
         try:
-            value = skill.call(args, kwargs, self.context(call.name, call.number, row))
+            with OnlyHere():
+                value = skill.call(args, kwargs, self.context(call.name, call.number, row))
         except (Paused, Cancelled, Unavailable):
             raise  # a script inside it has to wait; the model it asks is stopped: it has not failed
         except BaseException as raised:  # a skill is anybody's code; its error is the task's
