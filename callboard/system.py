@@ -106,6 +106,7 @@ class AgentSystem:
         with opened:  # closed where the machine gives no more threads, say
             opened.callback(self._supervisor.stop_all)
             self._start_actors()
+            self._claim.watch(self._stop_if_lost)
             opened.pop_all()
 
     @classmethod

@@ -4,6 +4,7 @@ SQLite: locks on the database's file (`file_claim.py`). PostgreSQL: an advisory 
 Either ends with the process, however that ends. Taken and let go of by the wiring.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from callboard.persistence.database_file import sqlite_path
@@ -22,6 +23,9 @@ class Claim(Protocol):
 
     def renew(self) -> None:
         """Make sure of the hold, and take it again if it got lost; raise `StoreUnavailable` if it cannot be had."""
+
+    def watch(self, on_loss: Callable[[], None]) -> None:
+        """Have `on_loss` called in some thread when the hold is lost to another server, where that can be noticed; once."""
 
     def let_go(self) -> None:
         """End the hold."""

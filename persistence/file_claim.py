@@ -71,6 +71,9 @@ class FileClaim:
         if identity_of(str(self._lock_path)) != _identity(os.fstat(self._name)):
             self._name_again()
 
+    def watch(self, on_loss: Callable[[], None]) -> None:
+        """Do nothing: such a lock ends with the process alone, and each transaction looks whether the file is still there."""
+
     def let_go(self) -> None:
         self._end_withholding()
         with contextlib.suppress(OSError):

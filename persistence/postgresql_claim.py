@@ -2,7 +2,7 @@
 
 The connection is watched, so that its end is known at once and not at the next look of the health monitor: the lock is then
 taken again, and where another server was faster, work stops until that one has gone.
-Threads: the watch is one of its own, for as long as the hold; everything else any. Imported by `claim.py`.
+Threads: the watch is one of its own, until the hold is let go of; everything else any. Imported by `claim.py`.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import os
 import select
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,8 @@ class PostgresqlClaim:
         if self._connection is None:
             raise taken(self._where, str(_holder(self._engine) or "it has ended meanwhile"))
         self._end_withholding = inheritance.withhold(self._descriptors)
-        threading.Thread(target=self._watch, name="claim", daemon=True).start()
+        self._watch: threading.Thread | None = None
+        self._woken, self._wake = os.pipe()
 
     @property
     def lost(self) -> bool:
@@ -71,23 +72,33 @@ class PostgresqlClaim:
                 if self._over.is_set():
                     self._close()
 
+    def watch(self, on_loss: Callable[[], None]) -> None:
+        self._watch = threading.Thread(target=self._renew_at_its_end, args=[on_loss], name="claim", daemon=True)
+        self._watch.start()
+
     def let_go(self) -> None:
         self._end_withholding()
         self._over.set()
+        os.close(self._wake)
+        if self._watch is not None:
+            self._watch.join(_LET_GO_S)
+        if self._watch is None or not self._watch.is_alive():
+            os.close(self._woken)
         if self._lock.acquire(timeout=_LET_GO_S):  # otherwise whoever renews closes it
             try:
                 self._close()
             finally:
                 self._lock.release()
 
-    def _watch(self) -> None:
-        """Renew the hold as soon as its connection says anything, for that can only be its end."""
+    def _renew_at_its_end(self, on_loss: Callable[[], None]) -> None:
+        """Renew the hold as soon as its connection says anything, for that can only be its end; the watch's thread."""
         while not self._over.is_set():
-            if not _speaks(self._descriptors()):
+            if not _says(self._descriptors(), self._woken) and not self.lost:
                 continue
             with contextlib.suppress(Unavailable, DBAPIError):  # the next probe tells it
                 self.renew()
             if self.lost:
+                on_loss()
                 self._over.wait(_LOOK_S)
 
     def _descriptors(self) -> list[int]:
@@ -191,10 +202,9 @@ def _name() -> str:
     return f"callboard, process {os.getpid()} on {socket.gethostname()}"[:63]
 
 
-def _speaks(descriptors: Iterable[int]) -> bool:
-    """Say whether there is something to read, or nothing to listen to; waits a little for it."""
+def _says(descriptors: Iterable[int], woken: int) -> bool:
+    """Wait until one of them has something to read, or the watch is woken; say whether it was one of them."""
     poll = select.poll()
-    found = list(descriptors)
-    for descriptor in found:
+    for descriptor in (*descriptors, woken):
         poll.register(descriptor, select.POLLIN)
-    return not found or bool(poll.poll(_LOOK_S * 1000))
+    return any(descriptor != woken for descriptor, _event in poll.poll(_LOOK_S * 1000))
