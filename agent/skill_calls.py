@@ -30,6 +30,7 @@ from callboard.agent.spending import Purse
 from callboard.arguments import as_recorded, exact
 from callboard.clock import new_id
 from callboard.errors import TaskError
+from callboard.inheritance import OnlyHere
 from callboard.messages import PauseReason, Topic
 from callboard.records import CallRecord, CallState, NewEvent, TaskLedger
 from callboard.values import mend_text
@@ -399,7 +400,8 @@ class SkillCalls:
         told: dict[str, Any] = {"call": call.number, "skill": call.name}
         host = Host(self, self._job, self._tools, call.name)
         try:
-            value = skill.call(args, kwargs, self.context(call.number, row, host))
+            with OnlyHere():
+                value = skill.call(args, kwargs, self.context(call.number, row, host))
         except BaseException as raised:  # noqa: BLE001  # a skill is anybody's code; its error is the task's
             if (signal := host.signal(raised)) is not None:
                 raise signal from None  # a script inside it has to wait; the model it asks is stopped: it has not failed

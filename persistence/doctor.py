@@ -17,8 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError
 from callboard.persistence.claim import is_claimed
-from callboard.persistence.database_file import refuse_orphaned_log, sqlite_path
-from callboard.persistence.engine import OLDEST_SQLITE, create, database_of, existing
+from callboard.persistence.database_file import OLDEST_SQLITE, real_path, refuse_orphaned_log, sqlite_path
+from callboard.persistence.engine import create, database_of, existing
 from callboard.persistence.findings import Finding, Level, of_tables
 from callboard.persistence.migrate import HEAD_REVISION, REVISIONS, current_revision
 from callboard.secret_files import LOSS, check_webhook_secret, remedy, secret_fault
@@ -190,7 +190,7 @@ def _at_rest(url: URL) -> URL:
     """Return the address of a file that nobody writes, so that SQLite makes no log beside it; a log that is there
     is read too.
     """
-    path = sqlite_path(url)
+    path = real_path(sqlite_path(url))
     log = path.with_name(f"{path.name}-wal")
     address = existing(url, "ro")
     return address if log.exists() else address.update_query_dict({"immutable": "1"})

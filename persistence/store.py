@@ -11,6 +11,7 @@ from typing import Protocol
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from callboard import inheritance
 from callboard.budget import Account, Usage
 from callboard.clock import Clock
 from callboard.deliveries import DeliveryPage, ListDeliveries, WebhookDelivery
@@ -158,6 +159,7 @@ class SqlStore(Reader):
         self._transaction = Transaction(writer, file, on_renewed=readers.dispose)
         self._writer = Writer(writer, self._transaction, file)
         self._pruner = Pruner(writer, self._transaction)
+        self._end_copying = inheritance.in_copies(self._shut)
 
     @classmethod
     def open(cls, settings: Settings, *, clock: Clock = _CLOCK, lock_wait_ms: int = LOCK_WAIT_MS) -> "SqlStore":
@@ -178,10 +180,16 @@ class SqlStore(Reader):
             raise
 
     def close(self) -> None:
+        self._end_copying()
         super().close()
         self._transaction.close()
         for engine in self._engines:
             engine.dispose()
+
+    def _shut(self) -> None:
+        """Be of no use in a copy of this process, without a word to the database; in the copy."""
+        super().close()
+        self._transaction.shut()
 
     def write(self, records: Sequence[Record]) -> list[WriteOutcome]:
         return self._writer.write(records)
