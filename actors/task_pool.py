@@ -24,7 +24,7 @@ from callboard.agent.job import Job, Outcome, Tools
 from callboard.agent.runner import TaskRun
 from callboard.agent.spending import Limit
 from callboard.errors import CallboardError, TaskError, Unavailable
-from callboard.messages import SessionRecord, Status, Topic
+from callboard.messages import Status, Topic
 from callboard.records import (
     CallRecord,
     NewEvent,
@@ -233,12 +233,10 @@ class TaskPool:
             raise
         except BaseException as error:  # the task must end, and the worker go on
             logger.exception("task %s failed inside the server", job.record.task_id)
-            now = self._clock.now()
             message = f"The server could not work the task out ({type(error).__name__}); its log says why."
             return Outcome(
                 error=TaskError("internal_error", message),
                 metadata={"attempt": job.attempt},
-                session=job.session or SessionRecord(session_id=job.record.session_id, created_at=now, updated_at=now),
             )
 
     def _limit_time(self, job: Job, left_s: float, limit: Limit) -> None:
