@@ -208,7 +208,9 @@ class Turn(_Answer):
     number: int = Field(description="Goes up by one within the session.")
     role: str
     content: str
-    task_id: str | None = Field(description="Its task, whose result has the whole answer; null: said before that was kept.")
+    task_id: str | None = Field(
+        description="Its task, whose result has the whole answer; null: said before that was kept."
+    )
 
 
 class Session(_Answer):
