@@ -12,7 +12,7 @@ from typing import Any
 
 from callboard.agent.async_calls import with_twins
 from callboard.agent.attached import Attached, attached
-from callboard.agent.bindings import bound_names
+from callboard.agent.bindings import bound_names, mentions
 from callboard.agent.call_views import excerpt, question_of
 from callboard.agent.delegation import DELEGATE
 from callboard.agent.file_text import kept_files, look_at
@@ -285,9 +285,10 @@ class TaskRun:
         else:
             self._resume(snapshot)
         bound = bound_names(plan.code)
-        # PERF: dumping costs a round trip to the process (0.12 ms of 0.5); a script that leaves no variables needs none
-        # unless there are some already, of which those of earlier rounds are in the snapshot alone
-        keep = bool(variables | bound) or state is not None
+        # PERF: dumping costs a round trip to the process (0.12 ms of 0.5), and up to 4 MB are written then; a script that
+        # reaches no variables needs none, unless those of earlier rounds are in the snapshot alone
+        went_on = snapshot is not None and (bool(variables) or state is not None)
+        keep = bool(bound) or went_on or mentions(plan.code, variables)
 
         def keep_failed(dump: bytes) -> None:
             self._state, self._variables = dump, variables | bound

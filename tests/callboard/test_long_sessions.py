@@ -65,6 +65,12 @@ def test_a_task_writes_as_much_in_a_session_of_ten_megabytes_as_in_a_fresh_one(s
     assert fresh < 300_000
 
 
+def test_a_task_that_reaches_no_variable_writes_none(served: Running) -> None:
+    assert written(served, "variables", "```python\nbig = [str(n).zfill(50) for n in range(20_000)]\n```") > 1_000_000
+    assert written(served, "variables") < 300_000
+    assert served.result("```python\nlen(big)\n```", sessionId="variables")["output"] == 20_000
+
+
 def test_what_a_session_answers_is_a_page_however_long_it_is(served: Running) -> None:
     for name, (count, _) in LONG.items():
         reply = served.client.get(f"/agent/sessions/{name}")
