@@ -57,8 +57,8 @@ class HistoryReader(SupervisedActor):
                 return self._store.family_events(message)
             case ListEvents():
                 return self._store.feed(message)
-            case GetSession(session_id=session_id):
-                return self._store.session(session_id)
+            case GetSession(session_id=session_id, before=before):
+                return self._store.session(session_id, before)
             case GetSkillUsage():
                 return self._store.skill_usage()
             case GetAgentUsage():

@@ -263,7 +263,7 @@ class ResultLogger(SupervisedActor):
                         ended.add(value.task_id)
                         webhooks = webhooks or value.callback_url is not None
                     if value.status.ended:  # not where the record of another server's attempt was ignored
-                        left = session if outcome.events else None
+                        left = session.record if session is not None and outcome.events else None
                         self._master_agent.notify(TaskEnded(record=value, session=left))
                 case RecordRequeue(), TaskRecord() if outcome.events:
                     self._master_agent.notify(TaskQueued(record=value))

@@ -268,7 +268,7 @@ class TaskPool:
     @staticmethod
     def _failed(job: Job, error: TaskError) -> Outcome:
         """Return the end of an attempt that has come to nothing."""
-        return Outcome(error=error, metadata={"attempt": job.attempt}, session=None)
+        return Outcome(error=error, metadata={"attempt": job.attempt})
 
     def _limit_time(self, job: Job, left_s: float, limit: Limit) -> None:
         error = f"The {limit.called}'s budget of {limit.budget.wall_ms} wallMs ({limit.setting}) is spent; raise it, or ask for less."

@@ -20,8 +20,9 @@ from callboard.agent.signing import Signer
 from callboard.agent.spending import Accounts, Purse
 from callboard.budget import Charges
 from callboard.clock import Clock
+from callboard.conversation import SessionRecord, SessionUpdate
 from callboard.errors import TaskError
-from callboard.messages import AttachedFile, SessionRecord, TaskRecord
+from callboard.messages import AttachedFile, TaskRecord
 from callboard.records import CallRecord, NewEvent, TaskLedger
 from callboard.settings import Settings
 from callboard.values import storable
@@ -96,9 +97,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an attempt ended: an output, an error with its code, or a question; and what the session keeps of it.
+    """How an attempt ended: an output, an error with its code, or a question; and what it leaves in the session (None: nothing).
 
-    `session` is None where it stays as it was. `pause` says what the task waits for; with it go rows of the ledger (`calls`), the script as it stands (`snapshot`)
+    `pause` says what the task waits for; with it go rows of the ledger (`calls`), the script as it stands (`snapshot`)
     and the tasks of the agents it has delegated to. `reopened` are the calls to be made again if the error is retried.
     """
 
@@ -110,7 +111,7 @@ class Outcome:
     children: tuple[Delegated, ...] = ()
     reopened: tuple[CallRecord, ...] = ()
     metadata: Mapping[str, Any]
-    session: SessionRecord | None
+    session: SessionUpdate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

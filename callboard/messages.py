@@ -234,9 +234,10 @@ class KeepRefusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetSession:
-    """Ask for a `SessionRecord`; raises `SessionNotFound`."""
+    """Ask for a `SessionRecord` with its newest turns, or those numbered below `before`; raises `SessionNotFound`."""
 
     session_id: str
+    before: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -399,30 +400,6 @@ class EventPage:
 
     events: tuple[TaskEvent, ...]
     ended: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """One turn of a conversation; `role` is `user` or `assistant`."""
-
-    role: str
-    content: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionRecord:
-    """What a session keeps between tasks.
-
-    `variables` are the names its code has bound; `interpreter` is the signed dump that holds their values.
-    """
-
-    session_id: str
-    created_at: datetime
-    updated_at: datetime
-    conversation: tuple[Turn, ...] = ()
-    variables: tuple[str, ...] = ()
-    interpreter: bytes | None = None
-    tasks: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

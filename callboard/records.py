@@ -11,8 +11,9 @@ from enum import StrEnum
 
 from callboard.arguments import Arguments
 from callboard.budget import Charges
+from callboard.conversation import SessionUpdate
 from callboard.deliveries import WebhookDelivery
-from callboard.messages import AttachedFile, Json, SessionRecord, Status, TaskAccepted, TaskRecord, Topic
+from callboard.messages import AttachedFile, Json, Status, TaskAccepted, TaskRecord, Topic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +177,7 @@ class RecordRequeue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordResult:
-    """End a task with its last events and what its session keeps.
+    """End a task with its last events and what it leaves in its session.
 
     `attempt` None ends it whatever attempt is running (cancel, deadline). Outcome: the `TaskRecord` as it now
     stands (ended by this or by something earlier), or `TaskNotFound`; with `only_paused`, `TaskNotPaused` for a task
@@ -193,7 +194,7 @@ class RecordResult:
     error_code: str | None = None
     execution_time_ms: float | None = None
     metadata: Mapping[str, Json] = field(default_factory=dict)
-    session: SessionRecord | None = None
+    session: SessionUpdate | None = None
     only_paused: bool = False
     charges: Charges = ()
     owner: str = ""

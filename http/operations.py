@@ -201,7 +201,7 @@ OPERATIONS = (
         name="getSession",
         tag="Sessions",
         summary="What a session remembers",
-        parameters=(parameters.SESSION,),
+        parameters=(parameters.SESSION, parameters.BEFORE),
         reply=schemas.SessionReply,
         refusals=(400, 404),
     ),

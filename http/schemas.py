@@ -219,15 +219,22 @@ class DecideReply(_Answer):
 
 
 class Turn(_Answer):
+    """One turn; of one beyond 100,000 characters the middle is left out, which is said there."""
+
+    number: int = Field(description="Goes up by one within the session.")
     role: str
     content: str
+    task_id: str | None = Field(
+        description="Its task, whose result has the whole answer; null: said before that was kept."
+    )
 
 
 class Session(_Answer):
     """What a session keeps between tasks."""
 
     session_id: str
-    conversation: list[Turn]
+    conversation: list[Turn] = Field(description="The newest turns, oldest first: at most 100 and a megabyte.")
+    next_before: int | None = Field(description="The `before` of the turns before these; null: there are none.")
     variables: list[str] = Field(description="Names that the session's code has bound.")
     tasks: int
     created_at: Timestamp

@@ -11,13 +11,13 @@ from typing import Any
 from callboard.agent.roster import AgentDefinition
 from callboard.agent.skill import AnySkill
 from callboard.budget import Budget, Usage
+from callboard.conversation import SessionRecord
 from callboard.deliveries import DeliveryPage, WebhookDelivery
 from callboard.feeds import FeedEntry, FeedPage
 from callboard.messages import (
     Decision,
     EventPage,
     HealthReport,
-    SessionRecord,
     Status,
     TaskAccepted,
     TaskEvent,
@@ -146,9 +146,14 @@ def feed(page: FeedPage) -> View:
 
 
 def session(record: SessionRecord) -> View:
+    """Return what a session remembers, with a page of its turns."""
     return {
         "sessionId": record.session_id,
-        "conversation": [{"role": turn.role, "content": turn.content} for turn in record.conversation],
+        "conversation": [
+            {"number": turn.number, "role": turn.role, "content": turn.content, "taskId": turn.task_id}
+            for turn in record.conversation
+        ],
+        "nextBefore": record.next_before,
         "variables": list(record.variables),
         "tasks": record.tasks,
         "createdAt": iso(record.created_at),

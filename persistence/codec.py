@@ -15,10 +15,11 @@ from sqlalchemy.types import TypeEngine
 
 from callboard.arguments import Arguments
 from callboard.budget import Account, Budget, Usage
+from callboard.conversation import SessionRecord, Turn
 from callboard.deliveries import DeliveryState, WebhookDelivery, receiver_of
 from callboard.errors import InvalidRequest
 from callboard.figures import of_today
-from callboard.messages import AttachedFile, SessionRecord, Status, TaskEvent, TaskRecord, Topic, Turn
+from callboard.messages import AttachedFile, Status, TaskEvent, TaskRecord, Topic
 from callboard.persistence.statements import Row
 from callboard.persistence.tables import dump_json, tasks, time_number, time_of
 from callboard.records import CallRecord, CallState, Idempotency, KeptAnswer, NewEvent
@@ -109,11 +110,13 @@ class Rows:
         )
 
     def session(self, r: SessionRecord) -> Row:
-        conversation = [(turn.role, turn.content) for turn in r.conversation]
-        return (
-            *(r.session_id, self.at(r.created_at), self.at(r.updated_at), r.tasks),
-            *(dump_json(r.variables), dump_json(conversation), r.interpreter),
-        )
+        return (r.session_id, self.at(r.created_at), self.at(r.updated_at), r.tasks)
+
+    def turn(self, session_id: str, number: int, task_id: str, turn: Turn) -> Row:
+        return (session_id, number, turn.role, task_id, turn.content)
+
+    def interpreter(self, r: SessionRecord) -> Row:
+        return (r.session_id, dump_json(r.variables), r.interpreter)
 
 
 def _json(value: Any) -> str | None:
@@ -259,19 +262,6 @@ def raw_task_decoder(dialect: Dialect) -> Callable[[Row], TaskRecord]:
 def event_from_row(row: Sequence[Any]) -> TaskEvent:
     """Return the event in a row of all columns of `events`."""
     return TaskEvent(task_id=row[0], seq=row[1], topic=TOPICS[row[2]], at=row[3], position=row[4], data=row[5])
-
-
-def session_from_row(row: Sequence[Any]) -> SessionRecord:
-    """Return the session in a row of all columns of `sessions`."""
-    return SessionRecord(
-        session_id=row[0],
-        created_at=row[1],
-        updated_at=row[2],
-        tasks=row[3],
-        variables=tuple(row[4]),
-        conversation=tuple(Turn(role=role, content=content) for role, content in row[5]),
-        interpreter=row[6],
-    )
 
 
 def encode_cursor(task_id: str) -> str:

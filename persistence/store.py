@@ -14,9 +14,10 @@ from sqlalchemy.exc import DBAPIError
 from callboard import inheritance
 from callboard.budget import Account, Usage
 from callboard.clock import Clock
+from callboard.conversation import SessionRecord
 from callboard.deliveries import DeliveryPage, ListDeliveries, WebhookDelivery
 from callboard.feeds import FamilyPage, FeedPage, GetFamilyEvents, ListEvents
-from callboard.messages import AttachedFile, EventPage, ListTasks, SessionRecord, TaskPage, TaskRecord, Totals
+from callboard.messages import AttachedFile, EventPage, ListTasks, TaskPage, TaskRecord, Totals
 from callboard.persistence.batch import WriteOutcome
 from callboard.persistence.database_file import DatabaseFile, sqlite_path
 from callboard.persistence.engine import LOCK_WAIT_MS, database_of, open_readers, open_writer
@@ -78,8 +79,14 @@ class Store(Protocol):
     def feed(self, query: ListEvents) -> FeedPage:
         """Return a page of all tasks' events; a bounded number of events is looked at."""
 
-    def session(self, session_id: str) -> SessionRecord:
-        """Return a session; an empty one while its first task is under way; raise `SessionNotFound`."""
+    def session(self, session_id: str, before: int | None = None) -> SessionRecord:
+        """Return a session with its newest turns, or those numbered below `before`; raise `SessionNotFound`.
+
+        An empty one while its first task is under way.
+        """
+
+    def session_of_task(self, session_id: str) -> SessionRecord | None:
+        """Return a session as its next task goes on with it: its newest turns and its variables; None where there is none."""
 
     def sessions(self, query: ListSessions) -> SessionPage:
         """Return a page of sessions, last used first; raise `InvalidRequest` as `tasks` does."""

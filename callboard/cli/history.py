@@ -68,9 +68,9 @@ class LocalHistory:
             if (cursor := page.next_cursor) is None:
                 return
 
-    def session(self, session_id: str) -> Session:
+    def session(self, session_id: str, *, before: int | None = None) -> Session:
         """Return what a session remembers; raise `SessionNotFound`."""
-        return Session.model_validate(views.session(self._reader.session(session_id)))
+        return Session.model_validate(views.session(self._reader.session(session_id, before)))
 
     def log(self, task_id: str, *, after: int = 0) -> Iterator[Event]:
         """Yield a task's own events behind a number."""

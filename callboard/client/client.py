@@ -224,9 +224,10 @@ class Client:
         """Yield the sessions, last used first."""
         return self._pages(SessionSummary, "/agent/sessions", "sessions", {})
 
-    def session(self, session_id: str) -> Session:
-        """Return what a session remembers."""
-        return self._parse(Session, self._get(_path("/agent/sessions", session_id)), "session")
+    def session(self, session_id: str, *, before: int | None = None) -> Session:
+        """Return what a session remembers, with its newest turns or those numbered below `before`."""
+        query = {} if before is None else {"before": before}
+        return self._parse(Session, self._get(_path("/agent/sessions", session_id), query), "session")
 
     def delete_session(self, session_id: str) -> None:
         """Forget a session; its tasks stay in the history."""
