@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,7 @@ UPDATE totals SET total = :tasks, stored = :tasks, failed = :tasks / 50, complet
 OPEN = """
 import json, sys, time
 from pathlib import Path
+from typing import Any
 import alembic.command, alembic.config  # what every migration costs, of however many tasks
 from callboard import AgentSystem, ListTasks, Settings
 from callboard.persistence.store import SqlStore
@@ -83,11 +85,11 @@ def lay(folder: Path, tasks: int) -> None:
         connection.commit()
 
 
-def gone_on_with(folder: Path, tasks: int) -> dict[str, float]:
+def gone_on_with(folder: Path, tasks: int) -> dict[str, Any]:
     lay(folder, tasks)
     command = [sys.executable, "-c", OPEN, str(folder)]
     out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=900)
-    figures: dict[str, float] = json.loads(out.stdout.splitlines()[-1])
+    figures: dict[str, Any] = json.loads(out.stdout.splitlines()[-1])
     with closing(sqlite3.connect(folder / "callboard.db")) as connection:
         [found] = connection.execute(
             "SELECT (SELECT count(*) FROM turns), (SELECT max(position) FROM events)"
