@@ -3,7 +3,7 @@
 A plain object inside the master agent; only its thread touches it.
 """
 
-from collections import deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from callboard.conversation import SessionRecord
@@ -18,7 +18,7 @@ MOST_BYTES = 64 << 20
 
 @dataclass(slots=True)
 class _Session:
-    waiting: deque[TaskRecord] = field(default_factory=deque)
+    waiting: OrderedDict[str, TaskRecord] = field(default_factory=OrderedDict)
     active: str | None = None
     used_s: float = 0.0
 
@@ -39,7 +39,7 @@ class Sessions:
         if session.active is None:
             session.active = record.task_id
             return True
-        session.waiting.append(record)
+        session.waiting[record.task_id] = record
         return False
 
     def release(self, task: TaskRecord, left: SessionRecord | None, now_s: float) -> TaskRecord | None:
@@ -55,10 +55,13 @@ class Sessions:
         if left is not None:
             self._keep(left)
         if session.active != task.task_id:
-            session.waiting = deque(r for r in session.waiting if r.task_id != task.task_id)
+            session.waiting.pop(task.task_id, None)
             return None
-        session.active = session.waiting[0].task_id if session.waiting else None
-        return session.waiting.popleft() if session.waiting else None
+        if not session.waiting:
+            session.active = None
+            return None
+        session.active, following = session.waiting.popitem(last=False)
+        return following
 
     def is_active(self, task: TaskRecord) -> bool:
         """Say whether a task is the one of its session that may run."""

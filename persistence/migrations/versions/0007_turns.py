@@ -3,8 +3,7 @@
 Revision: 0007. Types are spelled out here, as in 0001. What sessions kept is moved within the database, in statements
 that hold one session at a time in memory; of a turn beyond 100,000 characters the middle is left out, as it is in new
 ones. This is the last migration that takes columns away, which is safe because no version before it can open what it
-makes; those behind it only add. 14 s for a
-million sessions of two turns.
+makes; those behind it only add. 14 s for a million sessions of two turns.
 """
 
 import sqlalchemy as sa
