@@ -16,10 +16,17 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import JSON, DateTime, MetaData, Table
+from sqlalchemy.types import TypeEngine
 
 from callboard import AgentSystem, AwaitTask, Settings
+from callboard.clock import Clock
+from callboard.persistence import migrate
 from callboard.persistence.doctor import examine
+from callboard.persistence.engine import open_writer, parse_url
+from callboard.persistence.tables import time_of
 from tests.http.conftest import Running, run
+from tests.persistence.conftest import postgres_url  # noqa: F401  # a fixture
 from tests.receiver import Receiver
 
 HISTORIES = Path(__file__).parents[1] / "histories"
@@ -40,22 +47,60 @@ def lay(revision: str, settings: Settings, receiver: Receiver) -> None:
     path = settings.data_dir / "callboard.db"
     path.touch(0o600)
     dump = (HISTORIES / f"{revision}.sql").read_text()
-    now = datetime.now(UTC)
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(dump.replace(DEAD_PORT, f"http://127.0.0.1:{receiver.port}"))
-        [[last]] = connection.execute("SELECT max(at) FROM events")
-        later = round(now.timestamp() * 1e6) - last
-        for [table] in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-            for name in names:
-                if name == "at" or name.endswith("_at"):
-                    connection.execute(f"UPDATE {table} SET {name} = {name} + ?", (later,))
-            if "pause" in names:
-                since = "UPDATE tasks SET pause = json_set(pause, '$.since', ?) WHERE pause IS NOT NULL"
-                connection.execute(since, (now.isoformat(),))
-        if revision != "0001":  # due, and not in the seconds that a second try waits for
-            connection.execute("UPDATE deliveries SET next_at = created_at")
+        bring_up_to_now(connection)
         connection.commit()
+        if settings.database_url:
+            copy_into(settings.database_url, connection, revision)
+
+
+def bring_up_to_now(connection: sqlite3.Connection) -> None:
+    now = datetime.now(UTC)
+    [[last]] = connection.execute("SELECT max(at) FROM events")
+    later = round(now.timestamp() * 1e6) - last
+    for table in tables_of(connection):
+        names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+        for name in names:
+            if name == "at" or name.endswith("_at"):
+                connection.execute(f"UPDATE {table} SET {name} = {name} + ?", (later,))
+        if "pause" in names:
+            since = "UPDATE tasks SET pause = json_set(pause, '$.since', ?) WHERE pause IS NOT NULL"
+            connection.execute(since, (now.isoformat(),))
+        if table == "deliveries":  # due, and not in the seconds that a second try waits for
+            connection.execute("UPDATE deliveries SET next_at = created_at")
+
+
+def tables_of(connection: sqlite3.Connection) -> list[str]:
+    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'alembic_version'")
+    return [row[0] for row in found]
+
+
+def copy_into(database_url: str, source: sqlite3.Connection, revision: str) -> None:
+    """Copy the rows into the tables that the same migrations make in PostgreSQL."""
+    engine = open_writer(parse_url(database_url), clock=Clock())
+    with engine.begin() as connection:
+        migrate.upgrade(connection, revision)
+        for each in tables_of(source):
+            table = Table(each, MetaData(), autoload_with=connection)
+            connection.execute(table.delete())
+            columns = [row[1] for row in source.execute(f"PRAGMA table_info({each})")]
+            for row in source.execute(f"SELECT * FROM {each}"):
+                given = zip(columns, row, strict=True)
+                values = {name: as_in(table.c[name].type, value) for name, value in given if value is not None}
+                connection.execute(table.insert(), values)
+    engine.dispose()
+
+
+def as_in(of_type: TypeEngine[Any], value: Any) -> Any:
+    """Return what SQLite has as numbers and text as PostgreSQL has it."""
+    match of_type, value:
+        case (DateTime(), int()):
+            return time_of(value)
+        case (JSON(), str()):
+            return json.loads(value)
+        case _:
+            return value
 
 
 @pytest.fixture
@@ -114,6 +159,15 @@ class Old:
         return ended
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str:
+    """The address of the database, empty for the file in the data folder."""
+    if request.param == "sqlite":
+        return ""
+    found: str = request.getfixturevalue("postgres_url")
+    return found
+
+
 @pytest.mark.parametrize(
     ("revision", "interpreter"),
     [
@@ -125,6 +179,7 @@ class Old:
 def test_a_history_of_an_older_version_is_gone_on_with(
     revision: str,
     interpreter: str,
+    database: str,
     make_settings: Callable[..., Settings],
     start_system: Callable[..., AgentSystem],
     receiver: Receiver,
@@ -132,8 +187,9 @@ def test_a_history_of_an_older_version_is_gone_on_with(
 ) -> None:
     if interpreter:  # what another interpreter dumped is not loaded; its signature tells
         monkeypatch.setattr("callboard.agent.signing.INTERPRETER", interpreter)
-    lay(revision, make_settings(), receiver)
-    running = run(start_system(http_threads=4, max_waiting=4, **KEPT))
+    settings = {"database_url": database, "http_threads": 4, "max_waiting": 4, **KEPT}
+    lay(revision, make_settings(**settings), receiver)
+    running = run(start_system(**settings))
     try:
         old = Old(running)
         if revision == "0001":
