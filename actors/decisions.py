@@ -1,6 +1,6 @@
-"""What a paused task asks, what a decision about it leads to, and what an agent's end does to the call that waits for it.
+"""What a decision about a paused task leads to, and what an agent's end does to the call that waits for it.
 
-Pure functions inside the master agent and the history reader; only their threads call them.
+Pure functions inside the master agent; only its thread calls them.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,45 +13,15 @@ from callboard.agent.catalogue import Catalogue
 from callboard.arguments import MAX_ARGUMENTS_BYTES, Arguments, marks, size_of
 from callboard.errors import DecisionOutdated, InvalidRequest, SkillNotFound, TaskNotPaused
 from callboard.messages import DECISIONS, DecideTask, Decision, PauseReason, Status, TaskRecord
-from callboard.records import CallRecord, CallState, RecordRequeue, RecordResult, TaskLedger
+from callboard.pauses import not_paused, reason_of
+from callboard.records import CallRecord, CallState, RecordRequeue, RecordResult
 
 
-def reason_of(record: TaskRecord) -> PauseReason | None:
-    """Return what a task waits for, None if it is not paused."""
-    if record.status is not Status.PAUSED:
-        return None
-    return PauseReason((record.pause or {}).get("reason", PauseReason.OUTCOME_UNKNOWN))
-
-
-def whole_pause(record: TaskRecord, call: Callable[[str, int], CallRecord | None]) -> Mapping[str, Any]:
-    """Return what a task waits for, with the arguments of the call in full; raise `TaskNotPaused`.
-
-    `call` returns a row of a task's ledger. `argsTruncated` stays true where a server before did not keep the whole.
-    """
-    if reason_of(record) is None:
-        raise _not_paused(record)
-    pause = record.pause or {}
-    if "call" not in pause:
-        return pause
-    row = call(record.task_id, pause["call"])
-    whole = None if row is None else row.arguments
-    if whole is None:
-        return {"argsTruncated": True, **pause}
-    if whole.digest != pause.get("digest"):
-        raise TaskNotPaused(f"The task {record.task_id} has just been decided about; look at it again.")
-    edited = {} if whole.edited is None else {"edited": whole.edited}
-    return {**pause, "args": list(whole.args), "kwargs": whole.kwargs, **edited, "argsTruncated": False}
-
-
-def _not_paused(record: TaskRecord) -> TaskNotPaused:
-    return TaskNotPaused(f"The task {record.task_id} is {record.status}, not paused; there is nothing to decide.")
-
-
-def check_decision(record: TaskRecord, message: DecideTask, catalogue: Catalogue) -> None:
+def _check(record: TaskRecord, message: DecideTask, catalogue: Catalogue) -> None:
     """Raise unless the decision answers what the task asks, with arguments that fit."""
     reason = reason_of(record)
     if reason is None:
-        raise _not_paused(record)
+        raise not_paused(record)
     if reason is PauseReason.SUBAGENTS:
         raise TaskNotPaused(
             f"The task {record.task_id} waits for the agents that it has delegated to; it goes on when they have ended, or "
@@ -106,18 +76,26 @@ def _check_arguments(skill: str, arguments: Mapping[str, Any] | None, catalogue:
 def decision_record(
     record: TaskRecord,
     live: Live | None,
-    ledger: Callable[[], TaskLedger],
     message: DecideTask,
     at: datetime,
+    *,
+    catalogue: Catalogue,
+    call: Callable[[str, int], CallRecord | None],
 ) -> RecordResult | RecordRequeue:
-    """Return what a decision has written: the task's end, or that it goes on."""
+    """Return what a decision has written, the task's end, or that it goes on; raise where it does not answer what is asked.
+
+    `call` returns a row of a task's ledger.
+    """
+    _check(record, message, catalogue)
     told: dict[str, Any] = {"decision": message.decision.value}
     told |= {} if message.reason is None else {"decisionReason": message.reason}
     told |= {} if message.request_id is None else {"requestId": message.request_id}
     if message.decision is not Decision.FAIL:
-        call = _decided(record, ledger(), message, at)
-        told |= {} if call.arguments is None else {"digest": call.arguments.digest}
-        return requeued(record, "decision", at, attempt=None, crashes=0, calls=(call,), told=told)
+        row = call(record.task_id, (record.pause or {})["call"])
+        assert row is not None, "it was written with the pause"
+        row = _decided(row, message, at)
+        told |= {} if row.arguments is None else {"digest": row.arguments.digest}
+        return requeued(record, "decision", at, attempt=None, crashes=0, calls=(row,), told=told)
     return ended(
         record.task_id,
         live,
@@ -131,10 +109,8 @@ def decision_record(
     )
 
 
-def _decided(record: TaskRecord, ledger: TaskLedger, message: DecideTask, at: datetime) -> CallRecord:
+def _decided(row: CallRecord, message: DecideTask, at: datetime) -> CallRecord:
     """Return the ledger's row of the call that a paused task asks about, as a decision to go on has it."""
-    number = (record.pause or {}).get("call")
-    row = next(call for call in ledger.calls if call.number == number)
     match message.decision:
         case Decision.RETRY | Decision.APPROVE:
             return replace(row, state=CallState.OPEN)

@@ -7,7 +7,6 @@ task is read here and passed on to the result logger. Reached through the gatewa
 from typing import Any
 
 from callboard.actors.admission import Admission, redrive_of
-from callboard.actors.decisions import whole_pause
 from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.supervision import SupervisedActor
 from callboard.clock import Clock
@@ -25,6 +24,7 @@ from callboard.messages import (
     Pong,
     RedriveTask,
 )
+from callboard.pauses import whole_pause
 from callboard.persistence.batch import conflict
 from callboard.persistence.store import Store
 from callboard.questions import GetAgentUsage, GetPause, ListSessions, RetryTask

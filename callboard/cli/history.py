@@ -14,6 +14,7 @@ from callboard.feeds import GetFamilyEvents
 from callboard.http import views
 from callboard.messages import ListTasks, Status
 from callboard.paths import NOWHERE
+from callboard.pauses import whole_pause
 from callboard.persistence.reading import open_reader
 from callboard.persistence.reads import Reader
 from callboard.questions import ListSessions
@@ -39,6 +40,10 @@ class LocalHistory:
     def task(self, task_id: str) -> Task:
         """Return all that is known of a task; raise `TaskNotFound`."""
         return Task.model_validate(views.task(self._reader.task(task_id)))
+
+    def pause(self, task_id: str) -> dict[str, Any]:
+        """Return what a paused task waits for, with whole arguments; raise `TaskNotFound` or `TaskNotPaused`."""
+        return dict(whole_pause(self._reader.task(task_id), self._reader.call))
 
     def tasks(
         self,
