@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _SEPARATORS = "\t;,|"
-_RULE = re.compile(r"\s*\|?(?:\s*:?-+:?\s*\|)*\s*:?-+:?\s*\|?\s*")
+# The possessive quantifiers matter: blanks could be shared out in many ways otherwise.
+_RULE = re.compile(r"\s*+\|?+\s*+:?+-++:?+\s*+(?:\|\s*+:?+-++:?+\s*+)*+\|?+\s*+")
 _SEP_LINE = re.compile(r"\"?sep=([,;\t|])\"?[ \t]*(?:\r\n|\r|\n)", re.IGNORECASE)
 _BREAK = re.compile(r"\r\n|\r|\n")
 _BAR = re.compile(r"(?<!\\)\|")
