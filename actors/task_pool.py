@@ -19,7 +19,7 @@ from structlog.contextvars import bound_contextvars
 
 from callboard.actors.admission import part_of
 from callboard.actors.mailbox import Address
-from callboard.agent.cancel import Cancelled
+from callboard.agent.cancel import Cancelled, working_for
 from callboard.agent.job import Job, Outcome, Tools
 from callboard.agent.runner import TaskRun
 from callboard.agent.spending import Limit
@@ -257,7 +257,8 @@ class TaskPool:
             run = TaskRun(job, self._tools(), _Journal(job, self._owner, self._result_logger))
             if (left := run.purse.wall_left_s) is not None:
                 self._limit_time(job, *left)
-            return run.work()
+            with working_for(job.token):
+                return run.work()
         except (Cancelled, Unavailable):
             raise
         except BaseException as error:  # the task must end, and the worker go on
