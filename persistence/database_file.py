@@ -52,7 +52,9 @@ def prepare(path: Path) -> None:
         raise ConfigurationError(f"The history cannot be kept in {path}: it is no file; move it away.")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
+        if path.exists():
+            return
+        with contextlib.suppress(FileExistsError):  # somebody else's, made meanwhile
             os.close(os.open(real_path(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         raise ConfigurationError(f"The history cannot be kept in {path}: {why_not(error)}.") from error
