@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -25,6 +26,7 @@ MARGIN_S = 1.0
 SKILLS = '''
 import atexit, multiprocessing, os, re, signal, subprocess, sys, threading, time
 from pathlib import Path
+from typing import Any
 
 from callboard import skill
 
@@ -269,7 +271,7 @@ def test_a_start_says_which_process_has_what_whatever_path_leads_to_it(server: S
     assert run(server, "2 + 2") == 4
 
 
-def refused(folder: Path, **settings: str | int) -> str:
+def refused(folder: Path, **settings: Any) -> str:
     """Return why a server does not start."""
     with Server(folder, **settings) as other:
         other.launch()

@@ -180,8 +180,8 @@ def test_the_database_of_a_running_system_is_opened_by_sqlite_alone(
     def note(name: str, args: tuple[object, ...]) -> None:
         if watching and name == "open" and isinstance(args[0], str | bytes | os.PathLike):
             with contextlib.suppress(OSError):
-                if os.path.samestat(os.stat(args[0]), identity):  # type: ignore[arg-type]  # noqa: PTH116
-                    opened.append(os.fsdecode(args[0]))  # type: ignore[arg-type]
+                if os.path.samestat(os.stat(args[0]), identity):  # noqa: PTH116
+                    opened.append(os.fsdecode(args[0]))
 
     watching = True
     sys.addaudithook(note)
