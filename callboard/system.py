@@ -360,7 +360,7 @@ class AgentSystem:
     @property
     def hand_back_s(self) -> float:
         """How long before the end of a shutdown running tasks are handed back, in seconds."""
-        return min(2.0, self.settings.drain_s / 3)
+        return min(3.0, self.settings.drain_s / 2)
 
     def hand_back(self) -> None:
         """Stop the running tasks where the next start can go on with them; held requests are answered, streams end.

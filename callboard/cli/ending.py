@@ -20,8 +20,8 @@ from callboard.descendants import Descendants
 _LAST_S = 0.3
 """How much of the time is kept for the processes that skills have left."""
 
-_WATCH_S = 0.3
-"""How much later than the alarm the watch is."""
+_SPARE_S = 0.2
+"""How much of the time is left when the alarm goes off; the watch waits for half of it."""
 
 
 class Ending:
@@ -42,7 +42,7 @@ class Ending:
                 self._descendants.kill()
                 os._exit(130)
             self._ends_by_s = time.monotonic() + self._drain_s
-            signal.setitimer(signal.ITIMER_REAL, self._drain_s)
+            signal.setitimer(signal.ITIMER_REAL, self._drain_s - _SPARE_S)
             close()
 
         self._start_watch()
@@ -58,7 +58,7 @@ class Ending:
     def left_s(self) -> float:
         """How much time there is for whoever stops the server in order."""
         left_s = self._drain_s if self._ends_by_s is None else self._ends_by_s - time.monotonic()
-        return max(0.3, left_s - _LAST_S)
+        return max(0.3, left_s - _LAST_S - _SPARE_S)
 
     def end_processes(self) -> int:
         """End the processes that skills have left, since the server has stopped; return how many there were."""
@@ -78,7 +78,7 @@ class Ending:
             return
         reading, writing = os.pipe()
         fcntl.fcntl(writing, fcntl.F_SETFL, os.O_NONBLOCK)
-        grace, spared = str(self._drain_s + _WATCH_S), (str(pid) for pid, _began in self._descendants.before)
+        grace, spared = str(self._drain_s - _SPARE_S / 2), (str(pid) for pid, _began in self._descendants.before)
         self._watch = subprocess.Popen(  # noqa: S603  # a file of ours
             [sys.executable, "-I", "-S", descendants.__file__, grace, *spared],
             stdin=reading,
