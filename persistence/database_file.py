@@ -108,6 +108,24 @@ def refuse_orphaned_log(path: Path) -> None:
             )
 
 
+def refuse_log_of_another_name(path: Path) -> None:
+    """Raise `ConfigurationError` where the write-ahead log stands beside another hard link of the file, in the same folder.
+
+    SQLite looks for it beside the name that it is given: by this one it would miss what was committed last, and spoil the file.
+    """
+    real, mine = real_path(path), path.stat()
+    if mine.st_nlink < 2:
+        return
+    for other in real.parent.iterdir():
+        log = other.with_name(f"{other.name}-wal")
+        with contextlib.suppress(OSError):
+            if other.name != real.name and os.path.samestat(other.stat(), mine) and log.stat().st_size:
+                raise ConfigurationError(
+                    f"{path} and {other.name} are one file, and {log.name} holds what was committed last; "
+                    f"start the server on {other}, or stop it there in order, and delete the other name."
+                )
+
+
 def identity_of(path: str) -> Identity | None:
     """Return which file a path names, through links; None where there is none."""
     try:

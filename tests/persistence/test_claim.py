@@ -138,6 +138,23 @@ def test_a_hold_is_refused_with_the_process_that_has_it(make_settings: Callable[
         holder.kill()
 
 
+def test_a_database_whose_log_stands_beside_another_name_of_it_is_not_opened_without_it(
+    make_settings: Callable[..., Settings],
+) -> None:
+    settings = make_settings()
+    claim(settings).let_go()
+    path, other = settings.data_dir / "callboard.db", settings.data_dir / "other.db"
+    other.hardlink_to(path)
+    claim(make_settings(database_url=f"sqlite:///{other}")).let_go()
+    path.with_name("callboard.db-wal").write_bytes(b"what was committed last")
+    path.write_bytes(b"a database")
+    with pytest.raises(
+        ConfigurationError, match=r"are one file, and callboard.db-wal holds .*start the server on .*callboard.db"
+    ):
+        claim(make_settings(database_url=f"sqlite:///{other}"))
+    claim(settings).let_go()
+
+
 def test_a_copy_of_a_process_has_neither_the_hold_nor_the_use_of_the_store(
     start_system: Callable[..., AgentSystem], make_settings: Callable[..., Settings]
 ) -> None:
