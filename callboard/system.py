@@ -93,7 +93,7 @@ class AgentSystem:
             undo.callback(self._abilities.close)
             self._claim = claim(settings)
             undo.callback(self._claim.let_go)
-            self._store = SqlStore.open(settings, clock=clock)
+            self._store = SqlStore.open(settings, clock=clock, lost=lambda: self._claim.lost)
             undo.callback(self._store.close)
             self._claim.renew()  # what was claimed is what was opened
             self._workspace_root = settings.data_dir / "workspaces"

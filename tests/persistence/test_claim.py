@@ -339,7 +339,10 @@ def test_health_says_that_another_server_has_taken_the_history_and_when_it_has_g
         taking.join(10)
         until(lambda: system.health().status == "unhealthy")
         assert any("Another server has taken the history" in problem for problem in system.health().problems)
+        with pytest.raises(StoreUnavailable):
+            submit(system, "What is 2 + 2?")
     until(lambda: system.health().status == "healthy")
+    assert system.execute("What is 2 + 2?").output == 4
 
 
 def held_by(engine: Engine) -> int:
