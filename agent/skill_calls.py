@@ -23,7 +23,7 @@ from callboard.agent.ledger import ENDED, Ledger, Paused, Snapshot, answer_of, p
 from callboard.agent.limits import allowed_skills
 from callboard.agent.parallel import run_all
 from callboard.agent.planner import Plan
-from callboard.agent.sandbox import Asked, Dump
+from callboard.agent.sandbox_run import Asked, Dump
 from callboard.agent.skill import AnySkill, SkillContext
 from callboard.agent.skill_call import Before, Call, as_decided, before_calls
 from callboard.agent.spending import Purse
