@@ -78,8 +78,7 @@ class SkillCalls:
 
     @property
     def made(self) -> int:
-        made: int = self._job.progress.metadata["skillCalls"]
-        return made
+        return int(self._job.progress.metadata["skillCalls"])
 
     # --- the plan of a planner that is not a model ---
 
@@ -179,13 +178,11 @@ class SkillCalls:
             if call.refused and call.first and call.skill is not None:
                 self._purse.skill_called(call.name, ok=False)
 
-    def _look_at_delegation(
-        self, call: Call, skill: Delegate, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> None:
+    def _look_at_delegation(self, call: Call, skill: Delegate, args: tuple[Any, ...], named: Mapping[str, Any]) -> None:
         """Say what the agent is to do; the share of the budget is added when all that is asked at once is known."""
         record, settings = self._job.record, self._tools.settings
         try:
-            name, task = skill.bound(args, kwargs)
+            name, task = skill.bound(args, named)
         except (TypeError, ValueError) as error:
             self._refuse(call, TaskError("skill_failed", f"The skill {DELEGATE} failed: {error}"))
             return
@@ -274,12 +271,8 @@ class SkillCalls:
     def _pause_for_approval(self, call: Call, calls: Sequence[Call], dump: Dump | None, before: Before) -> Paused:
         pinned = self._pinned_plan()
         row = self._begin_row(call, CallState.WAITING)
-        return Paused(
-            PauseReason.APPROVAL,
-            row,
-            calls=(*pinned, row),
-            snapshot=self._snapshot(calls, row, dump, before),
-        )
+        snapshot = self._snapshot(calls, row, dump, before)
+        return Paused(PauseReason.APPROVAL, row, calls=(*pinned, row), snapshot=snapshot)
 
     def _pause_for_agents(
         self, delegated: Sequence[Call], calls: Sequence[Call], dump: Dump | None, before: Before
@@ -294,9 +287,7 @@ class SkillCalls:
             children.append(child)
             self._journal.tell(self._started(call, agent=child.agent, taskId=child.task_id))
         snapshot = self._snapshot(calls, rows[0], dump, before)
-        return Paused(
-            PauseReason.SUBAGENTS, rows[0], calls=(*pinned, *rows), snapshot=snapshot, children=tuple(children)
-        )
+        return Paused(PauseReason.SUBAGENTS, rows[0], calls=(*pinned, *rows), snapshot=snapshot, children=(*children,))
 
     def _too_many_tasks(self, delegated: Sequence[Call]) -> bool:
         """Refuse delegations that would pass the limit of tasks below the first one."""
