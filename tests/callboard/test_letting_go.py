@@ -154,6 +154,14 @@ def test_an_argument_that_holds_itself_over_and_over_is_an_error_of_the_script(s
     assert time.monotonic() - begun_s < 5
 
 
+def test_of_an_error_of_fifty_megabytes_only_the_ends_are_read(system: AgentSystem) -> None:
+    begun_s = time.monotonic()
+    task = ended(system, submit(system, code("raise ValueError('x' * 50_000_000 + 'end')")))
+    assert (task.error_code, len(task.error or "") < 25_000) == ("script_error", True)
+    assert (task.error or "").startswith("The code raised ValueError: xxx")
+    assert time.monotonic() - begun_s < 5
+
+
 def test_a_worker_lets_go_of_a_model_that_dribbles(start_system: Callable[..., AgentSystem]) -> None:
     with running(Reply(text="x" * 100, fault="dribble"), Reply(text="84")) as provider:
         system = start_system(
