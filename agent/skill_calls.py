@@ -431,20 +431,8 @@ class SkillCalls:
 
     def context(self, number: int = 0, row: CallRecord | None = None, host: Host | None = None) -> SkillContext:
         """Return what a skill may know of a call of it."""
-        record, settings = self._job.record, self._tools.settings
-        return SkillContext(
-            task_id=record.task_id,
-            session_id=self.workspace_of,
-            effect_id=f"{record.task_id}:pure:{number}" if row is None else row.effect_id,
-            deadline=self._job.deadline,
-            deadline_s=self._job.deadline_s,
-            settings=settings.skill_settings,
-            workspace_root=self._tools.workspace_root,
-            fetch_allow_private=settings.fetch_allow_private,
-            max_file_bytes=settings.max_file_bytes,
-            host=host or Host(self, self._job, self._tools, ""),
-            cancel_event=self._job.token.event,
-        )
+        effect_id = f"{self._job.record.task_id}:pure:{number}" if row is None else row.effect_id
+        return (host or Host(self, self._job, self._tools, "")).context(effect_id)
 
     def _event(self, topic: Topic, **data: Any) -> NewEvent:
         return NewEvent(topic=topic, at=self._tools.clock.now(), data=data)
