@@ -14,12 +14,10 @@ from callboard.agent.sandbox import Asked
 from callboard.agent.skill import RetryableError
 from callboard.agent.skill_answers import WrongAnswer
 from callboard.errors import TaskError
+from callboard.excerpts import excerpt
 from callboard.messages import DECISIONS, PauseReason
 from callboard.records import CallRecord
 from callboard.values import mend_text, recordable
-
-_EXCERPT_CHARS = 4000
-_EXCERPT_DEPTH = 64
 
 
 def question_of(paused: Paused) -> dict[str, Any]:
@@ -107,22 +105,3 @@ def as_task_error(skill_name: str, raised: BaseException, row: CallRecord | None
 
 def ms_since(started_s: float) -> float:
     return round((time.perf_counter() - started_s) * 1000, 3)
-
-
-def excerpt(value: Any, depth: int = 0) -> Any:
-    """Return the value for the log, long texts in it cut."""
-    match value:
-        case Mapping() | list() | tuple() if depth > _EXCERPT_DEPTH:
-            return "…"
-        case str() if len(value) > _EXCERPT_CHARS:
-            return f"{mend_text(value[:_EXCERPT_CHARS])}… ({len(value) - _EXCERPT_CHARS} more characters)"
-        case Mapping():
-            return {mend_text(str(key)): excerpt(inner, depth + 1) for key, inner in value.items()}
-        case list() | tuple():
-            return [excerpt(inner, depth + 1) for inner in value[:100]]
-        case None | bool():
-            return value
-        case int() | float() | str():
-            return recordable(value)
-        case _:
-            return excerpt(recordable(value), depth + 1)

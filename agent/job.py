@@ -21,13 +21,12 @@ from callboard.agent.spending import Accounts, Purse
 from callboard.budget import Charges
 from callboard.clock import Clock
 from callboard.errors import TaskError
+from callboard.excerpts import excerpt
+from callboard.limits import NOTE_CHARS, NOTES, cut
 from callboard.messages import AttachedFile, SessionRecord, TaskRecord
 from callboard.records import CallRecord, NewEvent, TaskLedger
 from callboard.settings import Settings
 from callboard.values import storable
-
-_MAX_NOTES = 50
-_MAX_NOTE_CHARS = 100
 
 
 class Journal(Protocol):
@@ -58,13 +57,13 @@ class Progress:
 
     def note(self, name: str, value: Any) -> None:
         """Put what a skill says of its answer into the metadata's `notes`; an object is joined with the one that is there."""
-        name, value = name[:_MAX_NOTE_CHARS], storable(value)
+        name, value = cut(name, NOTE_CHARS), storable(value)
         with self._noting:
             notes: dict[str, Any] = self.metadata.setdefault("notes", {})
             before: Any = notes.get(name)
-            if len(notes) < _MAX_NOTES or name in notes:
+            if len(notes) < NOTES or name in notes:
                 joined = isinstance(before, dict) and isinstance(value, dict)
-                notes[name] = before | value if joined else value
+                notes[name] = excerpt(before | value if joined else value)
 
     def charges(self, *, last: bool = False) -> Charges:
         """Return what was spent and is not on record yet; it goes with the next record, `last` with the task's end."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from callboard.agent import call_views, exceptions
 from callboard.agent.asking import ModelCalls
-from callboard.agent.call_views import arguments_of, as_task_error, excerpt, ms_since, pending_of, shown
+from callboard.agent.call_views import arguments_of, as_task_error, ms_since, pending_of, shown
 from callboard.agent.cancel import Cancelled
 from callboard.agent.delegation import DELEGATE, Delegate, Delegated, skills_for, too_deep, too_many
 from callboard.agent.hosting import Host
@@ -29,12 +29,11 @@ from callboard.agent.skill_call import Before, Call, before_calls
 from callboard.agent.spending import Purse
 from callboard.clock import new_id
 from callboard.errors import TaskError, Unavailable
+from callboard.excerpts import excerpt
+from callboard.limits import SNAPSHOT_BYTES
 from callboard.messages import PauseReason, Topic
 from callboard.records import CallRecord, CallState, NewEvent, TaskLedger
 from callboard.values import mend_text
-
-MAX_SNAPSHOT_BYTES = 4 * 1024 * 1024
-"""Largest snapshot that is written; what is larger costs the one writer too much at each call."""
 
 _ENDED = (CallState.DONE, CallState.FAILED)
 
@@ -201,6 +200,8 @@ class SkillCalls:
         kind = "agent" if call.child is not None else "skill"
         call.known = self.ledger.take(kind, call.name, arguments_of(call.asked), call.asked.number)
         if call.known is None:
+            if (full := self.ledger.full()) is not None:
+                self._refuse(call, full)
             return
         if isinstance(call.skill, Delegate) and call.known.edited is not None:
             self._look_at_delegation(call, call.skill, (), call.known.edited)
@@ -309,7 +310,7 @@ class SkillCalls:
         dumped = None if self._too_large else dump()
         printed = "".join(self._job.progress.printed)
         said = sum(len(text) for _, text in self.rounds)
-        if dumped is None or len(dumped) + len(printed) + said > MAX_SNAPSHOT_BYTES:
+        if dumped is None or len(dumped) + len(printed) + said > SNAPSHOT_BYTES:
             self._too_large = True
             return None
         snapshot = Snapshot(
@@ -385,6 +386,7 @@ class SkillCalls:
         told: dict[str, Any] = {"call": call.number, "skill": call.name}
         try:
             value = skill.call(args, kwargs, self.context(call.name, call.number, row))
+            done = row and self.ledger.done(row, value, self._tools.clock.now())
         except (Paused, Cancelled, Unavailable):
             raise  # a script inside it has to wait; the model it asks is stopped: it has not failed
         except BaseException as raised:  # a skill is anybody's code; its error is the task's
@@ -399,7 +401,7 @@ class SkillCalls:
             return error
         told |= {"result": excerpt(value), "durationMs": ms_since(started_s)}
         event = self._event(Topic.SKILL_COMPLETED, ok=True, **told)
-        self._tell_ended(event, row and self.ledger.done(row, value, event.at))
+        self._tell_ended(event, done)
         self._purse.skill_called(call.name, ok=True)
         if self._job.token.stopped:
             raise Cancelled

@@ -319,7 +319,8 @@ class TaskRecord:
     may start. `pause` says what a paused task waits for. `redrive_of` is the dead letter it goes on with,
     `redriven_as` the task that goes on with this one. `parent_id` is the task that delegated it, `root_id` the first of
     that line (of a task of nobody's: None), `depth` how many are above it. `attachments` is
-    `[{name, mediaType, size | url}]`; the files themselves are `Store.files`.
+    `[{name, mediaType, size | url}]`; the files themselves are `Store.files`. `cut` are the fields of which a list has the
+    beginning only, of `task`, `output`, `error` and `metadata`; a list's tasks have no `pause`, labels, prompt or files.
     """
 
     task_id: str
@@ -357,6 +358,7 @@ class TaskRecord:
     error_code: str | None = None
     execution_time_ms: float | None = None
     metadata: Mapping[str, Json] = field(default_factory=dict)
+    cut: frozenset[str] = frozenset()
 
     @property
     def success(self) -> bool | None:
@@ -381,7 +383,8 @@ class TaskPage:
 class TaskEvent:
     """One entry of a task's log; `seq` counts 1, 2, 3, … without a gap within the task.
 
-    `position` goes up over all events of the history, in the order of their commits; it may have gaps.
+    `position` goes up over all events of the history, in the order of their commits; it may have gaps. `size_bytes` is that
+    of its data as it was stored just now, 0 where it was read.
     """
 
     task_id: str
@@ -390,6 +393,7 @@ class TaskEvent:
     at: datetime
     data: Mapping[str, Json]
     position: int = 0
+    size_bytes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

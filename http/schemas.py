@@ -114,7 +114,18 @@ class ResultReply(_Answer):
     result: TaskResult
 
 
-class ListedTask(TaskResult):
+class ShortResult(TaskResult):
+    """A task as lists and webhooks show it: of what is long they have the beginning, as a text; `/agent/results?taskId=` has all."""
+
+    task_truncated: bool = Field(description="Whether `task` is only its beginning.")
+    output_truncated: bool = Field(
+        description="Whether `output` is only its beginning: of a text itself, else of its JSON, with how much is left out."
+    )
+    error_truncated: bool = Field(description="Whether `error` is only its beginning.")
+    metadata_truncated: bool = Field(description="Whether something of `metadata` is left out.")
+
+
+class ListedTask(ShortResult):
     """A task in a list: its result, and what tells it from its neighbours."""
 
     created_at: Timestamp
@@ -135,7 +146,7 @@ class ResultsReply(RootModel[ResultReply | ResultPage]):
     """One result with `taskId`, a page without it."""
 
 
-class DeadLetter(TaskResult):
+class DeadLetter(ShortResult):
     """A task under which the server died again and again."""
 
     redriven_as: str | None = Field(description="The task that goes on with it; null: nobody has redriven it.")

@@ -22,7 +22,7 @@ from callboard.messages import (
 )
 from callboard.questions import SessionPage, StatisticsReport
 from callboard.views import View as View
-from callboard.views import iso
+from callboard.views import iso, short_result
 from callboard.views import result as result
 
 
@@ -74,12 +74,12 @@ def _budget(budget: Budget) -> View:
 def listed(record: TaskRecord) -> View:
     """Return a task as the history lists it: its result, and what tells it from its neighbours."""
     created_at = iso(record.created_at)
-    return {**result(record), "createdAt": created_at, "agent": record.agent, "parentId": record.parent_id}
+    return {**short_result(record), "createdAt": created_at, "agent": record.agent, "parentId": record.parent_id}
 
 
 def dead_letter(record: TaskRecord) -> View:
     """Return a dead letter as a result, with the task that goes on with it."""
-    return {**result(record), "redrivenAs": record.redriven_as}
+    return {**short_result(record), "redrivenAs": record.redriven_as}
 
 
 def cancelled(record: TaskRecord) -> View:

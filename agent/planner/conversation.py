@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from callboard.agent.models.base import Message
 from callboard.agent.models.counting import most_read
+from callboard.limits import cut_middle
 from callboard.messages import Turn
-from callboard.values import shortened
 
 _LONG_TURN = 8_000
 
@@ -39,7 +39,9 @@ def said_before(turns: Iterable[Turn]) -> list[Pair]:
     pairs: list[Pair] = []
     asked: Message | None = None
     for turn in turns:
-        message = Message(role="user" if turn.role == "user" else "assistant", text=shortened(turn.content, _LONG_TURN))
+        message = Message(
+            role="user" if turn.role == "user" else "assistant", text=cut_middle(turn.content, _LONG_TURN)
+        )
         if message.role == "user":
             asked = message
         elif asked is not None:

@@ -16,6 +16,7 @@ from callboard.cli.ask import Where, as_json, asks, with_task
 from callboard.cli.output import print_json
 from callboard.cli.text import clean, dumps, one_line
 from callboard.errors import CallboardError
+from callboard.limits import SHOWN_ENTRIES
 from callboard.values import unmarked
 
 DECISIONS = ("retry", "assume_done", "fail", "approve", "reject", "edit")
@@ -24,8 +25,7 @@ DECISIONS = ("retry", "assume_done", "fail", "approve", "reject", "edit")
 Parameters = Callable[[str], Sequence[str]]
 """Returns the names of a skill's parameters in their order, none where they cannot be known."""
 
-_CUT = re.compile(r"…( \(\d+ more characters\))?$")
-_MOST_SHOWN = 100
+_CUT = re.compile(r"(…|\[[\d,]+ more \w+ left out\])$")
 _MORE = {
     "edit": ' --arguments \'{"name": "value"}\'',
     "assume_done": " --result '\"what it returned\"'",
@@ -85,7 +85,7 @@ def _is_cut(value: Any) -> bool:
         return bool(_CUT.search(value))
     if isinstance(value, Mapping):
         return any(map(_is_cut, value.values()))
-    return isinstance(value, list) and (len(value) >= _MOST_SHOWN or any(map(_is_cut, value)))
+    return isinstance(value, list) and (len(value) >= SHOWN_ENTRIES or any(map(_is_cut, value)))
 
 
 def pause_in_words(pause: Mapping[str, Any]) -> str:

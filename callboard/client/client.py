@@ -27,6 +27,7 @@ from callboard.client.models import (
     Result,
     Session,
     SessionSummary,
+    ShortResult,
     SkillInfo,
     SkillList,
     Statistics,
@@ -162,10 +163,10 @@ class Client:
         agent: str | None = None,
         q: str | None = None,
         parent_id: str | None = None,
-    ) -> Iterator[Result]:
-        """Yield the history, newest first; `q` is a part of the task's text, or its id."""
+    ) -> Iterator[ShortResult]:
+        """Yield the history, newest first, what is long cut; `q` is a part of the task's text, or its id."""
         filters = {"status": status, "sessionId": session_id, "agent": agent, "q": q, "parentId": parent_id}
-        return self._pages(Result, "/agent/results", "results", filters)
+        return self._pages(ShortResult, "/agent/results", "results", filters)
 
     def events(
         self,

@@ -113,7 +113,16 @@ class Task(Result):
     depth: int = 0
 
 
-class DeadLetter(Result):
+class ShortResult(Result):
+    """A task in a list: what is long is cut, and `…_truncated` says so; `Client.result` returns it whole."""
+
+    task_truncated: bool = False
+    output_truncated: bool = False
+    error_truncated: bool = False
+    metadata_truncated: bool = False
+
+
+class DeadLetter(ShortResult):
     """A task that killed the server again and again; `redriven_as` is the task that goes on with it."""
 
     redriven_as: str | None = None

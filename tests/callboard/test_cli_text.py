@@ -92,7 +92,7 @@ def test_the_command_that_edits_a_call_has_its_arguments_by_name(pause: dict[str
     assert json.loads(words[words.index("--arguments") + 1]) == {"cents": 5, "note": "it's"}
 
 
-@pytest.mark.parametrize("value", ["x… (12 more characters)", ["…"], {"a": "…"}, [0] * 100])
+@pytest.mark.parametrize("value", ["x… [12 more characters left out]", ["…"], {"a": "…"}, [0] * 100])
 def test_arguments_that_the_log_has_cut_are_not_offered_as_if_they_were_whole(value: Any) -> None:
     pause = {"skill": "pay", "args": [value], "kwargs": {}, "decisions": ["edit"]}
     [way] = ways_to_decide("t1", pause, HERE, lambda _: ("cents",))

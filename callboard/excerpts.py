@@ -1,0 +1,78 @@
+"""What is shown of values that may be large: in events, in lists, in webhooks, in questions to a person.
+
+Each is bounded by `callboard/limits.py` and marks what it leaves out. Pure functions; any thread; imported by every folder.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import to_json
+
+from callboard.limits import EXCERPT_CHARS, SHOWN_CHARS, SHOWN_ENTRIES, VALUE_DEPTH, cut, left_out
+from callboard.values import mend_text, recordable
+
+_ENTRY_CHARS = 8
+"""What each entry counts as beside its text."""
+
+_KEY_CHARS = 200
+
+
+def excerpt(value: Any) -> Any:
+    """Return a value as plain JSON of bounded size: long texts are cut, and entries beyond what there is room for left out.
+
+    A list ends in `… [N more entries left out]` then, an object in the key `…`.
+    """
+    return _Excerpt().of(value, 0)
+
+
+def preview(value: Any, most_chars: int = SHOWN_CHARS) -> str:
+    """Return the beginning of a value as a text: of a text itself, of anything else as JSON."""
+    return cut(value if isinstance(value, str) else to_json(value, inf_nan_mode="strings").decode(), most_chars)
+
+
+class _Excerpt:
+    def __init__(self) -> None:
+        self._room = EXCERPT_CHARS
+
+    def of(self, value: Any, depth: int) -> Any:
+        self._room -= _ENTRY_CHARS
+        match value:
+            case None | bool():
+                return value
+            case str():
+                return self._text(value, SHOWN_CHARS)
+            case Mapping() | list() | tuple() if depth >= VALUE_DEPTH:
+                return "…"
+            case Mapping():
+                return self._object(value, depth)
+            case list() | tuple():
+                return self._list(value, depth)
+            case int() | float():
+                return recordable(value)
+            case _:
+                return self.of(recordable(value), depth + 1)
+
+    def _text(self, text: str, most_chars: int) -> str:
+        shown = mend_text(cut(text, min(most_chars, max(self._room, 0))))
+        self._room -= len(shown)
+        return shown
+
+    def _full(self, entries: int) -> bool:
+        return entries >= SHOWN_ENTRIES or self._room <= 0
+
+    def _list(self, value: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
+        shown: list[Any] = []
+        for inner in value:
+            if self._full(len(shown)):
+                return [*shown, left_out(len(value) - len(shown), "entries")]
+            shown.append(self.of(inner, depth + 1))
+        return shown
+
+    def _object(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        shown: dict[str, Any] = {}
+        for number, (key, inner) in enumerate(value.items()):
+            if self._full(number):
+                shown["…"] = left_out(len(value) - number, "entries").removeprefix("… ")
+                return shown
+            shown[self._text(str(key), _KEY_CHARS)] = self.of(inner, depth + 1)
+        return shown
