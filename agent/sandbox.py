@@ -183,9 +183,7 @@ class Sandbox:
             found.append(lacking)
         if found:
             told = "\n".join(["The code does not pass the type check:", *found])
-            raise TaskError(
-                "type_check_failed", told, details={"lacks": list(dict.fromkeys(_LACKS.findall(findings or "")))}
-            )
+            raise TaskError("type_check_failed", told, details={"lacks": {*_LACKS.findall(findings or "")}})
 
     def probe(self) -> None:
         """Check and run a line of code: the type checker, a process and the way there and back all work."""

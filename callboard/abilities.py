@@ -26,7 +26,8 @@ from callboard.agent.signing import Signer
 from callboard.agent.spending import Accounts
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError, SessionNotFound
-from callboard.messages import HealthReport, SessionRecord
+from callboard.messages import SessionRecord
+from callboard.questions import HealthReport
 from callboard.settings import Settings, environment
 
 if TYPE_CHECKING:

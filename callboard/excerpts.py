@@ -27,7 +27,18 @@ def excerpt(value: Any) -> Any:
 
 def preview(value: Any, most_chars: int = SHOWN_CHARS) -> str:
     """Return the beginning of a value as a text: of a text itself, of anything else as JSON."""
-    return cut(value if isinstance(value, str) else to_json(value, inf_nan_mode="strings").decode(), most_chars)
+    return cut(_text_of(value), most_chars)
+
+
+def is_long(value: Any, most_chars: int = SHOWN_CHARS) -> bool:
+    """Say whether a value, as `preview` writes it, has more than so many characters."""
+    return len(_text_of(value)) > most_chars
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return to_json(value, inf_nan_mode="strings", fallback=dict).decode()
 
 
 class _Excerpt:

@@ -7,7 +7,7 @@ longer is cut by `cut` and `cut_middle` only, so a cut looks the same everywhere
 # --- one value, one text ---
 
 VALUE_BYTES = 16_000_000
-"""Most that is made of one value, about: what a skill or a script returns, a note. Beyond: an error, nothing is kept of it."""
+"""Most that is made of one value, about, such as of what a skill returns. Beyond: an error, and nothing of it is kept."""
 
 VALUE_DEPTH = 64
 """How many objects and arrays may stand inside each other. Beyond: an error."""
@@ -16,7 +16,7 @@ ERROR_CHARS = 4_000
 """Longest text of an error: in the task's row, in events, in the ledger, to a model. Beyond: its middle is left out."""
 
 EXCEPTION_CHARS = 2_000
-"""Longest text of an exception within such an error, and 300 of one that it came from. Beyond: cut."""
+"""Longest text of a skill's exception within such an error. Beyond: cut."""
 
 CAUSE_CHARS = 300
 """Longest text of an exception that another one came from. Beyond: cut."""
@@ -45,7 +45,7 @@ ANSWER_CHARS = 1_000_000
 # --- what events and lists show ---
 
 SHOWN_CHARS = 4_000
-"""Longest text in an excerpt: an argument or result in an event, a task, output or error in a list. Beyond: cut; the task has it whole."""
+"""Longest text in an excerpt, of arguments and results in events, and longest task, output, error and metadata in a list. Beyond: cut; the task has it whole."""
 
 EXCERPT_CHARS = 16_000
 """Most text in one excerpt, all its entries together. Beyond: entries are left out."""
@@ -57,16 +57,16 @@ EVENT_BYTES = 512 * 1024
 """Largest data of one event. Beyond: an excerpt of it, with `truncated`."""
 
 EVENT_OUTPUT_CHARS = 20_000
-"""Longest output, as JSON, in an event or a webhook. Beyond: the beginning as a text, with `outputTruncated`; the task has it whole."""
+"""Longest output in an event or a webhook. Beyond: its beginning as a text, with `outputTruncated`; the task has it whole."""
 
 LOG_BYTES = 32 * 1024 * 1024
-"""Most data in the events of one attempt. Beyond: events without arguments, results and pieces of answers, with `truncated`."""
+"""Most data in the events of one attempt. Beyond: events without code, arguments and results, with `truncated`, and no pieces of answers."""
 
 PAGE_BYTES = 1024 * 1024
 """Most on one page of a list. Beyond: the page ends, after one entry at least, with a cursor to go on."""
 
 HELD_BYTES = 1024 * 1024
-"""Most events that are held for one stream. Beyond: they are read again from the history."""
+"""Most data of events that is held for one stream. Beyond: they are read again from the history."""
 
 # --- what a task keeps ---
 
@@ -89,7 +89,7 @@ CODE_CHARS = 100_000
 """Longest code that is run. Beyond: an error."""
 
 LEDGER_BYTES = 32 * 1024 * 1024
-"""Most that the calls of one task may return, all together, as far as they are journaled. Beyond: a call fails."""
+"""Most that the calls of one task that are in its ledger may return, all together. Beyond: a call fails with `ledger_limit`."""
 
 SNAPSHOT_BYTES = 4 * 1024 * 1024
 """Largest snapshot of a script at a call. Beyond: none is kept, and an earlier one, or the beginning, does."""
@@ -104,7 +104,7 @@ NOTES = 50
 """Notes that skills may leave with one task's result. Beyond: ignored."""
 
 NOTE_CHARS = 100
-"""Longest name of a note; of its value an excerpt is kept. Beyond: cut."""
+"""Longest name of a note. Beyond: cut; of its value an excerpt is kept anyway."""
 
 METADATA_BYTES = 65_536
 """Largest metadata of a result, without what was printed. Beyond: an excerpt of each entry."""

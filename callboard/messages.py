@@ -318,9 +318,8 @@ class TaskRecord:
     any further, `failures` how many attempts ended in an error that may be retried, `not_before` when the next one
     may start. `pause` says what a paused task waits for. `redrive_of` is the dead letter it goes on with,
     `redriven_as` the task that goes on with this one. `parent_id` is the task that delegated it, `root_id` the first of
-    that line (of a task of nobody's: None), `depth` how many are above it. `attachments` is
-    `[{name, mediaType, size | url}]`; the files themselves are `Store.files`. `cut` are the fields of which a list has the
-    beginning only, of `task`, `output`, `error` and `metadata`; a list's tasks have no `pause`, labels, prompt or files.
+    that line (of a task of nobody's: None), `depth` how many are above it. `attachments` is `[{name, mediaType, size | url}]`;
+    the files themselves are `Store.files`. A list's have no `pause`, labels, prompt or files, and the beginning of what `cut` names.
     """
 
     task_id: str
@@ -383,8 +382,7 @@ class TaskPage:
 class TaskEvent:
     """One entry of a task's log; `seq` counts 1, 2, 3, … without a gap within the task.
 
-    `position` goes up over all events of the history, in the order of their commits; it may have gaps. `size_bytes` is that
-    of its data as it was stored just now, 0 where it was read.
+    `position` goes up over all events of the history, in the order of their commits, with gaps. `size_bytes`: of the data stored just now.
     """
 
     task_id: str
@@ -439,15 +437,3 @@ class Totals:
     execution_ms: float = 0.0
     elapsed_ms: float = 0.0
     live: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthReport:
-    """How the server is; `problems` are sentences, empty when all is well, `warnings` those that change nothing of that."""
-
-    status: str
-    services: Mapping[str, bool]
-    totals: Totals
-    problems: tuple[str, ...]
-    at: datetime
-    warnings: tuple[str, ...] = ()

@@ -56,13 +56,13 @@ from callboard.messages import (
     AwaitEvents,
     AwaitTask,
     ExecuteTask,
-    HealthReport,
     Ping,
     TaskEvent,
     TaskRecord,
 )
 from callboard.persistence.claim import claim
 from callboard.persistence.store import SqlStore
+from callboard.questions import HealthReport
 from callboard.settings import Settings
 from callboard.signals import Drain
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from callboard.excerpts import preview
+from callboard.excerpts import is_long, preview
 from callboard.limits import EVENT_OUTPUT_CHARS, SHOWN_CHARS, cut
 from callboard.messages import TaskRecord
 
@@ -51,13 +51,9 @@ _MAY_BE_CUT = ("task", "output", "error", "metadata")
 def shortened(record: TaskRecord) -> TaskRecord:
     """Return a task with the beginning of its output and of what it printed, where they are long."""
     cut_off: dict[str, Any] = {}
-    if _is_long(record.output):
+    if is_long(record.output, EVENT_OUTPUT_CHARS):
         cut_off["output"] = preview(record.output)
     printed = record.metadata.get("printed")
-    if isinstance(printed, str) and _is_long(printed):
+    if isinstance(printed, str) and is_long(printed, EVENT_OUTPUT_CHARS):
         cut_off["metadata"] = {**record.metadata, "printed": cut(printed, SHOWN_CHARS)}
     return replace(record, cut=frozenset(cut_off), **cut_off) if cut_off else record
-
-
-def _is_long(value: Any) -> bool:
-    return value is not None and len(preview(value, EVENT_OUTPUT_CHARS + 1)) > EVENT_OUTPUT_CHARS

@@ -307,6 +307,14 @@ class Skill(_Answer):
     failures: int = Field(description="How many of these calls failed.")
 
 
+class ListedSkill(Skill):
+    """A skill in a list; `/agent/skills/{name}` has it whole."""
+
+    description_truncated: bool = Field(description="Whether `description` is only its beginning.")
+    stub_truncated: bool = Field(description="Whether `stub` is only its beginning.")
+    schema_truncated: bool = Field(description="Whether `schema` is left out.")
+
+
 class SkillReply(_Answer):
     success: Literal[True]
     skill: Skill
@@ -315,8 +323,11 @@ class SkillReply(_Answer):
 class SkillList(_Answer):
     success: Literal[True]
     count: int
-    skills: list[Skill]
-    problems: list[str] = Field(description="What could not be loaded, in sentences with what to do about it.")
+    skills: list[ListedSkill]
+    problems: list[str] = Field(
+        description="What could not be loaded, in sentences with what to do about it; on the first page."
+    )
+    next_cursor: str | None = Field(description="The `cursor` of the next page; null on the last.")
 
 
 class Agent(_Answer):
@@ -338,6 +349,7 @@ class AgentList(_Answer):
     count: int
     agents: list[Agent]
     problems: list[str] = Field(description="What could not be loaded, in sentences with what to do about it.")
+    next_cursor: str | None = Field(description="The `cursor` of the next page; null on the last.")
 
 
 class StatisticsPoint(_Answer):

@@ -9,18 +9,19 @@ from callboard.agent.roster import AgentDefinition
 from callboard.agent.skill import AnySkill
 from callboard.budget import Budget, Usage
 from callboard.deliveries import DeliveryPage, WebhookDelivery
+from callboard.excerpts import is_long
 from callboard.feeds import FeedEntry, FeedPage
+from callboard.limits import SHOWN_CHARS, cut
 from callboard.messages import (
     Decision,
     EventPage,
-    HealthReport,
     SessionRecord,
     Status,
     TaskAccepted,
     TaskEvent,
     TaskRecord,
 )
-from callboard.questions import SessionPage, StatisticsReport
+from callboard.questions import HealthReport, SessionPage, StatisticsReport
 from callboard.views import View as View
 from callboard.views import iso, short_result
 from callboard.views import result as result
@@ -226,6 +227,13 @@ def skill(found: AnySkill, *, approval: bool, usage: Usage) -> View:
         "calls": usage.skill_calls,
         "failures": usage.failures,
     }
+
+
+def short_skill(whole: View) -> View:
+    """Return a skill as lists show it: of what is long the beginning, of a long schema nothing, with what is true of each."""
+    long = {name for name in ("description", "stub", "schema") if is_long(whole[name])}
+    cut_off = {name: {} if name == "schema" else cut(whole[name], SHOWN_CHARS) for name in long}
+    return {**whole, **cut_off, **{f"{name}Truncated": name in long for name in ("description", "stub", "schema")}}
 
 
 def agent(found: AgentDefinition, *, max_rounds: int, usage: Usage) -> View:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from callboard.excerpts import excerpt, preview
+from callboard.excerpts import excerpt, is_long, preview
 from callboard.limits import (
     DELIVERY_ERROR_CHARS,
     ERROR_CHARS,
@@ -23,6 +23,7 @@ from callboard.persistence.tables import dump_json
 from callboard.records import NewEvent
 
 _MOST_BYTES_A_CHAR = 4
+_LONG = ("notes", "printed")
 
 
 def event_and_json(event: NewEvent) -> tuple[NewEvent, str]:
@@ -36,7 +37,7 @@ def event_and_json(event: NewEvent) -> tuple[NewEvent, str]:
     text = dump_json(data)
     if len(text) > EVENT_OUTPUT_CHARS and event.topic in ENDS and "output" in data:
         output = data["output"]
-        if len(dump_json(output)) > EVENT_OUTPUT_CHARS:
+        if is_long(output, EVENT_OUTPUT_CHARS):
             data = {**data, "output": preview(output), "outputTruncated": True}
             text = dump_json(data)
     if size_bytes(text) > EVENT_BYTES:
@@ -53,12 +54,14 @@ def size_bytes(text: str) -> int:
 def metadata(kept: Mapping[str, Any], output: Any) -> Mapping[str, Any]:
     """Return the metadata of a task that ends with an output.
 
-    What was printed stands behind the rest, so that their beginning has them in a list, and once: where it is the output,
+    What was noted and printed stands behind the rest, so that their beginning has them in a list, and once: where it is the output,
     the metadata have its beginning.
     """
     if not kept:
         return kept
-    small = {name: value for name, value in kept.items() if name != "printed"}
+    small = {name: value for name, value in kept.items() if name not in _LONG}
+    if "notes" in kept:
+        small["notes"] = kept["notes"]
     if len(dump_json(small)) > METADATA_BYTES:
         small = {name: excerpt(value) for name, value in small.items()}
         if len(dump_json(small)) > METADATA_BYTES:

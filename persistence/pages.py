@@ -90,8 +90,10 @@ def _shown(name: str, text: str, chars: int) -> Any:
     if name == "metadata":
         known: dict[str, Any] = from_json(text, allow_partial="trailing-strings")
         last = next(reversed(known), None)
-        if last is not None and isinstance(known[last], str):
+        if last == "printed":
             known[last] += mark
+        else:
+            known["…"] = mark.removeprefix("… ")
         return known
     if name == "output" and text.startswith('"'):
         return from_json(text, allow_partial="trailing-strings") + left_out(chars - len(text) - 1)

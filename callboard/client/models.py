@@ -209,6 +209,14 @@ class SkillInfo(Model):
     failures: int = 0
 
 
+class ShortSkillInfo(SkillInfo):
+    """A skill in a list: what is long is cut, a long schema left out, and `…_truncated` says so; `Client.skill` returns it whole."""
+
+    description_truncated: bool = False
+    stub_truncated: bool = False
+    schema_truncated: bool = False
+
+
 class AgentInfo(Model):
     """An agent; `skills` None: it may call all there are, `model` None: it asks the server's own."""
 
@@ -226,7 +234,7 @@ class AgentInfo(Model):
 class SkillList(Model):
     """The skills, and what could not be loaded."""
 
-    skills: list[SkillInfo]
+    skills: list[ShortSkillInfo]
     problems: list[str] = Field(default_factory=list)
 
 
