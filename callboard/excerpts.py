@@ -59,7 +59,8 @@ class _Excerpt:
             case list() | tuple():
                 return self._list(value, depth)
             case int() | float():
-                return recordable(value)
+                plain = recordable(value)  # a text, where it has more digits than JSON's numbers
+                return self._text(plain, SHOWN_CHARS) if isinstance(plain, str) else plain
             case _:
                 return self.of(recordable(value), depth + 1)
 

@@ -9,7 +9,7 @@ from callboard.agent.roster import AgentDefinition
 from callboard.agent.skill import AnySkill
 from callboard.budget import Budget, Usage
 from callboard.deliveries import DeliveryPage, WebhookDelivery
-from callboard.excerpts import is_long
+from callboard.excerpts import excerpt, is_long
 from callboard.feeds import FeedEntry, FeedPage
 from callboard.limits import SHOWN_CHARS, cut
 from callboard.messages import (
@@ -270,6 +270,6 @@ def health(report: HealthReport, *, version: str, uptime_s: float) -> View:
             "cancelledTasks": totals.cancelled,
             "liveTasks": totals.live,
         },
-        "problems": list(report.problems),
-        "warnings": list(report.warnings),
+        "problems": excerpt(report.problems),
+        "warnings": excerpt(report.warnings),
     }
