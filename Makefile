@@ -47,7 +47,7 @@ $(UI_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,ui]'
 	@touch $@
 
-fuzz: $(STAMP) ## fuzz the server from its own OpenAPI document
+fuzz: $(STAMP) ## fuzz the server from its own OpenAPI document, and from grammars
 	$(PYTEST) -m fuzz tests/fuzz $(ARGS)
 
 NIGHTLY := --hypothesis-profile nightly --timeout 3600

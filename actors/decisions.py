@@ -10,24 +10,19 @@ from typing import Any
 
 from callboard.actors.live_tasks import Live, ended, requeued
 from callboard.agent.catalogue import Catalogue
-from callboard.errors import InvalidRequest, SkillNotFound, TaskNotPaused
-from callboard.limits import ERROR_CHARS, LEDGER_BYTES, cut_middle
+from callboard.arguments import Arguments, marks, size_of
+from callboard.errors import DecisionOutdated, InvalidRequest, SkillNotFound, TaskNotPaused
+from callboard.limits import ARGUMENTS_BYTES, ERROR_CHARS, LEDGER_BYTES, cut_middle
 from callboard.messages import DECISIONS, DecideTask, Decision, PauseReason, Status, TaskRecord
-from callboard.records import CallRecord, CallState, RecordRequeue, RecordResult, TaskLedger
+from callboard.pauses import not_paused, reason_of
+from callboard.records import CallRecord, CallState, RecordRequeue, RecordResult
 
 
-def reason_of(record: TaskRecord) -> PauseReason | None:
-    """Return what a task waits for, None if it is not paused."""
-    if record.status is not Status.PAUSED:
-        return None
-    return PauseReason((record.pause or {}).get("reason", PauseReason.OUTCOME_UNKNOWN))
-
-
-def check_decision(record: TaskRecord, message: DecideTask, catalogue: Catalogue) -> None:
+def _check(record: TaskRecord, message: DecideTask, catalogue: Catalogue) -> None:
     """Raise unless the decision answers what the task asks, with arguments that fit."""
     reason = reason_of(record)
     if reason is None:
-        raise TaskNotPaused(f"The task {record.task_id} is {record.status}, not paused; there is nothing to decide.")
+        raise not_paused(record)
     if reason is PauseReason.SUBAGENTS:
         raise TaskNotPaused(
             f"The task {record.task_id} waits for the agents that it has delegated to; it goes on when they have ended, or "
@@ -38,6 +33,12 @@ def check_decision(record: TaskRecord, message: DecideTask, catalogue: Catalogue
         raise TaskNotPaused(
             f"The task {record.task_id} waits with the call {asked}, not with {message.call}; look at its pause again."
         )
+    digest = (record.pause or {}).get("digest")
+    if message.digest is not None and message.digest != digest:
+        raise DecisionOutdated(
+            f"The decision is about arguments with the digest {message.digest[:80]}, and the call {asked} of the task "
+            f"{record.task_id} waits with {digest}; look at its pause again."
+        )
     allowed = DECISIONS[reason]
     if message.decision not in allowed:
         raise InvalidRequest(
@@ -46,6 +47,20 @@ def check_decision(record: TaskRecord, message: DecideTask, catalogue: Catalogue
         )
     if message.decision is Decision.EDIT:
         _check_arguments(str((record.pause or {}).get("skill")), message.arguments, catalogue)
+
+
+def _check_whole(arguments: Mapping[str, Any], before: Arguments | None) -> None:
+    """Raise where what an edit has as an argument is what a list or an event shows of a longer one."""
+    known = set() if before is None else set(marks([before.args, before.kwargs]))
+    if cut := next((mark for mark in marks(arguments) if mark not in known), None):
+        raise InvalidRequest(
+            f"The arguments are not whole: a text in them ends in {cut[-40:]!r}, as one that was shortened to be shown does; get "
+            "the whole ones with GET /agent/tasks/{taskId}/pause and edit those."
+        )
+    if (size := size_of(arguments)) > ARGUMENTS_BYTES:
+        raise InvalidRequest(
+            f"The arguments are {size:,} bytes as JSON, the limit is {ARGUMENTS_BYTES:,}; give less, or the name of a file."
+        )
 
 
 def _check_arguments(skill: str, arguments: Mapping[str, Any] | None, catalogue: Catalogue) -> None:
@@ -62,17 +77,26 @@ def _check_arguments(skill: str, arguments: Mapping[str, Any] | None, catalogue:
 def decision_record(
     record: TaskRecord,
     live: Live | None,
-    ledger: Callable[[], TaskLedger],
     message: DecideTask,
     at: datetime,
+    *,
+    catalogue: Catalogue,
+    call: Callable[[str, int], CallRecord | None],
 ) -> RecordResult | RecordRequeue:
-    """Return what a decision has written: the task's end, or that it goes on."""
+    """Return what a decision has written, the task's end, or that it goes on; raise where it does not answer what is asked.
+
+    `call` returns a row of a task's ledger.
+    """
+    _check(record, message, catalogue)
     told: dict[str, Any] = {"decision": message.decision.value}
     told |= {} if message.reason is None else {"decisionReason": message.reason}
     told |= {} if message.request_id is None else {"requestId": message.request_id}
     if message.decision is not Decision.FAIL:
-        calls = (_decided(record, ledger(), message, at),)
-        return requeued(record, "decision", at, attempt=None, crashes=0, calls=calls, told=told)
+        row = call(record.task_id, (record.pause or {})["call"])
+        assert row is not None, "it was written with the pause"
+        row = _decided(row, message, at)
+        told |= {} if row.arguments is None else {"digest": row.arguments.digest}
+        return requeued(record, "decision", at, attempt=None, crashes=0, calls=(row,), told=told)
     return ended(
         record.task_id,
         live,
@@ -86,15 +110,17 @@ def decision_record(
     )
 
 
-def _decided(record: TaskRecord, ledger: TaskLedger, message: DecideTask, at: datetime) -> CallRecord:
+def _decided(row: CallRecord, message: DecideTask, at: datetime) -> CallRecord:
     """Return the ledger's row of the call that a paused task asks about, as a decision to go on has it."""
-    number = (record.pause or {}).get("call")
-    row = next(call for call in ledger.calls if call.number == number)
     match message.decision:
         case Decision.RETRY | Decision.APPROVE:
             return replace(row, state=CallState.OPEN)
         case Decision.EDIT:
-            return replace(row, state=CallState.OPEN, edited=message.arguments)
+            given, before = message.arguments or {}, row.arguments
+            _check_whole(given, before)
+            args, kwargs = ((), {}) if before is None else (before.args, before.kwargs)
+            edited = Arguments.of(row.name, row.effect_id, args, kwargs, given)
+            return replace(row, state=CallState.OPEN, arguments=edited)
         case Decision.REJECT:
             why = f": {message.reason}" if message.reason else ""
             told = f"A person rejected the call of {row.name}{why}."

@@ -6,7 +6,7 @@ goes on. When it ends first, they are cancelled. A part of the master agent; onl
 
 from collections.abc import Callable, Mapping, Sequence
 
-from callboard.actors.decisions import reason_of, worked_out
+from callboard.actors.decisions import worked_out
 from callboard.actors.live_tasks import Live, ended, requeued
 from callboard.actors.mailbox import Address
 from callboard.agent.delegation import DELEGATE
@@ -16,6 +16,7 @@ from callboard.budget import Account, Charges, Usage
 from callboard.clock import Clock
 from callboard.figures import told
 from callboard.messages import PauseReason, Status, TaskRecord
+from callboard.pauses import reason_of
 from callboard.persistence.store import Store
 from callboard.records import CallRecord, CallState
 from callboard.settings import Settings

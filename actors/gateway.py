@@ -33,7 +33,7 @@ from callboard.messages import (
     SubmitTask,
     TakeToken,
 )
-from callboard.questions import GetAgentUsage, GetStatistics, ListSessions, RetryTask
+from callboard.questions import GetAgentUsage, GetPause, GetStatistics, ListSessions, RetryTask
 from callboard.records import Idempotency, RecordRefusal
 
 
@@ -76,6 +76,7 @@ class Gateway(SupervisedActor):
                 GetTask()
                 | ListTasks()
                 | GetEvents()
+                | GetPause()
                 | GetFamilyEvents()
                 | ListEvents()
                 | GetSession()

@@ -24,9 +24,10 @@ from callboard.messages import (
     Pong,
     RedriveTask,
 )
+from callboard.pauses import whole_pause
 from callboard.persistence.batch import conflict
 from callboard.persistence.store import Store
-from callboard.questions import GetAgentUsage, ListSessions, RetryTask
+from callboard.questions import GetAgentUsage, GetPause, ListSessions, RetryTask
 from callboard.records import KeptAnswer
 
 
@@ -48,14 +49,16 @@ class HistoryReader(SupervisedActor):
                 return self._store.task(task_id)
             case ListTasks():
                 return self._store.tasks(message)
+            case GetPause(task_id=task_id):
+                return whole_pause(self._store.task(task_id), self._store.call)
             case GetEvents(task_id=task_id, after=after, limit=limit):
                 return self._store.events(task_id, after, limit)
             case GetFamilyEvents():
                 return self._store.family_events(message)
             case ListEvents():
                 return self._store.feed(message)
-            case GetSession(session_id=session_id):
-                return self._store.session(session_id)
+            case GetSession(session_id=session_id, before=before):
+                return self._store.session(session_id, before)
             case GetSkillUsage():
                 return self._store.skill_usage()
             case GetAgentUsage():

@@ -11,7 +11,7 @@ from collections.abc import Callable, Set
 from datetime import datetime, timedelta
 from typing import Any
 
-from callboard.actors.decisions import check_decision, decision_record, reason_of
+from callboard.actors.decisions import decision_record
 from callboard.actors.family import Family
 from callboard.actors.live_tasks import Held, Live, ended, got_further, overdue, requeued
 from callboard.actors.mailbox import LATER, Address, Mailbox
@@ -37,6 +37,7 @@ from callboard.messages import (
     Status,
     TaskRecord,
 )
+from callboard.pauses import reason_of
 from callboard.persistence.store import Store
 from callboard.records import RecordSessionDeleted
 from callboard.settings import Settings
@@ -340,10 +341,9 @@ class MasterAgent(SupervisedActor):
 
     def _decide(self, message: DecideTask) -> Any:
         live, now = self._live.get(message.task_id), self._clock.now()
-        known = live is not None and live.record.status is Status.PAUSED and live.job is None
-        record = live.record if known and live is not None else self._store.task(message.task_id)
-        check_decision(record, message, self._catalogue())
-        written = decision_record(record, live, lambda: self._store.ledger(record.task_id), message, now)
+        known = None if live is None or live.job is not None or reason_of(live.record) is None else live.record
+        record = known or self._store.task(message.task_id)
+        written = decision_record(record, live, message, now, catalogue=self._catalogue(), call=self._store.call)
         return self._result_logger.forward(self.delivery, written)
 
     def _limit_time(self, message: TimeLimited) -> None:

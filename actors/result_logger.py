@@ -13,6 +13,7 @@ crash of the actor, because the wiring passes it in.
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -103,8 +104,10 @@ class ResultLogger(SupervisedActor):
         courier: Address,
         janitor: Address,
         workspaces: Workspaces,
+        on_fault: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(mailbox)
+        self._on_fault = on_fault
         self._store = store
         self._buffer = buffer
         self._settings = settings
@@ -223,6 +226,7 @@ class ResultLogger(SupervisedActor):
         if self._buffer.fault is None:
             logger.error("the store refused a transaction, %d records are kept: %s", len(kept), error)
         self._buffer.fault = _anew(error)
+        self._on_fault()
         self.wake_in(_RETRY_S)
 
     def _check(self, *, trial: bool) -> bool:
@@ -259,7 +263,7 @@ class ResultLogger(SupervisedActor):
                         ended.add(value.task_id)
                         webhooks = webhooks or value.callback_url is not None
                     if value.status.ended:  # not where the record of another server's attempt was ignored
-                        left = session if outcome.events else None
+                        left = session.record if session is not None and outcome.events else None
                         self._master_agent.notify(TaskEnded(record=value, session=left))
                 case RecordRequeue(), TaskRecord() if outcome.events:
                     self._master_agent.notify(TaskQueued(record=value))

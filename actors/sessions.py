@@ -3,20 +3,23 @@
 A plain object inside the master agent; only its thread touches it.
 """
 
-from collections import deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from callboard.messages import SessionRecord, TaskRecord
+from callboard.conversation import SessionRecord
+from callboard.messages import TaskRecord
 
 MOST_IDLE = 500
-"""Idle sessions that stay in memory, each with its conversation and up to 4 MB of variables."""
+"""Idle sessions that stay in memory."""
+
+MOST_BYTES = 64 << 20
+"""Bytes of what sessions keep that stay in memory: one may have 4 MB of variables and a million characters of turns."""
 
 
 @dataclass(slots=True)
 class _Session:
-    waiting: deque[TaskRecord] = field(default_factory=deque)
+    waiting: OrderedDict[str, TaskRecord] = field(default_factory=OrderedDict)
     active: str | None = None
-    record: SessionRecord | None = None
     used_s: float = 0.0
 
 
@@ -25,6 +28,9 @@ class Sessions:
 
     def __init__(self) -> None:
         self._sessions: dict[str, _Session] = {}
+        # what sessions keep, the one that was left longest ago first; what is not here comes from the store
+        self._records: dict[str, SessionRecord] = {}
+        self._size_bytes = 0
 
     def queue(self, record: TaskRecord, now_s: float) -> bool:
         """Add a task to its session; True if it may start at once."""
@@ -33,7 +39,7 @@ class Sessions:
         if session.active is None:
             session.active = record.task_id
             return True
-        session.waiting.append(record)
+        session.waiting[record.task_id] = record
         return False
 
     def release(self, task: TaskRecord, left: SessionRecord | None, now_s: float) -> TaskRecord | None:
@@ -42,17 +48,20 @@ class Sessions:
         if session is None:
             return None
         session.used_s = now_s
-        if left is not None:
-            session.record = left
         if session.active == task.task_id and not session.waiting and task.session_id == task.task_id:
             # most tasks name no session and nobody comes back to the one that was made up; the store has it
             del self._sessions[task.session_id]
             return None
+        if left is not None:
+            self._keep(left)
         if session.active != task.task_id:
-            session.waiting = deque(r for r in session.waiting if r.task_id != task.task_id)
+            session.waiting.pop(task.task_id, None)
             return None
-        session.active = session.waiting[0].task_id if session.waiting else None
-        return session.waiting.popleft() if session.waiting else None
+        if not session.waiting:
+            session.active = None
+            return None
+        session.active, following = session.waiting.popitem(last=False)
+        return following
 
     def is_active(self, task: TaskRecord) -> bool:
         """Say whether a task is the one of its session that may run."""
@@ -61,8 +70,7 @@ class Sessions:
 
     def record(self, session_id: str) -> SessionRecord | None:
         """Return what the session keeps, or None if it must come from the store."""
-        session = self._sessions.get(session_id)
-        return session.record if session else None
+        return self._records.get(session_id)
 
     def busy(self, session_id: str) -> bool:
         session = self._sessions.get(session_id)
@@ -70,6 +78,7 @@ class Sessions:
 
     def forget(self, session_id: str) -> None:
         self._sessions.pop(session_id, None)
+        self._drop(session_id)
 
     def evict(self, unused_since_s: float) -> None:
         """Drop the sessions that have no task and were last used before; they come back from the store.
@@ -80,7 +89,19 @@ class Sessions:
         idle.sort(reverse=True)
         for position, (used_s, session_id) in enumerate(idle):
             if used_s < unused_since_s or position >= MOST_IDLE:
-                del self._sessions[session_id]
+                self.forget(session_id)
+
+    def _keep(self, record: SessionRecord) -> None:
+        """Keep what a session goes on with, and let go of what was kept longest ago where that is too much."""
+        self._drop(record.session_id)
+        self._records[record.session_id] = record
+        self._size_bytes += record.size_bytes
+        while self._size_bytes > MOST_BYTES and len(self._records) > 1:
+            self._drop(next(iter(self._records)))
+
+    def _drop(self, session_id: str) -> None:
+        record = self._records.pop(session_id, None)
+        self._size_bytes -= 0 if record is None else record.size_bytes
 
     def __len__(self) -> int:
         return len(self._sessions)

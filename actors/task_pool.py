@@ -24,7 +24,7 @@ from callboard.agent.job import Job, Outcome, Tools
 from callboard.agent.runner import TaskRun
 from callboard.agent.spending import Limit
 from callboard.errors import CallboardError, TaskError, Unavailable
-from callboard.messages import SessionRecord, Status, Topic
+from callboard.messages import Status, Topic
 from callboard.records import (
     CallRecord,
     NewEvent,
@@ -45,6 +45,14 @@ _COMMIT_SLICE_S = 0.25
 
 
 _PUT_OFF_S = 1.0
+_MOST_PUT_OFF_S = 60.0
+_MOST_PUT_OFFS = 12
+"""How often a task is put off, one time after another, since the server lacks something: for about six minutes in all.
+
+This server counts it for itself: to start a server again is somebody's own doing, and nothing that repeats itself.
+"""
+
+_MOST_COUNTED = 10_000
 _SANDBOX_DIED = RetryPolicy(max_attempts=3, backoff_ms=100)
 """What is done about a sandbox's process that died, where a task has no policy of its own: it goes on in another."""
 
@@ -132,6 +140,7 @@ class TaskPool:
         self._threads: list[threading.Thread] = []
         self._running: dict[str, Job] = {}
         self._draining = draining
+        self._put_offs: dict[str, int] = {}  # by task, one after another; under the lock too
         for _ in range(size):
             self.grow()
 
@@ -221,12 +230,32 @@ class TaskPool:
                 self._result_logger.tell(self._requeue(job, "drain"))
             return  # otherwise whoever cancelled it has recorded its end
         except Unavailable as error:
-            logger.warning("task %s is put off: %s", job.record.task_id, error)
-            at = clock.now() + timedelta(seconds=_PUT_OFF_S)
-            self._result_logger.tell(self._requeue(job, "retry", not_before=at))
-            return
+            put_off = self._put_off(job, error)
+            if isinstance(put_off, RecordRequeue):
+                self._result_logger.tell(put_off)
+                return
+            outcome = put_off
+        else:
+            with self._lock:
+                self._put_offs.pop(job.record.task_id, None)
         if not job.token.cancelled:
             self._result_logger.tell(self._ending(job, outcome, (clock.monotonic() - started_s) * 1000))
+
+    def _put_off(self, job: Job, error: Unavailable) -> RecordRequeue | Outcome:
+        """Have the task tried again when the server may have what it lacked, later each time; fail it after the last."""
+        with self._lock:
+            times = self._put_offs.pop(job.record.task_id, 0) + 1
+            if times <= _MOST_PUT_OFFS:
+                self._put_offs[job.record.task_id] = times
+            if len(self._put_offs) > _MOST_COUNTED:  # tasks that were cancelled while they were put off
+                del self._put_offs[next(iter(self._put_offs))]
+        if times > _MOST_PUT_OFFS:
+            told = f"The server lacks what the task needs, also after {_MOST_PUT_OFFS} tries: {error}"
+            return self._failed(job, TaskError("server_unavailable", told, retryable=True))
+        logger.warning("task %s is put off: %s", job.record.task_id, error)
+        wait_s = min(_PUT_OFF_S * 2 ** (times - 1), _MOST_PUT_OFF_S)
+        at = self._clock.now() + timedelta(seconds=wait_s)
+        return self._requeue(job, "retry", not_before=at, error=error.message, errorCode=error.code)
 
     def _outcome(self, job: Job) -> Outcome:
         try:
@@ -238,13 +267,13 @@ class TaskPool:
             raise
         except BaseException as error:  # the task must end, and the worker go on
             logger.exception("task %s failed inside the server", job.record.task_id)
-            now = self._clock.now()
             message = f"The server could not work the task out ({type(error).__name__}); its log says why."
-            return Outcome(
-                error=TaskError("internal_error", message),
-                metadata={"attempt": job.attempt},
-                session=job.session or SessionRecord(session_id=job.record.session_id, created_at=now, updated_at=now),
-            )
+            return self._failed(job, TaskError("internal_error", message))
+
+    @staticmethod
+    def _failed(job: Job, error: TaskError) -> Outcome:
+        """Return the end of an attempt that has come to nothing."""
+        return Outcome(error=error, metadata={"attempt": job.attempt})
 
     def _limit_time(self, job: Job, left_s: float, limit: Limit) -> None:
         error = f"The {limit.called}'s budget of {limit.budget.wall_ms} wallMs ({limit.setting}) is spent; raise it, or ask for less."

@@ -1,14 +1,18 @@
-"""Which names a script binds at its top level: what a session keeps between tasks.
+"""Which names a script binds at its top level, and which it may reach: what a session keeps between tasks.
 
 Pure functions; called by worker threads; imported by the runner.
 """
 
 import ast
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 
 # PERF: parsing takes 40 µs; a script of a skill's import and one expression, the commonest, is told apart in 1 µs
 _MAY_BIND = re.compile(r"=|\b(?:def|class|for|with|as)\b|\bimport\b(?<!^from skills import)", re.MULTILINE)
+
+_WORD = re.compile(r"[^\W\d]\w*")
+_REACHES_ALL = frozenset({"globals", "locals", "vars", "exec", "eval"})
 
 
 def bound_names(code: str) -> frozenset[str]:
@@ -23,6 +27,12 @@ def bound_names(code: str) -> frozenset[str]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset()
     return frozenset(_bound_in(tree))
+
+
+def mentions(code: str, variables: Iterable[str]) -> bool:
+    """Say whether `code` may reach any of the variables; what does not name one can't, so it leaves them as they are."""
+    words = set(_WORD.findall(code if code.isascii() else unicodedata.normalize("NFKC", code)))
+    return not (words.isdisjoint(variables) and words.isdisjoint(_REACHES_ALL))
 
 
 def _bound_in(tree: ast.Module) -> Iterator[str]:

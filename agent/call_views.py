@@ -4,20 +4,27 @@ Pure functions; any thread. Imported by the runner and its skill calls.
 """
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from callboard.agent.catalogue import Catalogue
 from callboard.agent.exceptions import text_of
 from callboard.agent.ledger import Paused
 from callboard.agent.sandbox import Asked
-from callboard.agent.skill import RetryableError
+from callboard.agent.skill import AnySkill, RetryableError, Skill
 from callboard.agent.skill_answers import WrongAnswer
+from callboard.arguments import size_of
 from callboard.errors import TaskError
-from callboard.excerpts import excerpt
+from callboard.excerpts import excerpt, excerpted
 from callboard.messages import DECISIONS, PauseReason
 from callboard.records import CallRecord
 from callboard.values import mend_text, recordable
+
+SKILL_ERROR_CODES = (
+    *("skill_failed", "skill_unavailable", "skill_not_configured"),
+    *("attachment_unavailable", "path_refused", "address_refused"),
+)
+"""The codes that a skill of others may give its error: the rest say something of the server, the model or a person."""
 
 
 def question_of(paused: Paused) -> dict[str, Any]:
@@ -36,16 +43,16 @@ def question_of(paused: Paused) -> dict[str, Any]:
             f"The server died or was stopped while the {call.kind} {call.name} was being called, and a call of it must "
             "not be repeated; find out what it did, then decide retry, assume_done or fail."
         )
-    return {
-        **told,
-        "call": call.number,
-        "skill": call.name,
-        "effectId": call.effect_id,
-        "attempt": call.attempt,
-        **paused.arguments,
-        **({} if call.edited is None else {"edited": excerpt(call.edited)}),
-        "decisions": list(DECISIONS[paused.reason]),
-    }
+    told |= {"call": call.number, "skill": call.name, "effectId": call.effect_id, "attempt": call.attempt}
+    whole = call.arguments
+    if whole is None:
+        told |= paused.arguments
+    else:
+        told |= {"argsTruncated": False, **shown(whole.args, whole.kwargs, whole.edited)}
+        told |= {"argsBytes": size_of(whole.made_with), "digest": whole.digest}
+        if whole.edited is not None:  # a server before did not keep what the script gave
+            told |= paused.arguments
+    return {**told, "decisions": list(DECISIONS[paused.reason])}
 
 
 def refusal_of(name: str, allowed: Mapping[str, Any], catalogue: Catalogue) -> TaskError:
@@ -75,9 +82,17 @@ def arguments_of(asked: Asked) -> list[Any]:
     return [list(asked.args), dict(sorted(asked.kwargs.items()))]
 
 
-def shown(asked: Asked) -> dict[str, Any]:
-    """Return a call's arguments for the log."""
-    return {"args": excerpt(list(asked.args)), "kwargs": excerpt(asked.kwargs)}
+def shown(args: Sequence[Any], kwargs: Mapping[str, Any], edited: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return a call's arguments for the log, and whether they are shortened there."""
+    given: dict[str, Any] = {"args": list(args), "kwargs": kwargs, **({} if edited is None else {"edited": edited})}
+    told = {name: excerpted(value) for name, value in given.items()}
+    cut = any(cut for _, cut in told.values())
+    return {name: value for name, (value, _) in told.items()} | ({"argsTruncated": True} if cut else {})
+
+
+def cannot_be_shown(name: str, why: ValueError) -> TaskError:
+    """Return why a call that needs approval is not made: nobody could be shown all that it would be made with."""
+    return TaskError("skill_failed", f"The skill {name} needs a person's approval of its arguments, and {why}.")
 
 
 def pending_of(asked: Asked, row: CallRecord | None = None) -> list[Any]:
@@ -86,21 +101,34 @@ def pending_of(asked: Asked, row: CallRecord | None = None) -> list[Any]:
     return [asked.call_id, asked.name, *arguments, asked.number if row is None else row.number]
 
 
-def as_task_error(skill_name: str, raised: BaseException, row: CallRecord | None) -> TaskError:
-    """Return a skill's error as its task's; `call` is the skill's own row, or what failed inside of one that has none."""
+def as_task_error(skill: AnySkill, raised: BaseException, known: TaskError | None, row: CallRecord | None) -> TaskError:
+    """Return a skill's error as its task's; `call` is the skill's own row, or what failed inside of one that has none.
+
+    `known` is that error as the host raised it, where it only passed through the skill. What a skill's own code raises is
+    the skill's failure, of whichever class it is; of the tree of errors it may use the codes that are about skills.
+    """
     call = None if row is None else row.number
-    if isinstance(raised, TaskError):
-        call = raised.call if row is None else call
-        return TaskError(raised.code, mend_text(raised.message), retryable=raised.retryable, call=call)
-    if isinstance(raised, WrongAnswer):
-        return TaskError("skill_failed", mend_text(str(raised)), call=call)
-    said = text_of(raised)
-    if isinstance(raised, RetryableError):
-        said = said.partition(": ")[2] or said  # its type says no more than the words before it
-        return TaskError(
-            "skill_unavailable", f"The skill {skill_name} is not available now: {said}", retryable=True, call=call
-        )
-    return TaskError("skill_failed", f"The skill {skill_name} failed: {said}", call=call)
+    kind, ours = type(raised), not isinstance(skill, Skill) or skill.origin == "builtin"
+    if known is None and ours and issubclass(kind, TaskError):
+        known = cast("TaskError", raised)
+    if known is not None:
+        call = known.call if row is None else call
+        return TaskError(known.code, mend_text(known.message), retryable=known.retryable, call=call)
+    said = text_of(raised)  # kinds are compared by their class alone: an object may say that it is of another one
+    words = said.partition(": ")[2] or said  # without the type, which says no more than the words before it
+    if issubclass(kind, WrongAnswer):
+        return TaskError("skill_failed", words, call=call)
+    if issubclass(kind, RetryableError):
+        told = f"The skill {skill.name} is not available now: {words}"
+        return TaskError("skill_unavailable", told, retryable=True, call=call)
+    if kind is TaskError and (code := _code_of(cast("TaskError", raised))) is not None:
+        return TaskError(code, words, retryable=vars(raised).get("retryable") is True, call=call)
+    return TaskError("skill_failed", f"The skill {skill.name} failed: {said}", call=call)
+
+
+def _code_of(error: TaskError) -> str | None:
+    code = vars(error).get("code")
+    return next((own for own in SKILL_ERROR_CODES if type(code) is str and own == code), None)
 
 
 def ms_since(started_s: float) -> float:

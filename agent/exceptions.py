@@ -19,7 +19,7 @@ from callboard.agent.skill_answers import WrongAnswer
 from callboard.errors import TaskError
 from callboard.limits import CAUSE_CHARS, CAUSES, EXCEPTION_CHARS, TRACE_CHARS, TRACE_FRAMES, cut, cut_middle, left_out
 from callboard.unstorable import bare_name, type_name
-from callboard.values import mend_text
+from callboard.values import mend_text, recordable
 
 logger = logging.getLogger("callboard.skills")
 
@@ -46,10 +46,15 @@ def text_of(raised: BaseException, most_chars: int = EXCEPTION_CHARS) -> str:
 
 def report(raised: BaseException, skill: AnySkill, call: int, task_id: str) -> dict[str, Any]:
     """Return what a call's event says of where it failed; the whole traceback goes into the server's log."""
-    told = told_of(raised, skill)
-    if told is None:
+    try:
+        told = told_of(raised, skill)
+        if told is None:
+            return {}
+        log(raised, skill, call, task_id)
+    except BaseException as failed:  # noqa: BLE001  # its class may have made properties of what every exception has
+        why = bare_name(type(failed))
+        logger.warning("the skill %s failed in call %d of the task %s and cannot be asked where: %s", skill.name, call, task_id, why)  # fmt: skip
         return {}
-    log(raised, skill, call, task_id)
     return {"exception": told}
 
 
@@ -60,9 +65,9 @@ def told_of(raised: BaseException, skill: AnySkill) -> dict[str, Any] | None:
     another. None where it is what the skill says to its caller and nothing went wrong in its code: refusals of built-in
     skills and of MCP servers, and arguments that do not fit, for which nothing of the skill's own code has run.
     """
-    if isinstance(raised, TaskError):
-        known: dict[str, Any] | None = (raised.details or {}).get("exception")
-        return known
+    if issubclass(type(raised), TaskError):
+        known = recordable(((raised.details or {}) if isinstance(raised, TaskError) else {}).get("exception"))
+        return known if isinstance(known, dict) else None
     if not isinstance(skill, Skill) or (skill.origin == "builtin" and isinstance(raised, ValueError)):
         return None
     frames = _frames(raised)

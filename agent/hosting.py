@@ -4,18 +4,22 @@ In the thread of the skill's call. Imported by the runner's skill calls.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from callboard.agent.async_calls import with_twins
+from callboard.agent.cancel import Cancelled
 from callboard.agent.job import Job, Tools
+from callboard.agent.ledger import Paused
 from callboard.agent.models.base import Message
 from callboard.agent.planner.model import ModelPlanner
 from callboard.agent.programs import as_program, ended, prelude
 from callboard.agent.skill import SCRIPT
-from callboard.errors import TaskError
+from callboard.errors import TaskError, Unavailable
 from callboard.unstorable import type_name
+from callboard.values import storable
 
 if TYPE_CHECKING:
     from callboard.agent.skill_calls import SkillCalls
@@ -23,21 +27,70 @@ if TYPE_CHECKING:
 MAX_NESTED = 3
 """How many scripts of skills may run inside each other: each holds a process of the sandbox while it waits."""
 
+_MOST_ERRORS = 1000
+
 _nested: ContextVar[int] = ContextVar("nested", default=0)  # calls that are made at once get a copy of it
 
 
 class Host:
-    """A `SkillHost` for one call of one skill."""
+    """A `SkillHost` for one call of one skill.
+
+    # Invariant: what the host raises into a skill is known by which object it is, and by nothing that the skill can make
+    # itself. So a skill can neither stop the run with an error of its own, nor keep a pause or an end of the task to itself.
+    """
 
     def __init__(self, calls: "SkillCalls", job: Job, tools: Tools, skill: str) -> None:
         self._calls = calls
         self._job = job
         self._tools = tools
         self._skill = skill
+        self._signal: BaseException | None = None
+        self._errors: dict[int, tuple[TaskError, TaskError]] = {}
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Note what is raised into the skill's code."""
+        try:
+            yield
+        except (Paused, Cancelled, Unavailable) as signal:
+            self._signal = self._signal or signal
+            raise
+        except TaskError as error:
+            if len(self._errors) < _MOST_ERRORS:  # a skill may try again and again; what it lets out is one of few
+                as_it_was = TaskError(
+                    error.code, error.message, details=error.details, retryable=error.retryable, call=error.call
+                )
+                self._errors[id(error)] = (error, as_it_was)
+            raise
+
+    def signal(self, raised: BaseException | None) -> BaseException | None:
+        """Return what ends the run after a call that raised this, or returned (None); None where the run goes on.
+
+        It is what told the skill that the run cannot go on, whatever the skill has made of it. One that returned although
+        its task is stopped has done what it did, and that is put on record.
+        """
+        if self._signal is not None and (raised is not None or not isinstance(self._signal, Cancelled)):
+            return self._signal
+        # our own kinds of skills look at the token themselves
+        own = raised is not None and issubclass(type(raised), Cancelled) and self._job.token.stopped
+        return raised if own else None
+
+    def error(self, raised: BaseException) -> TaskError | None:
+        """Return the task's error that the host raised and the skill let out, as it was; None for any other."""
+        return self._errors.get(id(raised), (None, None))[1]
+
+    def close(self) -> None:
+        """Let go of what was raised: the frames there hold the run, which holds this."""
+        self._signal, self._errors = None, {}
 
     def ask_model(self, prompt: str, *, system: str = "") -> str | None:
+        with self._noting():
+            return self._ask_model(prompt, system)
+
+    def _ask_model(self, prompt: str, system: str) -> str | None:
         if not isinstance(prompt, str) or not isinstance(system, str):
             raise TypeError(f"a model is asked in texts; this is a {type_name(prompt)} and a {type_name(system)}")
+        prompt, system = storable(prompt), storable(system)
         planner = self._tools.planner
         if not isinstance(planner, ModelPlanner):
             return None
@@ -50,8 +103,13 @@ class Host:
     def run_script(
         self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None, name: str = SCRIPT
     ) -> Any:
-        for odd in (one for one in arguments if not isinstance(one, str)):
-            raise TypeError(f"a script's arguments are texts; one of these is a {type_name(odd)}")
+        with self._noting():
+            return self._run_script(source, arguments, allowed, name)
+
+    def _run_script(self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None, name: str) -> Any:
+        for odd in (one for one in (source, name, *arguments) if not isinstance(one, str)):
+            raise TypeError(f"a script's arguments are texts, as its source; one of these is a {type_name(odd)}")
+        source, name, arguments = storable(source), storable(name), storable(list(arguments))
         depth = _nested.get()
         if depth >= MAX_NESTED:
             told = (

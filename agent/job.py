@@ -22,10 +22,11 @@ from callboard.agent.signing import Signer
 from callboard.agent.spending import Accounts, Purse
 from callboard.budget import Charges
 from callboard.clock import Clock
+from callboard.conversation import SessionRecord, SessionUpdate
 from callboard.errors import TaskError
 from callboard.excerpts import excerpt
 from callboard.limits import LOG_BYTES, NOTE_CHARS, NOTES, cut
-from callboard.messages import AttachedFile, SessionRecord, TaskRecord, Topic
+from callboard.messages import AttachedFile, TaskRecord, Topic
 from callboard.records import CallRecord, NewEvent, TaskLedger
 from callboard.settings import Settings
 from callboard.values import storable
@@ -113,7 +114,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an attempt ended: an output, an error with its code, or a question; and what the session keeps of it.
+    """How an attempt ended: an output, an error with its code, or a question; and what it leaves in the session (None: nothing).
 
     `pause` says what the task waits for; with it go rows of the ledger (`calls`), the script as it stands (`snapshot`)
     and the tasks of the agents it has delegated to. `reopened` are the calls to be made again if the error is retried.
@@ -127,7 +128,7 @@ class Outcome:
     children: tuple[Delegated, ...] = ()
     reopened: tuple[CallRecord, ...] = ()
     metadata: Mapping[str, Any]
-    session: SessionRecord
+    session: SessionUpdate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

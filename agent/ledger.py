@@ -19,11 +19,14 @@ from pydantic_core import to_json
 from callboard.agent.delegation import Delegated
 from callboard.agent.sandbox import INTERPRETER
 from callboard.agent.signing import Signer
+from callboard.arguments import Arguments
 from callboard.errors import TaskError
 from callboard.limits import LEDGER_BYTES
 from callboard.messages import PauseReason
 from callboard.records import CallRecord, CallState, TaskLedger
 from callboard.values import recordable
+
+ENDED = (CallState.DONE, CallState.FAILED)
 
 
 class Paused(Exception):  # a signal to the runner, not an error of a task
@@ -109,9 +112,11 @@ class Ledger:
         *,
         effect_id: str | None = None,
         state: CallState = CallState.STARTED,
+        whole: tuple[Sequence[Any], Mapping[str, Any]] | None = None,
     ) -> CallRecord:
         """Return the row to write before the call is made, a new one or that of an earlier attempt at it.
 
+        `whole` are the arguments as plain JSON where they are kept for a person, who may have edited those of a row that is known.
         Raises `Paused` where the earlier attempt may have made it and it must not be made twice.
         """
         with self._lock:
@@ -129,7 +134,14 @@ class Ledger:
                     started_at=at,
                 )
             elif _is_unknown(known):
-                raise Paused(PauseReason.OUTCOME_UNKNOWN, known)
+                if known.arguments is None and whole is not None:
+                    known = replace(known, arguments=Arguments.of(name, known.effect_id, *whole))
+                raise Paused(PauseReason.OUTCOME_UNKNOWN, known, calls=(known,))
+            effect_id = effect_id or known.effect_id
+            kept = known.arguments
+            if whole is not None and (kept is None or effect_id != known.effect_id):
+                kept = Arguments.of(name, effect_id, *whole, None if kept is None else kept.edited)
+                self._room_bytes -= bytes_of(whole)
             row = replace(
                 known,
                 attempt=self._attempt,
@@ -137,7 +149,8 @@ class Ledger:
                 started_at=at,
                 ended_at=None,
                 error=None,
-                effect_id=effect_id or known.effect_id,
+                effect_id=effect_id,
+                arguments=kept,
             )
             self._made[row.number] = row
             return row
@@ -188,19 +201,25 @@ class Ledger:
 
 
 _BEYOND = (
-    f"the calls of one task may return {LEDGER_BYTES:,} bytes in all; have skills write what is large to files of the workspace "
+    f"the calls of one task may be given and return {LEDGER_BYTES:,} bytes in all; have skills write what is large to files of the workspace "
     "and return their names, or make several tasks of it"
 )
 
 
 def bytes_of(result: Any) -> int:
     """Return how much of a task's ledger a result takes."""
-    return len(to_json(result, inf_nan_mode="strings"))
+    return len(to_json(result, inf_nan_mode="strings", fallback=dict))
 
 
 def room_left(calls: Iterable[CallRecord]) -> int:
-    """Return how many bytes the calls of a task may still return."""
-    return LEDGER_BYTES - sum(bytes_of(call.result) for call in calls if call.result is not None)
+    """Return how many bytes the calls of a task may still be given, where that is kept, and return."""
+    return LEDGER_BYTES - sum(map(_size_bytes, calls))
+
+
+def _size_bytes(call: CallRecord) -> int:
+    whole = call.arguments
+    given = 0 if whole is None else bytes_of([whole.args, whole.kwargs])
+    return given + (0 if call.result is None else bytes_of(call.result))
 
 
 def answer_of(call: CallRecord) -> Any:

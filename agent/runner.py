@@ -12,7 +12,7 @@ from typing import Any
 
 from callboard.agent.async_calls import with_twins
 from callboard.agent.attached import Attached, attached
-from callboard.agent.bindings import bound_names
+from callboard.agent.bindings import bound_names, mentions
 from callboard.agent.call_views import question_of
 from callboard.agent.delegation import DELEGATE
 from callboard.agent.file_text import kept_files, look_at
@@ -27,10 +27,11 @@ from callboard.agent.planner.syntax import MAX_CODE_CHARS
 from callboard.agent.sandbox import Asked, SnapshotRefused
 from callboard.agent.skill_calls import SkillCalls
 from callboard.agent.spending import Purse
+from callboard.conversation import SessionRecord, SessionUpdate, Turn, as_read, turn_of
 from callboard.errors import TASK_ERROR_CODES, TaskError
 from callboard.excerpts import excerpt
-from callboard.limits import STATE_BYTES, TOLD_CHARS, TURN_CHARS, VARIABLES_CHARS, cut, cut_middle
-from callboard.messages import PauseReason, SessionRecord, Topic, Turn
+from callboard.limits import STATE_BYTES, TOLD_CHARS, VARIABLES_CHARS, cut_middle
+from callboard.messages import PauseReason, Topic
 from callboard.records import CallState, NewEvent, TaskLedger
 
 _FINAL = frozenset(
@@ -50,7 +51,7 @@ class TaskRun:
         self._tools = tools
         self._journal = journal
         self._agent = tools.roster.get(job.record.agent)
-        self._session = self._before = job.session or self._loaded_session()
+        self._session = self._before = self._found = job.session or self._loaded_session()
         # only a task that was begun before, or goes on with one that was, can have left calls
         begun = job.attempt > 1 or job.record.redrive_of is not None
         self._left = tools.load_ledger(job.record.task_id) if begun else TaskLedger()
@@ -93,15 +94,15 @@ class TaskRun:
                 snapshot=paused.snapshot,
                 children=paused.children,
                 metadata=self._metadata,
-                session=self._session,
             )
         except TaskError as error:
             # without its traceback: the frames there hold whatever the code made, and would outlive the task
             bare = TaskError(error.code, error.message, retryable=error.retryable)
             reopened = self._calls.ledger.reopened(error.call) if error.retryable and error.call is not None else ()
-            session = self._used(self._before)  # a task that failed leaves the session's variables as they were
-            return Outcome(error=bare, reopened=reopened, metadata=self._metadata, session=session)
-        return Outcome(output=output, metadata=self._metadata, session=self._used(self._remembered(output)))
+            left = self._left_in(self._before)  # a task that failed leaves the session's variables as they were
+            return Outcome(error=bare, reopened=reopened, metadata=self._metadata, session=left)
+        left = self._left_in(self._session, *self._said(output))
+        return Outcome(output=output, metadata=self._metadata, session=left)
 
     def _loaded_session(self) -> SessionRecord:
         record, now = self._job.record, self._tools.clock.now()
@@ -280,9 +281,10 @@ class TaskRun:
         else:
             self._resume(snapshot)
         bound = bound_names(plan.code)
-        # PERF: dumping costs a round trip to the process (0.12 ms of 0.5); a script that leaves no variables needs none
-        # unless there are some already, of which those of earlier rounds are in the snapshot alone
-        keep = bool(variables | bound) or state is not None
+        # PERF: dumping costs a round trip to the process (0.12 ms of 0.5), and up to 4 MB are written then; a script that
+        # reaches no variables needs none, unless those of earlier rounds are in the snapshot alone
+        went_on = snapshot is not None and (bool(variables) or state is not None)
+        keep = bool(bound) or went_on or mentions(plan.code, variables)
 
         def keep_failed(dump: bytes) -> None:
             self._state, self._variables = dump, variables | bound
@@ -334,17 +336,18 @@ class TaskRun:
         signed = self._tools.signer.sign(state, self._session.session_id)
         self._session = replace(self._session, interpreter=signed, variables=tuple(sorted(variables)))
 
-    def _used(self, session: SessionRecord) -> SessionRecord:
-        return replace(session, tasks=session.tasks + 1, updated_at=self._tools.clock.now())
+    def _left_in(self, session: SessionRecord, *said: Turn) -> SessionUpdate:
+        """Return what the task leaves in its session: one task more, what was said, and the variables if they changed."""
+        most = self._tools.settings.conversation_turns
+        known = as_read((*reversed(said), *reversed(session.conversation)), most)
+        record = replace(session, tasks=session.tasks + 1, updated_at=self._tools.clock.now(), conversation=known)
+        before = (self._found.variables, self._found.interpreter)
+        changed = (record.variables, record.interpreter) != before
+        return SessionUpdate(record=record, said=said, most_turns=most, variables_changed=changed)
 
-    def _remembered(self, output: Any) -> SessionRecord:
+    def _said(self, output: Any) -> tuple[Turn, Turn]:
         answer = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
-        turns = (
-            Turn(role="user", content=self._job.record.task),
-            Turn(role="assistant", content=cut(answer, TURN_CHARS)),
-        )
-        kept = (*self._session.conversation, *turns)[-self._tools.settings.conversation_turns :]
-        return replace(self._session, conversation=kept)
+        return turn_of("user", self._job.record.task), turn_of("assistant", answer)
 
     # --- events ---
 

@@ -1,13 +1,15 @@
 """One skill call of a script while it is answered. Data of one run, in its threads; imported by the skill calls."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from callboard.agent.call_views import arguments_of, shown
 from callboard.agent.delegation import Delegated
+from callboard.agent.ledger import ENDED, digest_of
 from callboard.agent.sandbox import Asked
 from callboard.agent.skill import AnySkill
-from callboard.records import CallRecord
+from callboard.records import CallRecord, CallState
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +34,36 @@ class Call:
 
     def settle(self, answer: Any) -> None:
         self.answered, self.answer = True, answer
+
+
+def as_decided(call: Call, known: CallRecord, *, approved: bool) -> CallRecord:
+    """Return the row of a call; where it was decided on other arguments than it has now, as one to be asked about again.
+
+    `approved`: whether a person has to approve the call.
+    """
+    if known.state in ENDED or (known.state is CallState.STARTED and known.replay == "never"):
+        return known  # it is not made
+    digest, kept = digest_of(call.name, arguments_of(call.asked)), known.arguments
+    if kept is not None:
+        same = digest == known.digest and kept.are_those_of(known.name, known.effect_id)
+    else:  # a server before did not keep them: what it has shown in full stands
+        same = not approved or "argsTruncated" not in shown(call.asked.args, call.asked.kwargs)
+    again = CallState.WAITING if approved else CallState.STARTED
+    return known if same else replace(known, state=again, digest=digest, arguments=None)
+
+
+def as_begun(call: Call) -> dict[str, Any]:
+    """Return what the log says of a call that is about to be made."""
+    assert call.skill is not None
+    whole = None if call.row is None else call.row.arguments
+    return {
+        "call": call.number,
+        "skill": call.name,
+        "replay": call.skill.replay,
+        **shown(call.asked.args, call.asked.kwargs, None if whole is None else whole.edited),
+        **({} if call.row is None else {"effectId": call.row.effect_id}),
+        **({} if whole is None else {"digest": whole.digest}),
+    }
 
 
 @dataclass(frozen=True, slots=True)

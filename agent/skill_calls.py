@@ -19,23 +19,23 @@ from callboard.agent.delegation import DELEGATE, Delegate, Delegated, skills_for
 from callboard.agent.hosting import Host
 from callboard.agent.job import Job, Journal, Tools
 from callboard.agent.late_skills import why_late
-from callboard.agent.ledger import Ledger, Paused, Snapshot, answer_of, pack
+from callboard.agent.ledger import ENDED, Ledger, Paused, Snapshot, answer_of, pack
 from callboard.agent.limits import allowed_skills
 from callboard.agent.parallel import run_all
 from callboard.agent.planner import Plan
 from callboard.agent.sandbox import Asked, Dump
 from callboard.agent.skill import AnySkill, SkillContext
-from callboard.agent.skill_call import Before, Call, before_calls
+from callboard.agent.skill_call import Before, Call, as_begun, as_decided, before_calls
 from callboard.agent.spending import Purse
+from callboard.arguments import as_recorded, exact
 from callboard.clock import new_id
-from callboard.errors import TaskError, Unavailable
+from callboard.errors import TaskError
 from callboard.excerpts import excerpt
+from callboard.inheritance import OnlyHere
 from callboard.limits import SNAPSHOT_BYTES
 from callboard.messages import PauseReason, Topic
 from callboard.records import CallRecord, CallState, NewEvent, TaskLedger
 from callboard.values import mend_text
-
-_ENDED = (CallState.DONE, CallState.FAILED)
 
 
 class SkillCalls:
@@ -149,9 +149,21 @@ class SkillCalls:
             # SECURITY: the stubs name every skill; what this task may call is decided here
             late = why_late(name, self._job, self._tools)
             self._refuse(call, late or call_views.refusal_of(name, self._skills, self._tools.catalogue))
-        elif isinstance(call.skill, Delegate):
-            self._look_at_delegation(call, call.skill, asked.args, asked.kwargs)
+        else:
+            self._look_at_arguments(call)
         return call
+
+    def _look_at_arguments(self, call: Call) -> None:
+        """Have a call that a person approves made with what that person is shown: plain JSON, or it is refused."""
+        if self._tools.catalogue.needs_approval(call.name):
+            try:
+                args, kwargs = exact(call.asked.args, call.asked.kwargs)
+            except ValueError as error:
+                self._refuse(call, call_views.cannot_be_shown(call.name, error))
+                return
+            call.asked = replace(call.asked, args=tuple(args), kwargs=kwargs)
+        if isinstance(call.skill, Delegate):
+            self._look_at_delegation(call, call.skill, call.asked.args, call.asked.kwargs)
 
     def _refuse(self, call: Call, error: TaskError) -> None:
         """Answer a call that is not made."""
@@ -203,13 +215,14 @@ class SkillCalls:
             if (full := self.ledger.full()) is not None:
                 self._refuse(call, full)
             return
-        if isinstance(call.skill, Delegate) and call.known.edited is not None:
-            self._look_at_delegation(call, call.skill, (), call.known.edited)
+        call.known = as_decided(call, call.known, approved=self._tools.catalogue.needs_approval(call.name))
+        if isinstance(call.skill, Delegate) and call.known.arguments is not None:
+            self._look_at_delegation(call, call.skill, *call.known.arguments.made_with)
         redriven = self._job.record.redrive_of is not None and call.known.attempt == 0
         if call.child is not None and not (redriven and call.known.state is CallState.WAITING):
             # the agent's task is there already; those of a dead letter were cancelled with it
             call.child = replace(call.child, task_id=call.known.effect_id)
-        if call.known.state in _ENDED:
+        if call.known.state in ENDED:
             self._replay(call, call.known)
 
     def _journaled(self, call: Call) -> bool:
@@ -239,6 +252,7 @@ class SkillCalls:
     def _begin_row(self, call: Call, state: CallState = CallState.STARTED) -> CallRecord:
         assert call.skill is not None
         now, kind = self._tools.clock.now(), "agent" if call.child is not None else "skill"
+        decided = call.skill.replay == "never" or self._tools.catalogue.needs_approval(call.name)
         try:
             call.row = self.ledger.begin(
                 kind,
@@ -249,9 +263,10 @@ class SkillCalls:
                 call.known,
                 effect_id=None if call.child is None else call.child.task_id,
                 state=state,
+                whole=as_recorded(call.asked.args, call.asked.kwargs) if decided else None,
             )
         except Paused as paused:
-            paused.arguments = shown(call.asked)
+            paused.arguments = shown(call.asked.args, call.asked.kwargs)
             raise
         return call.row
 
@@ -265,7 +280,6 @@ class SkillCalls:
             row,
             calls=(*pinned, row),
             snapshot=self._snapshot(calls, row, dump, before),
-            arguments=shown(call.asked),
         )
 
     def _pause_for_agents(
@@ -362,17 +376,7 @@ class SkillCalls:
         call.settle(value)
 
     def _started(self, call: Call, **more: Any) -> NewEvent:
-        assert call.skill is not None
-        return self._event(
-            Topic.SKILL_STARTED,
-            call=call.number,
-            skill=call.name,
-            replay=call.skill.replay,
-            **shown(call.asked),
-            **({} if call.row is None else {"effectId": call.row.effect_id}),
-            **({} if call.row is None or call.row.edited is None else {"edited": excerpt(call.row.edited)}),
-            **more,
-        )
+        return self._event(Topic.SKILL_STARTED, **as_begun(call), **more)
 
     def _called(self, call: Call) -> Any:
         """Call the skill in this thread; return what it returned, or its error as a `TaskError`."""
@@ -380,40 +384,48 @@ class SkillCalls:
         assert skill is not None
         if row is None:
             self._journal.tell(self._started(call))
-        elif row.edited is not None:
-            args, kwargs = (), dict(row.edited)
+        elif row.arguments is not None and row.arguments.edited is not None:
+            args, kwargs = row.arguments.made_with
         started_s = time.perf_counter()
-        told: dict[str, Any] = {"call": call.number, "skill": call.name}
+        host = Host(self, self._job, self._tools, call.name)
         try:
-            value = skill.call(args, kwargs, self.context(call.name, call.number, row))
+            with OnlyHere():
+                value = skill.call(args, kwargs, self.context(call.number, row, host))
+        except BaseException as raised:  # noqa: BLE001  # a skill is anybody's code; its error is the task's
+            if (signal := host.signal(raised)) is not None:
+                raise signal from None  # a script inside it has to wait; the model it asks is stopped: it has not failed
+            known = host.error(raised)
+            where = exceptions.report(known or raised, skill, call.number, self._job.record.task_id)
+            return self._failed(call, as_task_error(skill, raised, known, row), started_s, **where)
+        finally:
+            signal = host.signal(None)
+            host.close()
+        if signal is not None:
+            raise signal
+        try:
             done = row and self.ledger.done(row, value, self._tools.clock.now())
-        except (Paused, Cancelled, Unavailable):
-            raise  # a script inside it has to wait; the model it asks is stopped: it has not failed
-        except BaseException as raised:  # a skill is anybody's code; its error is the task's
-            error = as_task_error(call.name, raised, row)
-            told |= {"error": error.message, "errorCode": error.code, "durationMs": ms_since(started_s)}
-            told |= exceptions.report(raised, skill, call.number, self._job.record.task_id)
-            event = self._event(Topic.SKILL_COMPLETED, ok=False, **told)
-            self._tell_ended(event, row and self.ledger.failed(row, error, event.at))
-            self._purse.skill_called(call.name, ok=False)
-            if self._job.token.stopped:
-                raise Cancelled from raised
-            return error
-        told |= {"result": excerpt(value), "durationMs": ms_since(started_s)}
-        event = self._event(Topic.SKILL_COMPLETED, ok=True, **told)
-        self._tell_ended(event, done)
-        self._purse.skill_called(call.name, ok=True)
-        if self._job.token.stopped:
-            raise Cancelled
+        except TaskError as error:  # there is no room for its answer
+            return self._failed(call, error, started_s)
+        self._tell_ended(call, done, started_s, ok=True, result=excerpt(value))
         return value
 
-    def _tell_ended(self, event: NewEvent, row: CallRecord | None) -> None:
+    def _failed(self, call: Call, error: TaskError, started_s: float, **told: Any) -> TaskError:
+        row = call.row and self.ledger.failed(call.row, error, self._tools.clock.now())
+        self._tell_ended(call, row, started_s, ok=False, error=error.message, errorCode=error.code, **told)
+        return error
+
+    def _tell_ended(self, call: Call, row: CallRecord | None, started_s: float, *, ok: bool, **told: Any) -> None:
+        told |= {"call": call.number, "skill": call.name, "durationMs": ms_since(started_s)}
+        event = self._event(Topic.SKILL_COMPLETED, ok=ok, **told)
         if row is None:
             self._journal.tell(event)
         else:
             self._journal.record(row, event)
+        self._purse.skill_called(call.name, ok=ok)
+        if self._job.token.stopped:
+            raise Cancelled from None
 
-    def context(self, name: str = "", number: int = 0, row: CallRecord | None = None) -> SkillContext:
+    def context(self, number: int = 0, row: CallRecord | None = None, host: Host | None = None) -> SkillContext:
         """Return what a skill may know of a call of it."""
         record, settings = self._job.record, self._tools.settings
         return SkillContext(
@@ -426,7 +438,7 @@ class SkillCalls:
             workspace_root=self._tools.workspace_root,
             fetch_allow_private=settings.fetch_allow_private,
             max_file_bytes=settings.max_file_bytes,
-            host=Host(self, self._job, self._tools, name),
+            host=host or Host(self, self._job, self._tools, ""),
             cancel_event=self._job.token.event,
         )
 

@@ -16,6 +16,7 @@ from callboard.agent.exceptions import MODULE_PREFIX, log_import, text_of
 from callboard.agent.skill import Skill
 
 MAX_TOLD_CHARS = 300
+_OF_THE_PARSER = (SyntaxError, IndentationError, TabError)
 _IS_IMPORT = re.compile(r"^<frozen importlib|\bimportlib\b")
 
 
@@ -47,8 +48,8 @@ def import_file(path: Path) -> ModuleType:
 
 def told(error: BaseException) -> str:
     """Return what was raised as one short line; what came of importing a file, with the line of it."""
-    if isinstance(error, SyntaxError):
-        line, text = error.lineno, f"{type(error).__name__}: {error.msg}"
+    if type(error) in _OF_THE_PARSER:
+        line, text = error.lineno, f"{type(error).__name__}: {error.msg}"  # type: ignore[attr-defined]
     else:
         line, text = _imported_line(error), text_of(error)
     where = f" at line {line}" if line else ""
@@ -67,7 +68,7 @@ def _imported_line(error: BaseException) -> int | None:
 
 def line_of(error: BaseException, path: Path) -> int | None:
     """Return the line of the file at which importing it failed, if it is known."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        return error.lineno
+    if type(error) in _OF_THE_PARSER and error.filename == str(path):  # type: ignore[attr-defined]
+        return error.lineno  # type: ignore[attr-defined,no-any-return]
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     return lines[-1] if lines else None

@@ -55,7 +55,9 @@ class SkillLoader:
             origin = f"entry point {entry.name}"
             try:
                 loaded = entry.load()
-            except (Exception, SystemExit) as raised:  # noqa: BLE001  # a package's import may raise anything
+            except KeyboardInterrupt:  # it is somebody's Ctrl-C
+                raise
+            except BaseException as raised:  # noqa: BLE001  # a package's import may raise anything
                 log_import(origin, raised)
                 self.problems.append(f"{origin} cannot be loaded ({told(raised)}); update or uninstall its package.")
                 continue
@@ -86,7 +88,9 @@ class SkillLoader:
             if not path.is_file():  # a pipe, which reading would wait for
                 raise ImportError("it is no file")
             module = import_file(path)
-        except (Exception, SystemExit) as raised:  # noqa: BLE001  # an operator's file may raise anything
+        except KeyboardInterrupt:  # it is somebody's Ctrl-C
+            raise
+        except BaseException as raised:  # noqa: BLE001  # an operator's file may raise anything
             self.problems.append(f"{path} cannot be loaded ({told(raised)}); mend it and restart.")
             self._report(path, error(told(raised), line_of(raised, path)))
             return
@@ -160,7 +164,9 @@ class SkillLoader:
                 _ = skill.schema
             if isinstance(skill, Skill) and not _is_plain_type(skill.returns):
                 _ = skill.answers
-        except Exception as error:  # noqa: BLE001  # resolving annotations runs the file's own names
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # resolving annotations runs the file's own names
             return f"its types cannot be described ({told(error)}); use types that JSON has"
         return None
 

@@ -10,7 +10,8 @@ from callboard.actors.result_logger import Buffer, ResultLogger
 from callboard.actors.supervision import SupervisedActor, Supervisor
 from callboard.agent.workspaces import Workspaces
 from callboard.clock import Clock, new_id
-from callboard.messages import SessionRecord, Status, TaskRecord, Topic, Turn
+from callboard.conversation import SessionRecord, SessionUpdate, turn_of
+from callboard.messages import Status, TaskRecord, Topic
 from callboard.persistence.store import SqlStore
 from callboard.records import NewEvent, RecordAcceptance, RecordResult, RecordStart
 
@@ -67,7 +68,7 @@ class ResultLogging:
         """Have the result of a task stored, with its last events and its session."""
         now = self._clock.now()
         topics = (Topic.STEP_COMPLETED, Topic.TASK_COMPLETED)
-        turns = (Turn(role="user", content="What is 12 times 7?"), Turn(role="assistant", content="84"))
+        turns = (turn_of("user", "What is 12 times 7?"), turn_of("assistant", "84"))
         self._ask(
             RecordResult(
                 task_id=task_id,
@@ -78,13 +79,12 @@ class ResultLogging:
                 output=84,
                 execution_time_ms=1.5,
                 metadata={"llmCalls": 0, "skillCalls": 1, "totalTokens": 0},
-                session=SessionRecord(
-                    session_id=task_id,
-                    created_at=now,
-                    updated_at=now,
-                    conversation=turns,
-                    interpreter=bytes(2000),
-                    tasks=1,
+                session=SessionUpdate(
+                    record=SessionRecord(
+                        session_id=task_id, created_at=now, updated_at=now, interpreter=bytes(2000), tasks=1
+                    ),
+                    said=turns,
+                    variables_changed=True,
                 ),
             )
         )

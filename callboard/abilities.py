@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +24,7 @@ from callboard.agent.sandbox import Sandbox
 from callboard.agent.signing import Signer
 from callboard.agent.spending import Accounts
 from callboard.clock import Clock
-from callboard.errors import ConfigurationError, SessionNotFound
-from callboard.messages import SessionRecord
+from callboard.errors import ConfigurationError
 from callboard.questions import HealthReport
 from callboard.settings import Settings, environment
 
@@ -92,7 +90,7 @@ class Abilities:
                 settings=self._settings,
                 clock=clock,
                 workspace_root=workspace_root,
-                load_session=partial(_session, store),
+                load_session=store.session_of_task,
                 load_ledger=store.ledger,
             )
 
@@ -206,13 +204,6 @@ class Abilities:
 def _offering(sandbox: Sandbox, catalogue: Catalogue) -> Sandbox:
     names = [skill.python_name for skill in catalogue.skills.values()]
     return sandbox.offering(stubs=catalogue.stubs(twins=True), skills=names)
-
-
-def _session(store: "SqlStore", session_id: str) -> SessionRecord | None:
-    try:
-        return store.session(session_id)
-    except SessionNotFound:
-        return None
 
 
 def _numbered(sentences: tuple[str, ...], what: str) -> tuple[str, ...]:

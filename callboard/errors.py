@@ -14,6 +14,7 @@
     │   └── DeliveryNotFound
     ├── SessionBusy               a session cannot be deleted while a task of it is under way
     ├── TaskNotPaused             there is nothing to decide about the task
+    ├── DecisionOutdated          the call that waits has other arguments than those decided on
     ├── IdempotencyConflict       the idempotency key was used with another body
     ├── Unavailable               try again later; `retry_after_s` says when
     │   ├── Overloaded            a bounded inbox or the backlog is full
@@ -124,6 +125,12 @@ class TaskNotPaused(CallboardError):
     """The task waits for no decision."""
 
     code = "task_not_paused"
+
+
+class DecisionOutdated(CallboardError):
+    """The call that waits has other arguments than those that were decided on."""
+
+    code = "decision_outdated"
 
 
 class TaskNotEnded(CallboardError):
@@ -254,6 +261,7 @@ TASK_ERROR_CODES: Mapping[str, str] = {
     "sandbox_crashed": "The sandbox's process died, again and again; the server did not. Tried three times, or as a retry policy says.",
     "skill_failed": "A skill raised an error that the code did not catch.",
     "skill_unavailable": "A skill could not be reached or served just now; nothing was done. Retried by a retry policy.",
+    "server_unavailable": "The server lacked what the task needs, such as its store, in all of a dozen tries. Retried by a retry policy.",
     "skill_not_allowed": "The code called a skill that the task's availableSkills leaves out.",
     "skill_not_configured": "A skill lacks a setting that it needs.",
     "deadline_exceeded": "The task did not end within its timeoutMs or the server's run limit.",

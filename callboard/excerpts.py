@@ -20,9 +20,15 @@ _KEY_CHARS = 200
 def excerpt(value: Any) -> Any:
     """Return a value as plain JSON of bounded size: long texts are cut, and entries beyond what there is room for left out.
 
-    A list ends in `… [N more entries left out]` then, an object in the key `…`.
+    A list ends in the entry `… [N more entries left out]` then, an object in that key.
     """
-    return _Excerpt().of(value, 0)
+    return excerpted(value)[0]
+
+
+def excerpted(value: Any) -> tuple[Any, bool]:
+    """Return the excerpt of a value, and whether anything is left out of it."""
+    made = _Excerpt()
+    return made.of(value, 0), made.is_cut
 
 
 def preview(value: Any, most_chars: int = SHOWN_CHARS) -> str:
@@ -44,6 +50,7 @@ def _text_of(value: Any) -> str:
 class _Excerpt:
     def __init__(self) -> None:
         self._room = EXCERPT_CHARS
+        self.is_cut = False
 
     def of(self, value: Any, depth: int) -> Any:
         self._room -= _ENTRY_CHARS
@@ -53,6 +60,7 @@ class _Excerpt:
             case str():
                 return self._text(value, SHOWN_CHARS)
             case Mapping() | list() | tuple() if depth >= VALUE_DEPTH:
+                self.is_cut = True
                 return "…"
             case Mapping():
                 return self._object(value, depth)
@@ -65,12 +73,16 @@ class _Excerpt:
                 return self.of(recordable(value), depth + 1)
 
     def _text(self, text: str, most_chars: int) -> str:
-        shown = mend_text(cut(text, min(most_chars, max(self._room, 0))))
+        most_chars = min(most_chars, max(self._room, 0))
+        shown = mend_text(cut(text, most_chars))
         self._room -= len(shown)
+        self.is_cut = self.is_cut or len(text) > most_chars
         return shown
 
     def _full(self, entries: int) -> bool:
-        return entries >= SHOWN_ENTRIES or self._room <= 0
+        full = entries >= SHOWN_ENTRIES or self._room <= 0
+        self.is_cut = self.is_cut or full
+        return full
 
     def _list(self, value: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
         shown: list[Any] = []
@@ -84,7 +96,7 @@ class _Excerpt:
         shown: dict[str, Any] = {}
         for number, (key, inner) in enumerate(value.items()):
             if self._full(number):
-                shown["…"] = left_out(len(value) - number, "entries").removeprefix("… ")
+                shown[left_out(len(value) - number, "entries")] = "…"
                 return shown
             shown[self._text(str(key), _KEY_CHARS)] = self.of(inner, depth + 1)
         return shown

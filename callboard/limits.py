@@ -47,7 +47,7 @@ ANSWER_CHARS = 1_000_000
 SHOWN_CHARS = 4_000
 """Longest text in an excerpt, of arguments and results in events, and longest task, output, error and metadata in a list. Beyond: cut; the task has it whole."""
 
-EXCERPT_CHARS = 16_000
+EXCERPT_CHARS = 20_000
 """Most text in one excerpt, all its entries together. Beyond: entries are left out."""
 
 SHOWN_ENTRIES = 100
@@ -89,7 +89,7 @@ CODE_CHARS = 100_000
 """Longest code that is run. Beyond: an error."""
 
 LEDGER_BYTES = 32 * 1024 * 1024
-"""Most that the calls of one task that are in its ledger may return, all together. Beyond: a call fails with `ledger_limit`."""
+"""Most that the calls in the ledger of one task may return, and be given where that is kept for a person, all together. Beyond: a call fails with `ledger_limit`."""
 
 SNAPSHOT_BYTES = 4 * 1024 * 1024
 """Largest snapshot of a script at a call. Beyond: none is kept, and an earlier one, or the beginning, does."""
@@ -97,7 +97,7 @@ SNAPSHOT_BYTES = 4 * 1024 * 1024
 STATE_BYTES = 4 * 1024 * 1024
 """Largest dump of a session's variables. Beyond: those of the task before stay, and `variablesKept` is false."""
 
-VARIABLES_CHARS = 65_536
+VARIABLES_CHARS = 100_000
 """Most characters in the names of a session's variables. Beyond: as for their dump."""
 
 NOTES = 50
@@ -110,7 +110,16 @@ METADATA_BYTES = 65_536
 """Largest metadata of a result, without what was printed. Beyond: an excerpt of each entry."""
 
 TURN_CHARS = 100_000
-"""Longest turn of a conversation. Beyond: cut."""
+"""Longest turn of a conversation, as long as a question may be. Beyond: its middle is left out; the answer is in its task."""
+
+TURN_READ_CHARS = 8_000
+"""Most of an earlier turn that a planner is given, for what was said and not for its data. Beyond: its middle is left out."""
+
+CONVERSATION_READ_CHARS = 1_000_000
+"""Most of a conversation that a planner is given, a third of a million tokens. Beyond: older turns are left out."""
+
+ARGUMENTS_BYTES = 8_000_000
+"""Largest arguments of one call, where a person has to see them whole. Beyond: an error."""
 
 DELIVERY_ERROR_CHARS = 500
 """Longest error of a webhook's delivery. Beyond: cut."""

@@ -6,11 +6,13 @@ program's logging sends them. `configure_logging` is for the server's own proces
 Any thread; imported by every folder.
 """
 
+import contextlib
 import logging
+import os
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import Processor
@@ -101,6 +103,38 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
             return super().format(logging.makeLogRecord({**record.__dict__, "msg": told, "args": (), "exc_info": None}))
 
 
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes to a copy of standard error of its own: skills share the process, and one may close what it prints to."""
+
+    def __init__(self) -> None:
+        try:
+            stream: TextIO = os.fdopen(os.dup(sys.stderr.fileno()), "w", 1, encoding="utf-8", errors="backslashreplace")
+        except (OSError, ValueError):  # it is no file, as in a test or a notebook
+            stream = sys.stderr
+        super().__init__(stream)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the base's
+        """Leave a line out that cannot be written; whoever logs goes on."""
+        with contextlib.suppress(Exception):
+            super().handleError(record)
+
+    def close(self) -> None:
+        super().close()
+        if self.stream is not sys.stderr:
+            with contextlib.suppress(OSError):
+                self.stream.close()
+
+
+def write_line(line: str) -> None:
+    """Write a line to where log lines go, in one piece: lines of different threads never mix.
+
+    One that cannot be written (the disk of a redirected standard error is full) is lost, as in logging.
+    """
+    own = next((h.stream for h in logging.getLogger().handlers if isinstance(h, _Handler)), sys.stderr)
+    with contextlib.suppress(OSError, ValueError):
+        own.write(f"{line}\n")
+
+
 def writes_json(settings: Settings) -> bool:
     """Say whether lines are JSON: always, never, or unless standard error is a terminal."""
     return settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
@@ -113,7 +147,7 @@ def configure_logging(settings: Settings) -> None:
         if writes_json(settings)
         else [hide_secrets, shorten, _Console(colors=sys.stderr.isatty())]
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler()
     handler.set_name("callboard")
     handler.setFormatter(
         _Formatter(
@@ -124,7 +158,9 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     for former in [h for h in root.handlers if h.get_name() == "callboard"]:
         root.removeHandler(former)
+        former.close()
     root.addHandler(handler)
+    logging.captureWarnings(capture=True)  # else they are printed where a skill may have closed
     root.setLevel(settings.log_level.upper())
     for name, level in QUIET.items():
         logging.getLogger(name).setLevel(level)

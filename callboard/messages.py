@@ -188,9 +188,9 @@ class DecideTask:
     """Answer the question that a paused task waits with; the reply is its `TaskRecord` after the commit.
 
     `result` is what the call is taken to have returned (`assume_done`), `arguments` what it is made with instead of
-    the script's own, by name (`edit`). `call` is the number of the call that it is about, as `pause` has it: a decision
-    that comes twice does not fall on the next one then. Raises `TaskNotFound`, `TaskNotPaused`, or `InvalidRequest` for a decision that
-    does not fit what the task waits for, or for arguments that do not fit the skill.
+    the script's own, by name (`edit`). `call` and `digest` say which call with which arguments it is about, as `pause` has
+    them: a decision that comes twice does not fall on the next one then. Raises `TaskNotFound`, `TaskNotPaused`, `DecisionOutdated`,
+    or `InvalidRequest` for a decision that does not fit what the task waits for, or arguments that do not fit the skill.
     """
 
     task_id: str
@@ -198,6 +198,7 @@ class DecideTask:
     result: Json = None
     arguments: Mapping[str, Json] | None = None
     call: int | None = None
+    digest: str | None = None
     reason: str | None = None
     caller: str | None = None
     request_id: str | None = None
@@ -233,9 +234,10 @@ class KeepRefusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetSession:
-    """Ask for a `SessionRecord`; raises `SessionNotFound`."""
+    """Ask for a `SessionRecord` with its newest turns, or those numbered below `before`; raises `SessionNotFound`."""
 
     session_id: str
+    before: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -400,30 +402,6 @@ class EventPage:
 
     events: tuple[TaskEvent, ...]
     ended: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """One turn of a conversation; `role` is `user` or `assistant`."""
-
-    role: str
-    content: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionRecord:
-    """What a session keeps between tasks.
-
-    `variables` are the names its code has bound; `interpreter` is the signed dump that holds their values.
-    """
-
-    session_id: str
-    created_at: datetime
-    updated_at: datetime
-    conversation: tuple[Turn, ...] = ()
-    variables: tuple[str, ...] = ()
-    interpreter: bytes | None = None
-    tasks: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

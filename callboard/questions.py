@@ -43,6 +43,16 @@ class RetryTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GetPause:
+    """Ask what a paused task waits for, with the whole arguments of the call; the reply is a dict like `TaskRecord.pause`.
+
+    Raises `TaskNotFound` or `TaskNotPaused`.
+    """
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GetAgentUsage:
     """Ask how many tasks agents have ended and how many of them failed; the reply is a `dict[str, Usage]` by name."""
 

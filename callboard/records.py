@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from callboard.arguments import Arguments
 from callboard.budget import Charges
+from callboard.conversation import SessionUpdate
 from callboard.deliveries import WebhookDelivery
-from callboard.messages import AttachedFile, Json, SessionRecord, Status, TaskAccepted, TaskRecord, Topic
+from callboard.messages import AttachedFile, Json, Status, TaskAccepted, TaskRecord, Topic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +46,8 @@ class CallRecord:
 
     `number` counts within the task, `kind` is `model`, `skill` or `agent`, `digest` is the SHA-256 of name and
     arguments, `effect_id` the idempotency key that every attempt at this call uses (of an agent: the id of its task).
-    `error` is `{code, message, retryable}` of a call that failed. `edited` are the arguments, by name, that a person
-    has put in place of the script's own.
+    `error` is `{code, message, retryable}` of a call that failed. `arguments` are there where a person decides on the
+    call, or may have to: of one that needs approval, or is `never` repeated.
     """
 
     number: int
@@ -60,7 +62,7 @@ class CallRecord:
     ended_at: datetime | None = None
     result: Json = None
     error: Mapping[str, Json] | None = None
-    edited: Mapping[str, Json] | None = None
+    arguments: Arguments | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +177,7 @@ class RecordRequeue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordResult:
-    """End a task with its last events and what its session keeps.
+    """End a task with its last events and what it leaves in its session.
 
     `attempt` None ends it whatever attempt is running (cancel, deadline). Outcome: the `TaskRecord` as it now
     stands (ended by this or by something earlier), or `TaskNotFound`; with `only_paused`, `TaskNotPaused` for a task
@@ -192,7 +194,7 @@ class RecordResult:
     error_code: str | None = None
     execution_time_ms: float | None = None
     metadata: Mapping[str, Json] = field(default_factory=dict)
-    session: SessionRecord | None = None
+    session: SessionUpdate | None = None
     only_paused: bool = False
     charges: Charges = ()
     owner: str = ""

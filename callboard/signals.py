@@ -6,7 +6,8 @@ Imported by `actors/` and the wiring only.
 
 from dataclasses import dataclass
 
-from callboard.messages import SessionRecord, TaskEvent, TaskRecord
+from callboard.conversation import SessionRecord
+from callboard.messages import TaskEvent, TaskRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

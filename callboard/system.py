@@ -25,6 +25,7 @@ from typing import Any
 
 from limits.storage import MemoryStorage
 
+from callboard import inheritance
 from callboard.abilities import Abilities
 from callboard.actors.admission import Admission
 from callboard.actors.courier import SENDERS, Courier, Rounds
@@ -51,15 +52,7 @@ from callboard.agent.workspaces import Workspaces
 from callboard.clock import Clock, new_id
 from callboard.errors import ReplyTimeout, StoreUnavailable, Unavailable
 from callboard.feeds import ListEvents
-from callboard.messages import (
-    ENDS,
-    AwaitEvents,
-    AwaitTask,
-    ExecuteTask,
-    Ping,
-    TaskEvent,
-    TaskRecord,
-)
+from callboard.messages import ENDS, AwaitEvents, AwaitTask, ExecuteTask, Ping, TaskEvent, TaskRecord
 from callboard.persistence.claim import claim
 from callboard.persistence.store import SqlStore
 from callboard.questions import HealthReport
@@ -83,6 +76,7 @@ class AgentSystem:
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._started_s = clock.monotonic()
         self._stop_lock = threading.Lock()  # guards `_stopped`: stop() may come from a signal's thread and from `with`
+        self._end_copying = inheritance.in_copies(self._become_copy)
         signer = Signer(load_key(settings.secret_key, settings.require_data_dir()))
         self._webhook_signer = WebhookSigner(load_webhook_secret(settings.webhook_secret, settings.data_dir))
         # Invariant: one server at a time works on a history; the master agent takes up whatever has not ended in it
@@ -93,6 +87,7 @@ class AgentSystem:
             undo.callback(self._claim.let_go)
             self._store = SqlStore.open(settings, clock=clock)
             undo.callback(self._store.close)
+            self._claim.renew()  # what was claimed is what was opened
             self._workspace_root = settings.data_dir / "workspaces"
             self._abilities.equip(self._store, signer=signer, clock=clock, workspace_root=self._workspace_root)
             opened = undo.pop_all()
@@ -103,6 +98,7 @@ class AgentSystem:
         with opened:  # closed where the machine gives no more threads, say
             opened.callback(self._supervisor.stop_all)
             self._start_actors()
+            self._claim.watch(self._stop_if_lost)
             opened.pop_all()
 
     @classmethod
@@ -133,7 +129,7 @@ class AgentSystem:
             owner=self.owner,
             result_logger=at["result logger"],
             master_agent=at["master agent"],
-            draining=lambda: self.draining,
+            draining=self._starts_nothing,
         )
         admission = Admission(
             catalogue=lambda: self.catalogue,
@@ -170,6 +166,7 @@ class AgentSystem:
                 courier=at["courier"],
                 janitor=at["janitor"],
                 workspaces=workspaces,
+                on_fault=self._stop_if_lost,
             ),
         )
         start(at["janitor"], lambda mailbox: Janitor(mailbox, workspaces=workspaces))
@@ -191,7 +188,7 @@ class AgentSystem:
                 history_reader=at["history reader"],
                 catalogue=lambda: self.catalogue,
                 accounts=self._abilities.tools.accounts,
-                draining=lambda: self.draining,
+                draining=self._starts_nothing,
             ),
         )
         start(
@@ -398,6 +395,7 @@ class AgentSystem:
         self._abilities.close()
         self._store.close()
         self._claim.let_go()
+        self._end_copying()
         return all(in_time)
 
     def __enter__(self) -> "AgentSystem":
@@ -424,7 +422,23 @@ class AgentSystem:
 
     def _probe_store(self) -> None:
         """Read from the store and keep hold of it; raise why it takes no transactions if it does not."""
-        self._store.ping()
+        self._stop_if_lost()
         self._claim.renew()
+        self._store.ping()
         if (fault := self._buffer.fault) is not None:
             raise StoreUnavailable(fault.message)
+
+    def _starts_nothing(self) -> bool:
+        return self.draining or self._claim.lost
+
+    def _stop_if_lost(self) -> None:
+        """Have running tasks stop at their next step where the history is not ours any more; any thread.
+
+        # Invariant: whoever has it may run them too, so they go on only where it says that they are ours.
+        """
+        if self._claim.lost:
+            self._pool.hand_back()
+
+    def _become_copy(self) -> None:
+        """Be of no use in a process that was forked off this one: nothing of what `stop` would end is there."""
+        self.draining = self._stopped = True

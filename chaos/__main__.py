@@ -22,6 +22,8 @@ from chaos import (
     clock,
     crash_storm,
     drain,
+    hostile_model,
+    hostile_skills,
     kill9,
     nth_operation,
     overload,
@@ -44,6 +46,8 @@ SCENARIOS: dict[str, Callable[[Run], list[Figure]]] = {
     "agent-nth-operation": agent.measure_nth_operation,
     "agent-drain": agent.measure_drain,
     "streams": streams.measure,
+    "hostile-skills": hostile_skills.measure,
+    "hostile-model": hostile_model.measure,
     "soak": soak.measure,
 }
 KILLS = {"streams": 100}

@@ -4,9 +4,7 @@ PERF: a JSON line is encoded and written directly, 7 µs; through structlog and 
 In the request's waitress thread. Imported by http/app.py and http/channel.py.
 """
 
-import contextlib
 import json
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,7 +14,7 @@ import falcon
 
 from callboard.http.request import Request
 from callboard.http.streams import EventStream
-from callboard.logs import get_logger, writes_json
+from callboard.logs import get_logger, write_line, writes_json
 from callboard.settings import Settings
 
 LogLine = Callable[[dict[str, Any]], None]
@@ -36,10 +34,7 @@ def request_line(settings: Settings) -> LogLine:
 def _write_json(fields: dict[str, Any]) -> None:
     now = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
     line = _encode({"timestamp": now + "Z", "level": "info", "logger": LOGGER, "event": "request", **fields})
-    # One write for the whole line: lines of different threads never mix. A line that cannot be written (the disk of
-    # a redirected standard error is full) is lost, as in logging: it must not turn the answer into another one.
-    with contextlib.suppress(OSError):
-        sys.stderr.write(line + "\n")
+    write_line(line)
 
 
 def _write_console(fields: dict[str, Any]) -> None:

@@ -62,6 +62,7 @@ def build_app(system: "AgentSystem") -> "falcon.App[Request, falcon.Response]":
     app.add_route("/agent/tasks/{task_id}", tasks)
     app.add_route("/agent/tasks/{task_id}/events", tasks, suffix="events")
     app.add_route("/agent/tasks/{task_id}/cancel", tasks, suffix="cancel")
+    app.add_route("/agent/tasks/{task_id}/pause", tasks, suffix="pause")
     app.add_route("/agent/tasks/{task_id}/decide", tasks, suffix="decide")
     app.add_route("/agent/tasks/{task_id}/retry", tasks, suffix="retry")
     app.add_route("/agent/dead-letters", dead_letters)

@@ -37,6 +37,12 @@ class DecisionSpec(BaseModel):
         description="The `call` of the task's pause that the decision is about: one that comes twice is then refused with "
         "409, and does not fall on the next call.",
     )
+    digest: StrictStr | None = Field(
+        default=None,
+        pattern="^[0-9a-f]{64}$",
+        description="The `digest` of the task's pause: what was decided on. Refused with 409 if the call that waits has other "
+        "arguments.",
+    )
     reason: LabelText | None = Field(default=None, description="Why, for the task's log.")
 
 
@@ -64,6 +70,7 @@ def decision_from(body: Any, req: Request, task_id: str) -> DecideTask:
         result=spec.result,
         arguments=spec.arguments,
         call=spec.call,
+        digest=spec.digest,
         reason=spec.reason,
         caller=req.caller,
         request_id=req.request_id,

@@ -10,6 +10,7 @@ from typing import Any
 
 from callboard.errors import (
     CallboardError,
+    DecisionOutdated,
     IdempotencyConflict,
     InvalidRequest,
     NotFound,
@@ -113,6 +114,7 @@ STATUSES: Mapping[type[CallboardError], tuple[int, str]] = {
     NotAcceptable: (406, "Not acceptable"),
     SessionBusy: (409, "Session busy"),
     TaskNotPaused: (409, "Task not paused"),
+    DecisionOutdated: (409, "Decision outdated"),
     TaskNotEnded: (409, "Task not ended"),
     BodyTooLarge: (413, "Body too large"),
     UnsupportedMediaType: (415, "Unsupported media type"),

@@ -120,6 +120,19 @@ OPERATIONS = (
         refusals=(400, 404, 413, 415, 507),
     ),
     Operation(
+        method="get",
+        path="/agent/tasks/{taskId}/pause",
+        name="getPause",
+        tag="Tasks",
+        summary="What a paused task waits for, in full",
+        description=(
+            "`pause` of the task with the whole arguments of the call: those that it is made with if it is approved."
+        ),
+        parameters=(parameters.TASK,),
+        reply=schemas.PauseReply,
+        refusals=(400, 404, 409),
+    ),
+    Operation(
         method="post",
         path="/agent/tasks/{taskId}/decide",
         name="decideTask",
@@ -188,7 +201,7 @@ OPERATIONS = (
         name="getSession",
         tag="Sessions",
         summary="What a session remembers",
-        parameters=(parameters.SESSION,),
+        parameters=(parameters.SESSION, parameters.BEFORE),
         reply=schemas.SessionReply,
         refusals=(400, 404),
     ),

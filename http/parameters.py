@@ -48,6 +48,12 @@ PAGE = (
     ),
     CURSOR,
 )
+BEFORE = _parameter(
+    "query",
+    "before",
+    "The `nextBefore` of the answer before: only turns with a lower `number`.",
+    {"type": "integer", "minimum": 1, "maximum": INT64_MAX},
+)
 LAST_EVENT_ID = _parameter(
     "header",
     "Last-Event-ID",

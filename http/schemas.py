@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from callboard.budget import Budget
 from callboard.deliveries import DeliveryState
-from callboard.messages import Status, Topic
+from callboard.messages import PauseReason, Status, Topic
 from callboard.task_spec import RetryPolicy
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -204,6 +204,22 @@ class CancelReply(_Answer):
     status: Status
 
 
+class Pause(BaseModel):
+    """What a paused task waits for; what else there is depends on the reason."""
+
+    model_config = ConfigDict(extra="allow", alias_generator=to_camel)
+
+    reason: PauseReason
+    message: str
+    since: Timestamp = Field(description="When it was paused.")
+
+
+class PauseReply(_Answer):
+    success: Literal[True]
+    task_id: str
+    pause: Pause
+
+
 class DecideReply(_Answer):
     """The decision is committed; how the task stands now."""
 
@@ -214,15 +230,22 @@ class DecideReply(_Answer):
 
 
 class Turn(_Answer):
+    """One turn; of one beyond 100,000 characters the middle is left out, which is said there."""
+
+    number: int = Field(description="Goes up by one within the session.")
     role: str
     content: str
+    task_id: str | None = Field(
+        description="Its task, whose result has the whole answer; null: said before that was kept."
+    )
 
 
 class Session(_Answer):
     """What a session keeps between tasks."""
 
     session_id: str
-    conversation: list[Turn]
+    conversation: list[Turn] = Field(description="The newest turns, oldest first: at most 100 and a megabyte.")
+    next_before: int | None = Field(description="The `before` of the turns before these; null: there are none.")
     variables: list[str] = Field(description="Names that the session's code has bound.")
     tasks: int
     created_at: Timestamp

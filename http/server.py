@@ -15,6 +15,7 @@ import falcon
 from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.server import create_server  # type: ignore[import-untyped]
 
+from callboard import inheritance
 from callboard.errors import ConfigurationError
 from callboard.http.access_log import request_line
 from callboard.http.app import build_app
@@ -73,6 +74,7 @@ class Server:
             clear_untrusted_proxy_headers=False,
             log_socket_errors=False,  # a client whose network fails is nothing to tell an operator, with a traceback
         )
+        self._end_withholding = inheritance.withhold(self._descriptors_open)
         self._waitress.channel_class = channel_class(settings, request_line(settings))
         self.host, self.port = self._socket.getsockname()[:2]
 
@@ -134,6 +136,9 @@ class Server:
         """Turn the loop once: read and write what is ready. poll(), since select() dies near 1024 descriptors."""
         wasyncore.loop(timeout=timeout_s, use_poll=True, map=self._map, count=1)
 
+    def _descriptors_open(self) -> list[int]:
+        return [self._socket.fileno(), *self._map]
+
     def _shut(self) -> None:
         with self._descriptors:
             if self._closed:
@@ -142,6 +147,7 @@ class Server:
         self._waitress.task_dispatcher.shutdown(timeout=1)
         for channel in list(self._waitress.active_channels.values()):
             channel.handle_close()  # a thread that is still busy with one now knows better than to wake the loop
+        self._end_withholding()
         wasyncore.close_all(self._map)
         self._socket.close()
         self._ended.set()

@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING
 
 import falcon
 
+from callboard.conversation import SessionRecord
 from callboard.http import views
 from callboard.http.codec import respond
 from callboard.http.query import query_of, session_id_from, whole_number
 from callboard.http.request import Request
 from callboard.http.results import DEFAULT_LIMIT, MAX_LIMIT
-from callboard.messages import DeleteSession, GetSession, SessionRecord
+from callboard.messages import DeleteSession, GetSession
 from callboard.questions import ListSessions, SessionPage
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ class Sessions:
     on_head_all = on_get_all
 
     def on_get(self, req: Request, resp: falcon.Response, session_id: str) -> None:
-        query_of(req)
-        wish = GetSession(session_id=session_id_from(session_id))
+        query = query_of(req, "before")
+        before = whole_number(query, "before", 0, least=1)
+        wish = GetSession(session_id=session_id_from(session_id), before=before or None)
         record: SessionRecord = self._gateway.ask(wish, timeout_s=self._timeout_s)
         respond(resp, {"success": True, "session": views.session(record)}, req.reply_type)
 

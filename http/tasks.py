@@ -1,5 +1,6 @@
 """/agent/tasks/{id} with its log, its cancel, another try, and the decision that a paused task waits for."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import falcon
@@ -25,7 +26,7 @@ from callboard.messages import (
     TaskAccepted,
     TaskRecord,
 )
-from callboard.questions import RetryTask
+from callboard.questions import GetPause, RetryTask
 from callboard.records import KeptAnswer
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ MAX_EVENTS = 1000
 
 
 class Tasks:
-    """Answers for one task: as it stands (no suffix), `events`, `cancel`, `decide`, `retry`."""
+    """Answers for one task: as it stands (no suffix), `events`, `pause`, `cancel`, `decide`, `retry`."""
 
     def __init__(self, system: "AgentSystem", waiting: Waiting, streams: Streams) -> None:
         self._system = system
@@ -52,6 +53,14 @@ class Tasks:
         respond(resp, views.task(record), req.reply_type)
 
     on_head = on_get
+
+    def on_get_pause(self, req: Request, resp: falcon.Response, task_id: str) -> None:
+        query_of(req)
+        req.task_id = task_id_from(task_id)
+        pause: Mapping[str, Any] = self._gateway.ask(GetPause(task_id=req.task_id), timeout_s=self._timeout_s)
+        respond(resp, views.pause(req.task_id, pause), req.reply_type)
+
+    on_head_pause = on_get_pause
 
     def on_get_events(self, req: Request, resp: falcon.Response, task_id: str) -> None:
         if req.wants_stream:

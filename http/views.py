@@ -5,9 +5,13 @@ holds every real answer against it. Pure functions; imported within `http/`, and
 command line for the agents that no server tells of.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from callboard.agent.roster import AgentDefinition
 from callboard.agent.skill import AnySkill
 from callboard.budget import Budget, Usage
+from callboard.conversation import SessionRecord
 from callboard.deliveries import DeliveryPage, WebhookDelivery
 from callboard.excerpts import excerpt, is_long
 from callboard.feeds import FeedEntry, FeedPage
@@ -15,7 +19,6 @@ from callboard.limits import SHOWN_CHARS, cut
 from callboard.messages import (
     Decision,
     EventPage,
-    SessionRecord,
     Status,
     TaskAccepted,
     TaskEvent,
@@ -95,6 +98,11 @@ def cancelled(record: TaskRecord) -> View:
     return {"success": success, "message": message, "taskId": record.task_id, "status": record.status}
 
 
+def pause(task_id: str, asked: Mapping[str, Any]) -> View:
+    """Return what a paused task waits for, with whole arguments."""
+    return {"success": True, "taskId": task_id, "pause": dict(asked)}
+
+
 def decided(record: TaskRecord, decision: Decision) -> View:
     """Return what is true of a task after a decision about it."""
     return {
@@ -139,9 +147,14 @@ def feed(page: FeedPage) -> View:
 
 
 def session(record: SessionRecord) -> View:
+    """Return what a session remembers, with a page of its turns."""
     return {
         "sessionId": record.session_id,
-        "conversation": [{"role": turn.role, "content": turn.content} for turn in record.conversation],
+        "conversation": [
+            {"number": turn.number, "role": turn.role, "content": turn.content, "taskId": turn.task_id}
+            for turn in record.conversation
+        ],
+        "nextBefore": record.next_before,
         "variables": list(record.variables),
         "tasks": record.tasks,
         "createdAt": iso(record.created_at),

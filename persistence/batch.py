@@ -13,9 +13,10 @@ from typing import Any
 
 from callboard.budget import Account, Charges, Usage
 from callboard.clock import new_id
+from callboard.conversation import SessionRecord, SessionUpdate
 from callboard.deliveries import DELIVERY_LASTS, WebhookDelivery
 from callboard.errors import IdempotencyConflict, TaskNotFound, TaskNotPaused
-from callboard.messages import MASTER, AttachedFile, SessionRecord, Status, TaskEvent, TaskRecord
+from callboard.messages import MASTER, AttachedFile, Status, TaskEvent, TaskRecord
 from callboard.persistence import bounds, rollup
 from callboard.persistence.codec import Rows
 from callboard.persistence.statements import Row
@@ -79,6 +80,8 @@ class Batch:
         self.new_answers: list[tuple[Idempotency, datetime, KeptAnswer]] = []
         self.sessions: dict[str, SessionRecord] = {}
         self.bare_sessions: dict[str, SessionRecord] = {}
+        self.interpreters: dict[str, SessionRecord] = {}
+        self.said: dict[str, list[tuple[str, SessionUpdate]]] = {}
         self.accepted = 0
         self.ended: dict[str, TaskRecord] = {}
         self.position = position
@@ -329,8 +332,13 @@ class Batch:
     def _keep_session(self, record: TaskRecord, message: RecordResult) -> None:
         # Invariant: a session has a row once a task of it has ended, so one without a row and without
         # unended tasks is unknown or deleted.
-        if message.session is not None:
-            self.sessions[message.session.session_id] = message.session
+        if (left := message.session) is not None:
+            session_id = left.record.session_id
+            self.sessions[session_id] = left.record
+            if left.variables_changed:
+                self.interpreters[session_id] = left.record
+            if left.said:
+                self.said.setdefault(session_id, []).append((record.task_id, left))
         elif record.session_id not in self.sessions:
             self.bare_sessions[record.session_id] = SessionRecord(
                 session_id=record.session_id, created_at=record.created_at, updated_at=message.at

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Dialect, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
+from callboard.arguments import Arguments
 from callboard.budget import Account, Budget, Usage
+from callboard.conversation import SessionRecord, Turn
 from callboard.deliveries import DeliveryState, WebhookDelivery, receiver_of
 from callboard.errors import InvalidRequest
 from callboard.figures import of_today
-from callboard.messages import AttachedFile, SessionRecord, Status, TaskEvent, TaskRecord, Topic, Turn
+from callboard.messages import AttachedFile, Status, TaskEvent, TaskRecord, Topic
 from callboard.persistence import bounds
 from callboard.persistence.statements import Row
 from callboard.persistence.tables import dump_json, tasks, time_number, time_of
@@ -86,13 +88,8 @@ class Rows:
     def call(self, task_id: str, c: CallRecord) -> Row:
         return (
             *(task_id, c.number, c.kind, c.name, c.replay, c.digest, c.effect_id, c.attempt, c.state._value_),
-            *(
-                self.at(c.started_at),
-                self._at(c.ended_at),
-                _json(bounds.call_error(c.error)),
-                _json(c.edited),
-                _json(c.result),
-            ),
+            *(self.at(c.started_at), self._at(c.ended_at), _json(bounds.call_error(c.error))),
+            *(_arguments(c.arguments), _json(c.result)),
         )
 
     def file(self, task_id: str, position: int, file: AttachedFile) -> Row:
@@ -115,15 +112,21 @@ class Rows:
         )
 
     def session(self, r: SessionRecord) -> Row:
-        conversation = [(turn.role, turn.content) for turn in r.conversation]
-        return (
-            *(r.session_id, self.at(r.created_at), self.at(r.updated_at), r.tasks),
-            *(dump_json(r.variables), dump_json(conversation), r.interpreter),
-        )
+        return (r.session_id, self.at(r.created_at), self.at(r.updated_at), r.tasks)
+
+    def turn(self, session_id: str, number: int, task_id: str, turn: Turn) -> Row:
+        return (session_id, number, turn.role, task_id, turn.content)
+
+    def interpreter(self, r: SessionRecord) -> Row:
+        return (r.session_id, dump_json(r.variables), r.interpreter)
 
 
 def _json(value: Any) -> str | None:
     return None if value is None else dump_json(value)
+
+
+def _arguments(a: Arguments | None) -> str | None:
+    return None if a is None else dump_json([a.args, a.kwargs, a.digest, a.edited])
 
 
 def _object(value: Any) -> str:
@@ -185,9 +188,18 @@ def call_from_row(row: Sequence[Any]) -> CallRecord:
         started_at=row[9],
         ended_at=row[10],
         error=row[11],
-        edited=row[12],
+        arguments=_arguments_from(row[12], row[3], row[6]),
         result=row[13],
     )
+
+
+def _arguments_from(stored: Any, skill: str, effect_id: str) -> Arguments | None:
+    if isinstance(stored, dict):  # edited ones, of a server before whole arguments were kept
+        return Arguments.of(skill, effect_id, (), {}, stored)
+    if stored is None:
+        return None
+    args, kwargs, digest, edited = stored
+    return Arguments(args=tuple(args), kwargs=kwargs, digest=digest, edited=edited)
 
 
 def file_from_row(row: Sequence[Any]) -> AttachedFile:
@@ -252,19 +264,6 @@ def raw_task_decoder(dialect: Dialect) -> Callable[[Row], TaskRecord]:
 def event_from_row(row: Sequence[Any]) -> TaskEvent:
     """Return the event in a row of all columns of `events`."""
     return TaskEvent(task_id=row[0], seq=row[1], topic=TOPICS[row[2]], at=row[3], position=row[4], data=row[5])
-
-
-def session_from_row(row: Sequence[Any]) -> SessionRecord:
-    """Return the session in a row of all columns of `sessions`."""
-    return SessionRecord(
-        session_id=row[0],
-        created_at=row[1],
-        updated_at=row[2],
-        tasks=row[3],
-        variables=tuple(row[4]),
-        conversation=tuple(Turn(role=role, content=content) for role, content in row[5]),
-        interpreter=row[6],
-    )
 
 
 def encode_cursor(task_id: str) -> str:

@@ -7,12 +7,16 @@ Any thread; imported within `persistence/` only.
 
 import contextlib
 import os
+import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import URL
 
 from callboard.errors import ConfigurationError, StorageFull, StoreUnavailable
+from callboard.paths import why_not
+
+OLDEST_SQLITE = (3, 35, 0)
 
 LEAST_ROOM_BYTES = 1 << 20
 """After a fault the disk counts as full until this much is free: a task with its events needs some of it."""
@@ -31,6 +35,29 @@ def sqlite_path(url: URL) -> Path:
     return Path(url.database)
 
 
+def real_path(path: Path) -> Path:
+    """Return the path without links: beside that one SQLite keeps the write-ahead log."""
+    return Path(os.path.realpath(path))
+
+
+def prepare(path: Path) -> None:
+    """Make sure of a database's file, readable by its owner only; SQLite gives its -wal and -shm the same mode.
+
+    # Invariant: a file that is there is not opened: to close it again would drop the locks that SQLite has on it in this process.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old; 3.35 or later is needed.")
+    refuse_orphaned_log(path)
+    if path.exists() and not path.is_file():  # opening a pipe would wait for its other end
+        raise ConfigurationError(f"The history cannot be kept in {path}: it is no file; move it away.")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(real_path(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError as error:
+        raise ConfigurationError(f"The history cannot be kept in {path}: {why_not(error)}.") from error
+
+
 class DatabaseFile:
     """The file that a store has opened.
 
@@ -39,8 +66,8 @@ class DatabaseFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._log = f"{path}-wal"
-        self._opened = _identity(str(path))
+        self._log = f"{real_path(path)}-wal"
+        self._opened = identity_of(str(path))
 
     def check(self) -> None:
         """Raise `StoreUnavailable` unless the path names the file that was opened, and it may be written."""
@@ -50,7 +77,7 @@ class DatabaseFile:
 
     def check_identity(self) -> None:
         """Raise `StoreUnavailable` unless the path names the file that was opened."""
-        if _identity(str(self.path)) != self._opened:
+        if identity_of(str(self.path)) != self._opened:
             raise StoreUnavailable(
                 f"The database file {self.path} is gone or another one is in its place; put it back, "
                 "or restart the server."
@@ -64,12 +91,13 @@ class DatabaseFile:
 
     def log_identity(self) -> Identity | None:
         """Return which file the write-ahead log is now, None where there is none."""
-        return _identity(self._log)
+        return identity_of(self._log)
 
 
 def refuse_orphaned_log(path: Path) -> None:
     """Raise `ConfigurationError` for a write-ahead log without its file: SQLite would delete it beside a new one."""
-    log = path.with_name(f"{path.name}-wal")
+    real = real_path(path)
+    log = real.with_name(f"{real.name}-wal")
     with contextlib.suppress(OSError):
         if log.stat().st_size and not (path.exists() and path.stat().st_size):
             raise ConfigurationError(
@@ -78,7 +106,8 @@ def refuse_orphaned_log(path: Path) -> None:
             )
 
 
-def _identity(path: str) -> Identity | None:
+def identity_of(path: str) -> Identity | None:
+    """Return which file a path names, through links; None where there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116  # PERF: a third of what Path.stat takes
     except OSError:

@@ -17,10 +17,10 @@ from sqlalchemy.exc import DBAPIError
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError
 from callboard.persistence.claim import is_claimed
-from callboard.persistence.database_file import refuse_orphaned_log, sqlite_path
-from callboard.persistence.engine import OLDEST_SQLITE, create, database_of, existing
+from callboard.persistence.database_file import OLDEST_SQLITE, real_path, refuse_orphaned_log, sqlite_path
+from callboard.persistence.engine import create, database_of, existing
 from callboard.persistence.findings import Finding, Level, of_tables
-from callboard.persistence.migrate import HEAD_REVISION, REVISIONS, current_revision
+from callboard.persistence.migrate import ADVICE, HEAD_REVISION, REVISIONS, Schema, schema_of
 from callboard.secret_files import LOSS, check_webhook_secret, remedy, secret_fault
 from callboard.settings import Settings
 from callboard.values import decoded
@@ -161,9 +161,9 @@ def _database(url: URL, settings: Settings, clock: Clock) -> Iterator[Finding]:
         with engine.connect() as connection:
             if connection.dialect.name == "sqlite":
                 yield _integrity(connection)
-            revision = current_revision(connection)
-            yield _schema(revision)
-            if revision == HEAD_REVISION:
+            schema = schema_of(connection)
+            yield _schema(schema)
+            if schema.is_usable:
                 yield from of_tables(connection, now=clock.now(), served=served)
     finally:
         engine.dispose()
@@ -190,7 +190,7 @@ def _at_rest(url: URL) -> URL:
     """Return the address of a file that nobody writes, so that SQLite makes no log beside it; a log that is there
     is read too.
     """
-    path = sqlite_path(url)
+    path = real_path(sqlite_path(url))
     log = path.with_name(f"{path.name}-wal")
     address = existing(url, "ro")
     return address if log.exists() else address.update_query_dict({"immutable": "1"})
@@ -209,14 +209,17 @@ def _integrity(connection: Connection) -> Finding:
     return _found("error", "integrity", f"The file is damaged: {'; '.join(found)}.", _RESTORE)
 
 
-def _schema(revision: str | None) -> Finding:
+def _schema(found: Schema) -> Finding:
+    revision = found.revision
     if revision == HEAD_REVISION:
         return _found("ok", "schema", f"The schema is {HEAD_REVISION}, this version's.")
     if revision is None:
         return _found("error", "schema", "The database has no tables of Callboard.", "Set CALLBOARD_DATABASE_URL.")
-    if revision in REVISIONS:
-        missing = ", ".join(REVISIONS[REVISIONS.index(revision) + 1 :])
-        advice = "Make a backup, then start the server: it applies them."
-        return _found("warning", "schema", f"The schema is {revision}; migrations are missing: {missing}.", advice)
-    message = f"The schema is {revision}, made by a newer Callboard; this version knows up to {HEAD_REVISION}."
-    return _found("error", "schema", message, "Upgrade Callboard or go back to a backup.")
+    if found.is_usable:
+        message = f"The schema is {revision}, a newer version's, which those that know {found.oldest} may use; so may this one."
+        return _found("ok", "schema", message)
+    if found.is_newer:
+        return _found("error", "schema", f"The database {found.fault}.", ADVICE)
+    missing = ", ".join(REVISIONS[REVISIONS.index(revision) + 1 :])
+    advice = "Make a backup, then start the server: it applies them."
+    return _found("warning", "schema", f"The schema is {revision}; migrations are missing: {missing}.", advice)

@@ -7,21 +7,24 @@ Called by `store.py` at start; engines are safe in any thread.
 """
 
 import contextlib
-import os
+import ctypes
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
+from weakref import WeakSet
 
 from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from callboard import inheritance
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError
 from callboard.installing import install_command
-from callboard.paths import why_not, written_path
-from callboard.persistence.database_file import DatabaseFile, refuse_orphaned_log, sqlite_path
+from callboard.paths import written_path
+from callboard.persistence.database_file import DatabaseFile, prepare, sqlite_path
 from callboard.persistence.tables import dump_json, load_json
 from callboard.settings import Settings, environment
 
@@ -31,7 +34,6 @@ LOCK_WAIT_MS = 5000
 _PATIENCE = {"connect_timeout": "5", "tcp_user_timeout": "10000"}
 """How long PostgreSQL's driver waits for a host that is silent, in seconds and milliseconds; the address may differ."""
 
-OLDEST_SQLITE = (3, 35, 0)
 READERS = 8
 
 
@@ -67,7 +69,7 @@ def parse_url(address: str) -> URL:
 def open_writer(url: URL, *, clock: Clock, lock_wait_ms: int = LOCK_WAIT_MS) -> Engine:
     """Return the engine of the connection that writes; creates a missing SQLite file and its folder."""
     if url.get_backend_name() == "sqlite":
-        _prepare_file(url)
+        prepare(sqlite_path(url))
         engine = create(existing(url), pool_size=1, max_overflow=0)
         event.listen(engine, "connect", _on_sqlite_writer(clock, lock_wait_ms))
         event.listen(engine, "begin", _begin_immediate)
@@ -108,12 +110,45 @@ def existing(url: URL, mode: str = "rw") -> URL:
 
 def create(url: URL, **options: Any) -> Engine:
     """Return an engine; raise `ConfigurationError` if its driver is not installed."""
+    if url.get_backend_name() == "sqlite":
+        options["connect_args"] = {"factory": _Connection}
     try:
-        return create_engine(url, json_serializer=dump_json, json_deserializer=load_json, **options)
+        engine = create_engine(url, json_serializer=dump_json, json_deserializer=load_json, **options)
     except (ImportError, NoSuchModuleError) as error:
         raise ConfigurationError(
             f"The driver of {url.drivername} is missing; install it with: {install_command('postgres')}"
         ) from error
+    event.listen(engine, "connect", lambda connection, _record: _connections.add(connection))
+    return engine
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that can be referred to weakly, as those of PostgreSQL's driver can."""
+
+
+_connections: "WeakSet[Any]" = WeakSet()
+
+
+def _sockets() -> Iterator[int]:
+    """Yield the descriptors of PostgreSQL's connections: a copy's end must not keep one open, with its locks, nor close it."""
+    for connection in list(_connections):
+        if not isinstance(connection, sqlite3.Connection) and not connection.closed:
+            yield connection.fileno()
+
+
+def _keep_for_ever() -> None:
+    """Have the copy never close a connection of SQLite's, not at its end either.
+
+    A copy has none of the locks that its SQLite takes for its own: to close a connection is to roll back what the server is
+    writing, and maybe to delete its write-ahead log. Left alone the descriptors do nothing.
+    """
+    for connection in list(_connections):
+        if isinstance(connection, sqlite3.Connection):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+inheritance.withhold(_sockets)
+inheritance.in_copies(_keep_for_ever)
 
 
 def _written_file(url: URL) -> Path:
@@ -128,21 +163,6 @@ def _written_file(url: URL) -> Path:
         return written_path(path, environment())
     except ValueError as error:
         raise ConfigurationError(f"CALLBOARD_DATABASE_URL: the path of the file {error}.") from error
-
-
-def _prepare_file(url: URL) -> None:
-    """Create the SQLite file so that its owner alone may read it; SQLite gives its -wal and -shm the same mode."""
-    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old; 3.35 or later is needed.")
-    path = sqlite_path(url)
-    refuse_orphaned_log(path)
-    if path.exists() and not path.is_file():  # opening a pipe would wait for its other end
-        raise ConfigurationError(f"The history cannot be kept in {path}: it is no file; move it away.")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as error:
-        raise ConfigurationError(f"The history cannot be kept in {path}: {why_not(error)}.") from error
 
 
 def _begin_immediate(connection: Any) -> None:

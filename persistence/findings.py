@@ -15,7 +15,20 @@ from sqlalchemy import Connection, Table, exists, func, or_, select
 from callboard.deliveries import DeliveryState
 from callboard.messages import PauseReason, Status
 from callboard.persistence.codec import UNENDED
-from callboard.persistence.tables import DEAD, calls, deliveries, events, files, snapshots, tasks, totals, usage
+from callboard.persistence.tables import (
+    DEAD,
+    calls,
+    deliveries,
+    events,
+    files,
+    interpreters,
+    sessions,
+    snapshots,
+    tasks,
+    totals,
+    turns,
+    usage,
+)
 
 OVERDUE = timedelta(hours=1)
 """A delivery that is due for longer shows that nobody sends them."""
@@ -55,6 +68,10 @@ def _orphans(connection: Connection) -> Finding:
     spent = select(func.count()).select_from(usage).where(usage.c.scope.in_(["task", "subagents"]))
     if count := _count(connection, spent.where(~exists().where(tasks.c.id == usage.c.name))):
         found.append(f"{count} in {usage.name}")
+    for table in (turns, interpreters):
+        alone = select(func.count()).select_from(table).where(~exists().where(sessions.c.id == table.c.session_id))
+        if count := _count(connection, alone):
+            found.append(f"{count} in {table.name}, of no session")
     left = select(func.count()).select_from(snapshots).join(tasks, tasks.c.id == snapshots.c.task_id)
     if count := _count(connection, left.where(tasks.c.status.not_in(UNENDED), ~func.coalesce(DEAD, False))):
         found.append(f"{count} in snapshots of tasks that have ended")

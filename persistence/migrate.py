@@ -1,49 +1,97 @@
 """Bring a database to the schema that this version knows.
 
-Alembic is imported only where there is something to do: it takes 0.1 s and 9 MB that every start would pay.
-Called by `store.py` at start, before any actor runs.
+Since 0007 migrations only add, and the table `schema` says what is the oldest revision whose program may use what they
+made: so after an upgrade a program may mostly go back to the version before. Alembic is imported only where there is
+something to do: it takes 0.1 s and 9 MB that every start would pay. Called by `store.py` at start, before any actor runs.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from callboard import __version__
 from callboard.errors import ConfigurationError
 from callboard.persistence.tables import metadata
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every revision under migrations/versions, oldest first; a test compares."""
 
 HEAD_REVISION = REVISIONS[-1]
+
+ONLY_ADDING_SINCE = "0007"
+"""Migrations behind this one take nothing away and change nothing that an older program relies on."""
+
+ADVICE = "Upgrade Callboard, or go back to a backup from before the upgrade."
 
 _ADVISORY_LOCK = 0x63616C6C626F6172  # "callboar": one migration at a time in a PostgreSQL database
 _FOLDER = Path(__file__).parent / "migrations"
 
 
-def migrate(engine: Engine) -> None:
-    """Apply the missing migrations in one transaction; raise `ConfigurationError` for a newer or another program's database.
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a database says of its schema: its revision, and the oldest one whose program may use it.
 
-    Safe to call from several processes at once: the first one works, the others wait and find it done.
+    Both None for a database without our tables, `oldest` for one from before that was written down.
+    """
+
+    revision: str | None = None
+    oldest: str | None = None
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a newer version made it."""
+        return self.revision is not None and self.revision not in REVISIONS
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether this version can use it as it is."""
+        if not self.is_newer:
+            return self.revision == HEAD_REVISION
+        return self.oldest is not None and self.oldest in REVISIONS
+
+    @property
+    def fault(self) -> str:
+        """Why this version cannot use a newer one."""
+        least = "" if self.oldest is None else f", for versions that know schema {self.oldest} or a later one"
+        return (
+            f"was made by a newer Callboard (its schema is {self.revision}{least}; this version, {__version__}, knows up to "
+            f"{HEAD_REVISION})"
+        )
+
+
+def migrate(engine: Engine) -> None:
+    """Apply the missing migrations in one transaction; leave a newer schema that this version may use as it is.
+
+    Raises `ConfigurationError` for a newer one that it may not use, and for another program's database. Safe to call from
+    several processes at once: the first one works, the others wait and find it done.
     """
     with engine.connect() as connection:
-        found = current_revision(connection)
+        found = schema_of(connection)
         connection.rollback()
-    if found == HEAD_REVISION:
+    if found.is_usable:
         return
     _refuse_newer(found)
     with engine.begin() as connection:  # on SQLite this waits for the write lock
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        _refuse_newer(current_revision(connection))
+        found = schema_of(connection)
+        if found.is_usable:
+            return
+        _refuse_newer(found)
         _refuse_foreign(connection)
         upgrade(connection, HEAD_REVISION)
 
 
-def current_revision(connection: Connection) -> str | None:
-    """Return the revision a database is at, None for one without our tables."""
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+def schema_of(connection: Connection) -> Schema:
+    """Return what a database says of its schema."""
+    names = inspect(connection)
+    if not names.has_table("alembic_version"):
+        return Schema()
+    revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if revision is None or revision in REVISIONS or not names.has_table("schema"):
+        return Schema(revision)
+    return Schema(revision, connection.execute(text("SELECT oldest FROM schema")).scalar())
 
 
 def upgrade(connection: Connection, revision: str) -> None:
@@ -69,12 +117,9 @@ def _config(connection: Connection):  # type: ignore[no-untyped-def]  # its type
     return config
 
 
-def _refuse_newer(found: str | None) -> None:
-    if found is not None and found not in REVISIONS:
-        raise ConfigurationError(
-            f"The database was made by a newer Callboard (its schema is {found}, this version knows up to "
-            f"{HEAD_REVISION}); upgrade Callboard or go back to a backup."
-        )
+def _refuse_newer(found: Schema) -> None:
+    if found.is_newer:
+        raise ConfigurationError(f"The database {found.fault}. {ADVICE}")
 
 
 def _refuse_foreign(connection: Connection) -> None:

@@ -93,7 +93,7 @@ def _shown(name: str, text: str, chars: int) -> Any:
         if last == "printed":
             known[last] += mark
         else:
-            known["…"] = mark.removeprefix("… ")
+            known[mark] = "…"
         return known
     if name == "output" and text.startswith('"'):
         return from_json(text, allow_partial="trailing-strings") + left_out(chars - len(text) - 1)

@@ -9,7 +9,7 @@ from callboard.errors import ConfigurationError
 from callboard.persistence.database_file import sqlite_path
 from callboard.persistence.engine import database_of, open_readers
 from callboard.persistence.faults import not_opened
-from callboard.persistence.migrate import HEAD_REVISION, REVISIONS, current_revision
+from callboard.persistence.migrate import ADVICE, schema_of
 from callboard.persistence.reads import Reader
 from callboard.settings import Settings
 
@@ -38,17 +38,17 @@ def open_reader(settings: Settings) -> Reader | None:
     engine = open_readers(url)
     try:
         with engine.connect() as connection:
-            revision = current_revision(connection)
+            found = schema_of(connection)
     except DBAPIError as error:
         engine.dispose()
         raise not_opened(error) from error
-    if revision == HEAD_REVISION:
+    if found.is_usable:
         return OwnReader(engine)
     engine.dispose()
-    if revision in REVISIONS:
-        what = "was made by an earlier version; `callboard serve` brings it up to this one"
-    elif revision is None:
+    if found.is_newer:
+        what = f"{found.fault}. {ADVICE.removesuffix('.')}"
+    elif found.revision is None:
         what = "has no tables of Callboard; set CALLBOARD_DATABASE_URL or CALLBOARD_DATA_DIR"
     else:
-        what = "was made by a newer version; upgrade Callboard"
+        what = "was made by an earlier version; `callboard serve` brings it up to this one"
     raise ConfigurationError(f"The history at {url.render_as_string(hide_password=True)} {what}.")

@@ -12,10 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Select, and_, func, or_, select
 
 from callboard.budget import Account, Usage
+from callboard.conversation import SessionRecord
 from callboard.deliveries import DeliveryPage, ListDeliveries, WebhookDelivery
 from callboard.errors import DeliveryNotFound, InvalidRequest, SessionNotFound, StoreUnavailable, TaskNotFound
 from callboard.feeds import FamilyPage, FeedPage, GetFamilyEvents, ListEvents
-from callboard.messages import AttachedFile, EventPage, ListTasks, SessionRecord, Status, TaskPage, TaskRecord, Totals
+from callboard.messages import AttachedFile, EventPage, ListTasks, Status, TaskPage, TaskRecord, Totals
 from callboard.persistence.activity import accepted_between, backlog, ended_between, ending
 from callboard.persistence.codec import (
     STATUSES,
@@ -26,10 +27,10 @@ from callboard.persistence.codec import (
     encode_cursor,
     encode_session_cursor,
     file_from_row,
-    session_from_row,
     task_from_row,
     usage_from_row,
 )
+from callboard.persistence.conversations import for_people, for_task
 from callboard.persistence.faults import reported
 from callboard.persistence.feeds import family_page, feed_page
 from callboard.persistence.pages import SIZE, event_entry, page_of, task_entry
@@ -40,14 +41,13 @@ from callboard.persistence.tables import (
     deliveries,
     events,
     files,
-    sessions,
     snapshots,
     tasks,
     totals,
     usage,
 )
 from callboard.questions import Backlog, Ending, ListSessions, SessionPage, SessionSummary
-from callboard.records import KeptAnswer, TaskLedger
+from callboard.records import CallRecord, KeptAnswer, TaskLedger
 from callboard.values import check_text
 
 MOST_TASKS = 100
@@ -113,24 +113,32 @@ class Reader:
         with self._connection() as connection:
             return feed_page(connection, query)
 
-    def session(self, session_id: str) -> SessionRecord:
-        """Return a session; an empty one while its first task is under way; raise `SessionNotFound`."""
-        kept = select(sessions).where(sessions.c.id == check_text(session_id, "sessionId"))
-        if rows := self._all(kept):
-            return session_from_row(rows[0])
-        if waiting := self._all(unended_of(session_id)):
-            began = waiting[0][0]
-            return SessionRecord(session_id=session_id, created_at=began, updated_at=began)
-        # Asked again, because that task may have ended, and left the row, between the two questions.
-        if rows := self._all(kept):
-            return session_from_row(rows[0])
+    def session(self, session_id: str, before: int | None = None) -> SessionRecord:
+        """Return a session with its newest turns, or those numbered below `before`; raise `SessionNotFound`.
+
+        An empty one while its first task is under way.
+        """
+        check_text(session_id, "sessionId")
+        with self._connection() as connection:
+            if (found := for_people(connection, session_id, before)) is not None:
+                return found
+            if began := connection.execute(unended_of(session_id)).scalar():
+                return SessionRecord(session_id=session_id, created_at=began, updated_at=began)
+            # Asked again, because that task may have ended, and left the row, between the two questions.
+            if (found := for_people(connection, session_id, before)) is not None:
+                return found
         raise SessionNotFound(f"There is no session {session_id}.")
+
+    def session_of_task(self, session_id: str) -> SessionRecord | None:
+        """Return a session as its next task goes on with it: its newest turns and its variables; None where there is none."""
+        with self._connection() as connection:
+            return for_task(connection, session_id)
 
     def sessions(self, query: ListSessions) -> SessionPage:
         """Return a page of sessions, last used first; raise `InvalidRequest` as `tasks` does."""
         if not 1 <= query.limit <= MOST_TASKS:
             raise InvalidRequest(f"limit is {query.limit}; it can be 1 to {MOST_TASKS}.")
-        rows = self._values(session_page(query, self._engine.dialect.name))
+        rows = self._values(session_page(query))
         found = tuple(
             SessionSummary(session_id=row[0], created_at=row[1], updated_at=row[2], tasks=row[3], preview=row[4])
             for row in rows[: query.limit]
@@ -157,6 +165,11 @@ class Reader:
         return TaskLedger(
             calls=tuple(call_from_row(row) for row in rows), snapshot=None if data is None else bytes(data)
         )
+
+    def call(self, task_id: str, number: int) -> CallRecord | None:
+        """Return one call of a task's ledger, None where it has no such one."""
+        rows = self._all(select(calls).where(calls.c.task_id == task_id, calls.c.number == number))
+        return call_from_row(rows[0]) if rows else None
 
     def children(self, task_id: str) -> list[TaskRecord]:
         """Return the tasks that a task has delegated itself, oldest first."""

@@ -7,13 +7,13 @@ in the order of an index, and says where the next page goes on. Pure functions t
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, literal, literal_column, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, literal, literal_column, or_, select, tuple_
 
 from callboard.errors import InvalidRequest
 from callboard.messages import MASTER, ListTasks
 from callboard.persistence.codec import decode_cursor, decode_session_cursor
 from callboard.persistence.pages import LISTED
-from callboard.persistence.tables import DEAD, Id, UtcTime, sessions, tasks
+from callboard.persistence.tables import DEAD, Id, UtcTime, sessions, tasks, turns
 from callboard.questions import MOST_WORDS, ListSessions
 from callboard.values import check_text
 
@@ -84,10 +84,10 @@ def _others(query: ListTasks) -> list[ColumnElement[bool]]:
     return found
 
 
-def session_page(query: ListSessions, dialect: str) -> Select[Any]:
+def session_page(query: ListSessions) -> Select[Any]:
     """Select a page's sessions and one more: last used first, of two at the same time the higher id first."""
     by_use = (sessions.c.updated_at, sessions.c.id)
-    columns = (sessions.c.id, sessions.c.created_at, sessions.c.updated_at, sessions.c.tasks, _preview(dialect))
+    columns = (sessions.c.id, sessions.c.created_at, sessions.c.updated_at, sessions.c.tasks, _preview())
     statement = select(*columns).order_by(*(column.desc() for column in by_use)).limit(query.limit + 1)
     if query.cursor is not None:
         at, session_id = decode_session_cursor(query.cursor)
@@ -95,15 +95,8 @@ def session_page(query: ListSessions, dialect: str) -> Select[Any]:
     return statement
 
 
-def _preview(dialect: str) -> ColumnElement[str | None]:
-    """Return the beginning of the last question of a session; what was asked and answered is written as a pair.
-
-    PERF: the database takes it out, because a conversation may have a hundred turns of a hundred thousand characters.
-    """
-    if dialect == "sqlite":
-        part = "json_extract(conversation, '$[#-2][{}]')"
-    else:
-        part = "(conversation -> -2 ->> {})"
-    role: ColumnElement[str] = literal_column(part.format(0))
-    content: ColumnElement[str] = literal_column(part.format(1))
-    return case((role == literal_column("'user'"), func.substr(content, 1, PREVIEW_CHARS)))
+def _preview() -> ColumnElement[str | None]:
+    """Return the beginning of the last question of a session, which is one of its last two turns."""
+    asked = select(func.substr(turns.c.content, 1, PREVIEW_CHARS))
+    asked = asked.where(turns.c.session_id == sessions.c.id, turns.c.role == literal_column("'user'"))
+    return asked.order_by(turns.c.number.desc()).limit(1).scalar_subquery()

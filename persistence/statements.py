@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any, ClassVar
 
 from sqlalchemy import (
+    BigInteger,
     ClauseElement,
     Column,
     Dialect,
@@ -42,10 +43,12 @@ from callboard.persistence.tables import (
     deliveries,
     events,
     files,
+    interpreters,
     sessions,
     snapshots,
     tasks,
     totals,
+    turns,
     usage,
 )
 
@@ -165,6 +168,12 @@ class Statements:
         self.update_tasks = ManyRows(plain, [tasks.c[name] for name in CHANGING], _update)
         dialect_insert = _insert_of(dialect)
         self.keep_sessions = ManyRows(plain, list(sessions.c), lambda rows: _upsert(dialect_insert, sessions, rows))
+        self.last_turns = ManyRows(plain, [sessions.c.id], _last_turns)
+        self.insert_turns = ManyRows(plain, list(turns.c), lambda rows: insert(turns).values(_named(turns, rows)))
+        self.delete_old_turns = Named(plain, _delete_old_turns())
+        self.keep_interpreters = ManyRows(
+            plain, list(interpreters.c), lambda rows: _upsert(dialect_insert, interpreters, rows)
+        )
         self.keep_calls = ManyRows(plain, list(calls.c), lambda rows: _upsert(dialect_insert, calls, rows))
         self.keep_snapshots = ManyRows(plain, list(snapshots.c), lambda rows: _upsert(dialect_insert, snapshots, rows))
         self.insert_files = ManyRows(plain, list(files.c), lambda rows: insert(files).values(_named(files, rows)))
@@ -206,7 +215,10 @@ class Statements:
         self.add_totals = Named(plain, _add_totals())
         self.highest = Named(plain, highest_position())
         self.session_is_busy = Named(plain, unended_of(bindparam("session_id", type_=Id)))
-        self.delete_session = Named(plain, delete(sessions).where(sessions.c.id == bindparam("session_id", type_=Id)))
+        of_session = bindparam("session_id", type_=Id)
+        self.delete_session = Named(plain, delete(sessions).where(sessions.c.id == of_session))
+        self.delete_turns = Named(plain, delete(turns).where(turns.c.session_id == of_session))
+        self.delete_interpreter = Named(plain, delete(interpreters).where(interpreters.c.session_id == of_session))
 
 
 def _insert_of(dialect: Dialect) -> Any:
@@ -255,6 +267,18 @@ def _upsert(dialect_insert: Any, table: Table, rows: Params) -> ClauseElement:
     replaced = {c.name: statement.excluded[c.name] for c in table.c if c.name not in (*keys, "created_at")}
     result: ClauseElement = statement.on_conflict_do_update(index_elements=keys, set_=replaced)
     return result
+
+
+def _last_turns(ids: Params) -> ClauseElement:
+    """Select the number of each session's last turn; sessions have their rows by then."""
+    last = select(func.coalesce(func.max(turns.c.number), literal_column("0")))
+    last = last.where(turns.c.session_id == sessions.c.id)
+    return select(sessions.c.id, last.scalar_subquery()).where(sessions.c.id.in_([row[0] for row in ids]))
+
+
+def _delete_old_turns() -> ClauseElement:
+    of_session = turns.c.session_id == bindparam("session_id", type_=Id)
+    return delete(turns).where(of_session, turns.c.number <= bindparam("last", type_=BigInteger))
 
 
 def _copy(table: Table, dialect_insert: Any) -> ClauseElement:

@@ -11,11 +11,13 @@ from typing import Protocol
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from callboard import inheritance
 from callboard.budget import Account, Usage
 from callboard.clock import Clock
+from callboard.conversation import SessionRecord
 from callboard.deliveries import DeliveryPage, ListDeliveries, WebhookDelivery
 from callboard.feeds import FamilyPage, FeedPage, GetFamilyEvents, ListEvents
-from callboard.messages import AttachedFile, EventPage, ListTasks, SessionRecord, TaskPage, TaskRecord, Totals
+from callboard.messages import AttachedFile, EventPage, ListTasks, TaskPage, TaskRecord, Totals
 from callboard.persistence.batch import WriteOutcome
 from callboard.persistence.database_file import DatabaseFile, sqlite_path
 from callboard.persistence.engine import LOCK_WAIT_MS, database_of, open_readers, open_writer
@@ -26,7 +28,7 @@ from callboard.persistence.retention import Pruner
 from callboard.persistence.transaction import Transaction
 from callboard.persistence.writes import Writer
 from callboard.questions import Backlog, Ending, ListSessions, SessionPage
-from callboard.records import KeptAnswer, Record, TaskLedger
+from callboard.records import CallRecord, KeptAnswer, Record, TaskLedger
 from callboard.settings import Settings
 
 __all__ = ["SqlStore", "Store", "WriteOutcome"]
@@ -77,8 +79,14 @@ class Store(Protocol):
     def feed(self, query: ListEvents) -> FeedPage:
         """Return a page of all tasks' events; a bounded number of events is looked at."""
 
-    def session(self, session_id: str) -> SessionRecord:
-        """Return a session; an empty one while its first task is under way; raise `SessionNotFound`."""
+    def session(self, session_id: str, before: int | None = None) -> SessionRecord:
+        """Return a session with its newest turns, or those numbered below `before`; raise `SessionNotFound`.
+
+        An empty one while its first task is under way.
+        """
+
+    def session_of_task(self, session_id: str) -> SessionRecord | None:
+        """Return a session as its next task goes on with it: its newest turns and its variables; None where there is none."""
 
     def sessions(self, query: ListSessions) -> SessionPage:
         """Return a page of sessions, last used first; raise `InvalidRequest` as `tasks` does."""
@@ -91,6 +99,9 @@ class Store(Protocol):
 
     def ledger(self, task_id: str) -> TaskLedger:
         """Return a task's ledger and the last snapshot of its interpreter; an empty one where there is none."""
+
+    def call(self, task_id: str, number: int) -> CallRecord | None:
+        """Return one call of a task's ledger, None where it has no such one."""
 
     def children(self, task_id: str) -> list[TaskRecord]:
         """Return the tasks that a task has delegated itself, oldest first."""
@@ -155,6 +166,7 @@ class SqlStore(Reader):
         self._transaction = Transaction(writer, file, on_renewed=readers.dispose)
         self._writer = Writer(writer, self._transaction, file)
         self._pruner = Pruner(writer, self._transaction)
+        self._end_copying = inheritance.in_copies(self._shut)
 
     @classmethod
     def open(cls, settings: Settings, *, clock: Clock = _CLOCK, lock_wait_ms: int = LOCK_WAIT_MS) -> "SqlStore":
@@ -175,10 +187,16 @@ class SqlStore(Reader):
             raise
 
     def close(self) -> None:
+        self._end_copying()
         super().close()
         self._transaction.close()
         for engine in self._engines:
             engine.dispose()
+
+    def _shut(self) -> None:
+        """Be of no use in a copy of this process, without a word to the database; in the copy."""
+        super().close()
+        self._transaction.shut()
 
     def write(self, records: Sequence[Record]) -> list[WriteOutcome]:
         return self._writer.write(records)

@@ -196,7 +196,7 @@ calls = Table(
     Column("started_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
     Column("error", Json),
-    Column("edited", Json),
+    Column("edited", Json),  # the whole arguments: [args, kwargs, digest, those that a person has edited]
     Column("result", Json),
     sqlite_with_rowid=False,
 )
@@ -280,11 +280,40 @@ sessions = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     Column("tasks", Integer, nullable=False),
-    Column("variables", Json, nullable=False),
-    Column("conversation", Json, nullable=False),
-    Column("interpreter", LargeBinary),
 )
 Index("ix_sessions_updated", sessions.c.updated_at, sessions.c.id)
+
+# The conversation: a row for each turn, so that a task writes its own two however many there are.
+turns = Table(
+    "turns",
+    metadata,
+    Column("session_id", Id, primary_key=True),
+    # Invariant: within a session numbers go up by one; the oldest turns are deleted first, so there is no gap.
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("role", Text, nullable=False),
+    Column("task_id", Id),
+    Column("content", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What a session's code has bound: names, and the signed dump with the values. Apart from the session's row, which
+# changes with every task and would drag up to 4 MB along.
+interpreters = Table(
+    "interpreters",
+    metadata,
+    Column("session_id", Id, primary_key=True),
+    Column("variables", Json, nullable=False),
+    Column("data", LargeBinary),
+)
+
+# One row, id 1: the oldest revision whose program may use this schema. Since 0007 migrations only add, so a program that
+# is older than the schema, but not older than this, reads and writes it rightly.
+schema = Table(
+    "schema",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("oldest", Text, nullable=False),
+)
 
 # One row, id 1, brought up to date in the transaction of what it counts. `stored` counts the ended tasks
 # that retention has not deleted; the rest counts deleted ones too, the milliseconds those that completed or failed. `position` is the highest one of an event by the

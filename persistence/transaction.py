@@ -91,8 +91,12 @@ class Transaction:
             raise StoreInDoubt("The database has not ended a transaction whose connection broke; try again.")
         return row is not None and row[0] == "committed"
 
-    def close(self) -> None:
+    def shut(self) -> None:
+        """Take no more transactions, and leave the connection as it is."""
         self._closed = True
+
+    def close(self) -> None:
+        self.shut()
         if self._connection is not None:
             self._connection.close()
             self._connection = None

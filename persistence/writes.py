@@ -32,7 +32,7 @@ from callboard.persistence.batch import AnswerKey, Batch, WriteOutcome, conflict
 from callboard.persistence.codec import STATUSES, UNENDED, Rows, raw_decoder, raw_task_decoder, usage_from_row
 from callboard.persistence.database_file import DatabaseFile
 from callboard.persistence.faults import unavailable
-from callboard.persistence.statements import Statements
+from callboard.persistence.statements import Row, Statements
 from callboard.persistence.tables import tasks, totals
 from callboard.persistence.task_state import TaskState
 from callboard.persistence.transaction import Transaction
@@ -297,11 +297,34 @@ class Writer:
             sql.found_sessions.execute(cursor, [rows.session(s) for _, s in sorted(batch.bare_sessions.items())])
         if batch.sessions:
             sql.keep_sessions.execute(cursor, [rows.session(s) for _, s in sorted(batch.sessions.items())])
+        if batch.interpreters:
+            sql.keep_interpreters.execute(cursor, [rows.interpreter(s) for _, s in sorted(batch.interpreters.items())])
+        if batch.said:
+            self._append_turns(cursor, batch)
         if accounts := batch.accounts():  # in one order everywhere, like the locks of tasks: accounts are shared
             sql.add_usage.execute(cursor, [rows.spent(*spent) for spent in accounts])
         if batch.accepted or batch.ended:
             # Last, because on PostgreSQL every writer waits for this one row until the commit.
             sql.add_totals.execute(cursor, more_position=batch.position - counted, **batch.counted())
+
+    def _append_turns(self, cursor: DBAPICursor, batch: Batch) -> None:
+        """Add what was said to the conversations, and delete the oldest turns of those that have too many.
+
+        # Invariant: the sessions' rows were written before, and on PostgreSQL that has locked them.
+        """
+        new: list[Row] = []
+        over: list[tuple[str, int]] = []
+        for session_id, number in self._sql.last_turns.fetch(cursor, sorted(batch.said)):
+            last = number
+            for task_id, left in batch.said[session_id]:
+                for turn in left.said:
+                    last += 1
+                    new.append(self._rows.turn(session_id, last, task_id, turn))
+            if last > left.most_turns:
+                over.append((session_id, last - left.most_turns))
+        self._sql.insert_turns.execute(cursor, new)
+        for session_id, last in over:
+            self._sql.delete_old_turns.execute(cursor, session_id=session_id, last=last)
 
     def _delete_session(self, cursor: DBAPICursor, session_id: str) -> WriteOutcome:
         self._sql.session_is_busy.execute(cursor, session_id=session_id)
@@ -312,7 +335,8 @@ class Writer:
         self._sql.delete_session.execute(cursor, session_id=session_id)
         if cursor.rowcount == 0:
             return WriteOutcome(value=SessionNotFound(f"There is no session {session_id}."))
-        self._sql.delete_session_usage.execute(cursor, session_id=session_id)
+        for statement in (self._sql.delete_turns, self._sql.delete_interpreter, self._sql.delete_session_usage):
+            statement.execute(cursor, session_id=session_id)
         return WriteOutcome(value=None)
 
     def _keep_refusal(self, cursor: DBAPICursor, record: RecordRefusal) -> WriteOutcome:

@@ -13,8 +13,8 @@ from callboard.agent.documents.reading import Document
 from callboard.agent.models.base import Completion, Image, Message, Model
 from callboard.agent.roster import MASTER_AGENT, AgentDefinition
 from callboard.agent.skill import AnySkill
+from callboard.conversation import Turn
 from callboard.errors import TaskError
-from callboard.messages import Turn
 
 
 class Look(Protocol):

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 
 from callboard.agent.models.base import Message
 from callboard.agent.models.counting import most_read
-from callboard.limits import cut_middle
-from callboard.messages import Turn
-
-_LONG_TURN = 8_000
+from callboard.conversation import Turn, excerpt
 
 Pair = tuple[Message, Message]
 
@@ -32,16 +29,11 @@ class Prompt:
 
 
 def said_before(turns: Iterable[Turn]) -> list[Pair]:
-    """Return the turns of a session in pairs of a question and its answer; long ones are shortened.
-
-    They are there for what was said, not for their data.
-    """
+    """Return the turns of a session in pairs of a question and its answer; long ones are shortened."""
     pairs: list[Pair] = []
     asked: Message | None = None
     for turn in turns:
-        message = Message(
-            role="user" if turn.role == "user" else "assistant", text=cut_middle(turn.content, _LONG_TURN)
-        )
+        message = Message(role="user" if turn.role == "user" else "assistant", text=excerpt(turn).content)
         if message.role == "user":
             asked = message
         elif asked is not None:

@@ -14,6 +14,7 @@ from callboard.feeds import GetFamilyEvents
 from callboard.http import views
 from callboard.messages import ListTasks, Status
 from callboard.paths import NOWHERE
+from callboard.pauses import whole_pause
 from callboard.persistence.reading import open_reader
 from callboard.persistence.reads import Reader
 from callboard.questions import ListSessions
@@ -39,6 +40,10 @@ class LocalHistory:
     def task(self, task_id: str) -> Task:
         """Return all that is known of a task; raise `TaskNotFound`."""
         return Task.model_validate(views.task(self._reader.task(task_id)))
+
+    def pause(self, task_id: str) -> dict[str, Any]:
+        """Return what a paused task waits for, with whole arguments; raise `TaskNotFound` or `TaskNotPaused`."""
+        return dict(whole_pause(self._reader.task(task_id), self._reader.call))
 
     def tasks(
         self,
@@ -68,9 +73,9 @@ class LocalHistory:
             if (cursor := page.next_cursor) is None:
                 return
 
-    def session(self, session_id: str) -> Session:
+    def session(self, session_id: str, *, before: int | None = None) -> Session:
         """Return what a session remembers; raise `SessionNotFound`."""
-        return Session.model_validate(views.session(self._reader.session(session_id)))
+        return Session.model_validate(views.session(self._reader.session(session_id, before)))
 
     def log(self, task_id: str, *, after: int = 0) -> Iterator[Event]:
         """Yield a task's own events behind a number."""

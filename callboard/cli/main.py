@@ -10,6 +10,7 @@ import click
 
 from callboard import __version__
 from callboard.cli.agents import agents
+from callboard.cli.approvals import approvals
 from callboard.cli.completion import completion
 from callboard.cli.data import backup, doctor
 from callboard.cli.decide import decide
@@ -61,7 +62,7 @@ def openapi() -> None:
 
 
 for _command in (
-    serve, run, tasks, show, events, cancel, decide, retry, sessions, skills, agents, health, dead_letters, doctor,
+    serve, run, tasks, show, events, cancel, approvals, decide, retry, sessions, skills, agents, health, dead_letters, doctor,
     backup, openapi, completion,
 ):  # fmt: skip
     main.add_command(_command)

@@ -43,12 +43,14 @@ def serve(host: str | None, port: int | None) -> None:
       API_KEY=secret callboard serve --host 0.0.0.0
     """
     from callboard.logs import configure_logging, get_logger
+    from callboard.memory import give_back
     from callboard.providers import unread
     from callboard.settings import Settings, environment, foreign_mode, meant_variable, unknown_variables
 
     given: dict[str, Any] = {"host": host, "port": port}
     settings = Settings.load(**{name: value for name, value in given.items() if value is not None})
     configure_logging(settings)
+    give_back()
     log = get_logger("callboard.cli")
     for name in unknown_variables():
         meant = meant_variable(name)

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from callboard import inheritance
 from callboard.addresses import server_url
 from callboard.cli.text import iso
 from callboard.errors import ConfigurationError
@@ -46,9 +47,11 @@ def announced(folder: Path, url: str) -> Iterator[OSError | None]:
     except OSError as error:
         yield error
         return
+    end_withholding = inheritance.withhold(lambda: (held,))
     try:
         yield None
     finally:
+        end_withholding()
         with contextlib.suppress(OSError):
             if _same(folder / NAME, held):  # another one's, on another database, may have taken its place
                 (folder / NAME).unlink()

@@ -68,17 +68,19 @@ def list_sessions(limit: int, every: bool, as_json: bool, where: Where) -> None:
 
 @sessions.command()
 @click.argument("session_id")
+@click.option("--before", type=click.IntRange(1), metavar="NUMBER", help="Only the turns with a lower number.")
 @as_json
 @asks
-def show(session_id: str, as_json: bool, where: Where) -> None:
-    """Show what a session remembers: its conversation and the names of its variables.
+def show(session_id: str, before: int | None, as_json: bool, where: Where) -> None:
+    """Show what a session remembers: its newest turns and the names of its variables.
 
     \b
     Examples:
       callboard sessions show alice
+      callboard sessions show alice --before 57
     """
     with where.history() as history:
-        session = history.session(session_id)
+        session = history.session(session_id, before=before)
     if as_json:
         print_json(session.model_dump(by_alias=True, mode="json"))
         return
@@ -90,6 +92,8 @@ def show(session_id: str, as_json: bool, where: Where) -> None:
             ("variables", ", ".join(session.variables) or "-"),
         )
     )
+    if session.next_before is not None:
+        click.echo(f"\nThere are turns before these: add --before {session.next_before}.")
     for turn in session.conversation:
         click.echo(f"\n{click.style(one_line(turn.role), bold=True)}\n{clean(turn.content)}")
 

@@ -170,6 +170,11 @@ def _fields(task: "Task") -> Iterator[tuple[str, object]]:
     if task.pause:
         if task.pause.get("skill"):
             yield "waits for", call_of(task.pause)
+            if isinstance(size := task.pause.get("argsBytes"), int):
+                yield (
+                    "arguments",
+                    f"{size:,} bytes; `callboard approvals show {one_line(task.task_id)}` shows them whole",
+                )
             yield "because", pause_in_words(task.pause)
         else:
             yield "waits for", pause_in_words(task.pause)

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 # C0 but tab and line feed, DEL, C1 (0x9b is an escape sequence's beginning to some terminals), line separators,
 # bidirectional overrides and isolates, the byte order mark, and halves of surrogate pairs, which cannot be encoded
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+# what is not seen as well: fillers, joiners, variation selectors, tags (Unicode's default ignorable code points)
+_HIDDEN = re.compile(
+    f"{_OBEYED.pattern[:-1]}\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 _SPACE = re.compile(r"\s+")
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
@@ -37,10 +42,18 @@ def one_line(text: object, limit: int | None = None) -> str:
     return line if limit is None or len(line) <= limit else line[: max(0, limit - 1)] + "…"
 
 
-def dumps(value: Any, *, indent: int | None = 2) -> str:
-    """Return JSON that is safe on a terminal: what `clean` writes out is escaped as JSON does it."""
+def dumps(value: Any, *, indent: int | None = 2, ascii_only: bool = False) -> str:
+    """Return JSON that is safe on a terminal: what `clean` writes out, or is not seen, is escaped as JSON does it.
+
+    `ascii_only`: whatever is not ASCII is, so that no letter passes for another one.
+    """
     # only strings can hold those characters, so the document stays the same one
-    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, indent=indent, ensure_ascii=False))
+    return _HIDDEN.sub(lambda found: _escaped(found[0]), json.dumps(value, indent=indent, ensure_ascii=ascii_only))
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
 
 
 def shown(value: Any) -> str:

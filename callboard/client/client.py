@@ -203,18 +203,26 @@ class Client:
         result: Any = ...,
         arguments: Mapping[str, Any] | None = None,
         call: int | None = None,
+        digest: str | None = None,
         reason: str | None = None,
     ) -> Decided:
         """Decide about the call that a paused task waits with: approve, reject, edit, retry, assume_done or fail.
 
-        `result` goes with assume_done, `arguments` with edit. Give the `call` of the task's `pause`: a decision that
-        comes late is refused then, and does not fall on the next call.
+        `result` goes with assume_done, `arguments` with edit. Give the `call` and the `digest` of the task's `pause`: a
+        decision that comes late is refused then, and falls on no other call and no other arguments than were seen.
         """
-        more = {"arguments": arguments, "call": call, "reason": reason}
+        more = {"arguments": arguments, "call": call, "digest": digest, "reason": reason}
         body = {"decision": decision, **{name: value for name, value in more.items() if value is not None}}
         if result is not ...:
             body["result"] = result
         return self._parse(Decided, self._post(_path("/agent/tasks", task_id, "decide"), body))
+
+    def pause(self, task_id: str) -> dict[str, Any]:
+        """Return what a paused task waits for, with the whole arguments of the call; `pause` of a task has a short form."""
+        pause = self._get(_path("/agent/tasks", task_id, "pause")).get("pause")
+        if not isinstance(pause, dict):
+            raise self._transport.garbled("it has no pause")
+        return pause
 
     def retry(self, task_id: str) -> Accepted:
         """Submit once more what a task that has ended was asked, as a new task."""
@@ -226,9 +234,10 @@ class Client:
         """Yield the sessions, last used first."""
         return self._pages(SessionSummary, "/agent/sessions", "sessions", {})
 
-    def session(self, session_id: str) -> Session:
-        """Return what a session remembers."""
-        return self._parse(Session, self._get(_path("/agent/sessions", session_id)), "session")
+    def session(self, session_id: str, *, before: int | None = None) -> Session:
+        """Return what a session remembers, with its newest turns or those numbered below `before`."""
+        query = {} if before is None else {"before": before}
+        return self._parse(Session, self._get(_path("/agent/sessions", session_id), query), "session")
 
     def delete_session(self, session_id: str) -> None:
         """Forget a session; its tasks stay in the history."""

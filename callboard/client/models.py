@@ -165,10 +165,12 @@ class Decided(Model):
 
 
 class Turn(Model):
-    """One turn of a conversation; `role` is user or assistant."""
+    """One turn of a conversation; `role` is user or assistant, `task_id` names the task whose result has the whole answer."""
 
+    number: int
     role: str
     content: str
+    task_id: str | None = None
 
 
 class SessionSummary(Model):
@@ -182,10 +184,11 @@ class SessionSummary(Model):
 
 
 class Session(Model):
-    """What a session remembers."""
+    """What a session remembers: its newest turns, or those before a number; `next_before` is what to ask with for more."""
 
     session_id: str
     conversation: list[Turn]
+    next_before: int | None = None
     variables: list[str]
     tasks: int
     created_at: Moment

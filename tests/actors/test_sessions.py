@@ -2,7 +2,8 @@
 
 from callboard.actors.sessions import MOST_IDLE, Sessions
 from callboard.clock import Clock
-from callboard.messages import SessionRecord, TaskRecord
+from callboard.conversation import SessionRecord
+from callboard.messages import TaskRecord
 
 NOW = Clock().now()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from callboard.agent.bindings import bound_names
+from callboard.agent.bindings import bound_names, mentions
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,20 @@ from callboard.agent.bindings import bound_names
 )
 def test_names_bound_at_the_top_level_are_found(code: str, names: set[str]) -> None:
     assert bound_names(code) == names
+
+
+@pytest.mark.parametrize(
+    ("code", "reached"),
+    [
+        ("calculate('2 * 3')", False),
+        ("price + 1", True),
+        ("del price", True),
+        ("prices.append(1)", False),
+        ("ｐrice + 1", True),  # the same name to Python
+        ("f'{price}'", True),
+        ("globals()['pri' + 'ce'] = 1", True),
+        ("'price'", True),  # more often than need be, and never less
+    ],
+)
+def test_code_that_reaches_a_variable_is_told_apart(code: str, reached: bool) -> None:
+    assert mentions(code, frozenset({"price"})) is reached

@@ -38,6 +38,12 @@ def pay(cents: int) -> str:
     return f"paid {cents}"
 
 
+@skill(replay="never", approval=True)
+def post(letter: str, to: list[str]) -> str:
+    """Post a letter, once somebody has approved it."""
+    return f"{len(letter)} {letter[-3:]} {len(to)} {to[-1]}"
+
+
 @skill(replay="pure")
 def rate(currency: str) -> float:
     """Return what a euro buys."""

@@ -162,14 +162,14 @@ def test_the_history_is_read_while_another_process_works_on_it_and_a_second_run_
     ("change", "said"),
     [
         ("UPDATE alembic_version SET version_num = '0001'", "was made by an earlier version; `callboard serve` brings it up"),
-        ("UPDATE alembic_version SET version_num = '9999'", "was made by a newer version; upgrade Callboard"),
+        ("UPDATE alembic_version SET version_num = '9999'; UPDATE schema SET oldest = '9998'", "knows up to 0007). Upgrade"),
         ("DROP TABLE alembic_version", "has no tables of Callboard"),
     ],
 )  # fmt: skip
 def test_a_history_of_another_version_is_named(tmp_path: Path, change: str, said: str) -> None:
     lay_history(Settings(data_dir=tmp_path / "data"))
     with sqlite3.connect(tmp_path / "data" / "callboard.db") as connection:
-        connection.execute(change)
+        connection.executescript(change)
     connection.close()
     done = in_process("tasks", home=tmp_path, **NOBODY)
     assert (done.returncode, done.stdout) == (78, "")

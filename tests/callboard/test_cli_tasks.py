@@ -185,6 +185,59 @@ def test_a_paused_task_says_how_to_decide_and_is_decided(served: Served, ask: As
     assert (late.returncode, "not paused" in late.stderr) == (1, True)
 
 
+POST = python("from skills import post\npost('Zoë \\u202e' * 5000 + 'end', to=[str(n) for n in range(1000)])")
+
+
+def paused(ask: Ask, served: Served, task: str) -> tuple[str, dict[str, Any]]:
+    task_id = submit(served, task)
+    while json.loads(ask("show", task_id, "--json").stdout)["status"] != "paused":
+        pass
+    return task_id, json.loads(ask("show", task_id, "--json").stdout)["pause"]
+
+
+def test_what_waits_for_approval_is_listed_shown_whole_and_edited_whole(
+    served: Served, ask: Ask, tmp_path: Path
+) -> None:
+    task_id, pause = paused(ask, served, POST)
+    assert pause["argsTruncated"] is True
+    row = next(line for line in ask("approvals").stdout.splitlines() if line.startswith(task_id)).split("\t")
+    assert (row[1], row[4]) == ("approval", pause["digest"])
+    assert f"callboard approvals show {task_id}" in ask("show", task_id).stdout
+    short, full = ask("approvals", "show", task_id).stdout, ask("approvals", "show", task_id, "--full").stdout
+    assert "more characters; --full shows all" in short
+    assert "\\u202e" in short
+    assert "\u202e" not in full
+    assert '"999"' not in short
+    assert '"999"' in full
+    assert "Zo\\u00eb" in ask("approvals", "show", task_id, "--ascii").stdout
+    whole = json.loads(ask("approvals", "show", task_id, "--json").stdout)
+    assert (whole["args"], whole["argsTruncated"]) == (["Zoë \u202e" * 5000 + "end"], False)
+    file = tmp_path / "arguments.json"
+    assert ask("approvals", "show", task_id, "--output", str(file)).returncode == 0
+    arguments = json.loads(file.read_text())
+    assert arguments == {"letter": whole["args"][0], **whole["kwargs"]}
+    file.write_text(json.dumps({**arguments, "letter": arguments["letter"] + "!"}))
+    late = ask("decide", task_id, "edit", "--arguments", f"@{file}", "--digest", "0" * 64)
+    assert (late.returncode, "digest" in late.stderr) == (1, True)
+    assert ask("decide", task_id, "edit", "--arguments", f"@{tmp_path / 'none'}").returncode == 2
+    assert ask("decide", task_id, "edit").returncode == 2  # without a terminal there is no editor
+    done = ask("decide", task_id, "edit", "--arguments", f"@{file}", "--digest", pause["digest"])
+    assert done.returncode == 0, done.stderr
+    last = ask("events", task_id, "--follow", "--json").stdout.splitlines()[-1]
+    assert json.loads(last)["data"]["output"] == "25004 nd! 1000 999"
+
+
+def test_an_editor_is_given_the_whole_arguments(served: Served, ask: Ask, tmp_path: Path) -> None:
+    task_id, _ = paused(ask, served, POST)
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nsed -i "s/end\\"/END\\"/" "$1"\n')
+    editor.chmod(0o755)
+    with Terminal("decide", task_id, "edit", home=tmp_path, CALLBOARD_URL=served.url, VISUAL=str(editor)) as terminal:
+        assert terminal.end() == 0, terminal.text
+    last = ask("events", task_id, "--follow", "--json").stdout.splitlines()[-1]
+    assert json.loads(last)["data"]["output"] == "25003 END 1000 999"
+
+
 # --- sessions, skills, agents, health ---
 
 

@@ -87,16 +87,25 @@ def test_a_call_that_a_person_has_edited_has_none_of_the_arguments_of_the_code()
     ],
 )
 def test_the_command_that_edits_a_call_has_its_arguments_by_name(pause: dict[str, Any]) -> None:
-    [way] = ways_to_decide("t1", {**pause, "skill": "pay", "decisions": ["edit"]}, HERE, lambda _: ("cents", "note"))
+    pause |= {"skill": "pay", "decisions": ["edit"], "argsTruncated": False, "call": 2, "digest": "d" * 64}
+    [way] = ways_to_decide("t1", pause, HERE, lambda _: ("cents", "note"))
     words = shlex.split(way)
     assert json.loads(words[words.index("--arguments") + 1]) == {"cents": 5, "note": "it's"}
+    assert words[4:8] == ["--call", "2", "--digest", "d" * 64]
 
 
-@pytest.mark.parametrize("value", ["x… [12 more characters left out]", ["…"], {"a": "…"}, [0] * 100])
-def test_arguments_that_the_log_has_cut_are_not_offered_as_if_they_were_whole(value: Any) -> None:
-    pause = {"skill": "pay", "args": [value], "kwargs": {}, "decisions": ["edit"]}
-    [way] = ways_to_decide("t1", pause, HERE, lambda _: ("cents",))
-    assert '{"name": "value"}' in way
+@pytest.mark.parametrize("told", [{"argsTruncated": True}, {}], ids=["shortened", "nobody says"])
+def test_arguments_that_are_shortened_are_not_offered_as_if_they_were_whole(told: dict[str, Any]) -> None:
+    pause = {"skill": "pay", "args": ["x"], "kwargs": {}, "decisions": ["edit"], **told}
+    *whole, way = ways_to_decide("t1", pause, HERE, lambda _: ("cents",))
+    assert way == "callboard decide t1 edit"
+    assert whole == (["callboard approvals show t1"] if told else [])
+
+
+def test_what_is_not_seen_is_escaped_in_json_and_on_demand_what_looks_like_another_letter() -> None:
+    hidden = "a\u200b\u00ad\u2060\U000e0041\ufe0f\x7f\u202eb"
+    assert dumps(hidden) == r'"a\u200b\u00ad\u2060\udb40\udc41\ufe0f\u007f\u202eb"'
+    assert (dumps("pаy"), dumps("pаy", ascii_only=True)) == ('"pаy"', r'"p\u0430y"')  # a Cyrillic а
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_an_excerpt_is_bounded_whatever_the_value(value: Any) -> None:
 
 def test_an_excerpt_says_how_many_entries_it_leaves_out() -> None:
     assert excerpt(list(range(1000)))[-1] == "… [900 more entries left out]"
-    assert excerpt({str(n): n for n in range(1000)})["…"] == "[900 more entries left out]"
+    assert excerpt({str(n): n for n in range(1000)})["… [900 more entries left out]"] == "…"
     assert excerpt([["a" * 1000] * 100] * 100)[-1] == "… [99 more entries left out]"
     assert excerpt([10**100_000])[0].endswith("more characters left out]")
     assert excerpt({"a": [1, 2.5, None, True, "b"]}) == {"a": [1, 2.5, None, True, "b"]}

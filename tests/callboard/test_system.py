@@ -288,7 +288,7 @@ def test_a_state_that_somebody_changed_is_not_loaded(
     first.execute("My name is Alice", session_id="s")
     first.stop()
     database = sqlite3.connect(make_settings().data_dir / "callboard.db")
-    database.execute("UPDATE sessions SET interpreter = randomblob(200)")
+    database.execute("UPDATE interpreters SET data = randomblob(200)")
     database.commit()
     database.close()
     second = start_system()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from callboard.logs import configure_logging, get_logger
+from callboard.logs import configure_logging, get_logger, write_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +22,11 @@ def logging_as_before() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
     root.handlers[:] = handlers
     root.setLevel(level)
+    logging.captureWarnings(capture=False)
 
 
 @pytest.fixture
@@ -72,6 +77,22 @@ def test_secrets_are_hidden_by_their_name_and_inside_addresses(configure: Any, l
     text = json.dumps(lines())
     assert not any(secret in text for secret in ("k1", "k2", "k3", "k4", "k5"))
     assert "postgresql://user:[hidden]@host/db" in text
+
+
+def test_lines_go_on_when_somebody_closes_what_they_are_written_to(
+    configure: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = (tmp_path / "log").open("w")
+    monkeypatch.setattr("sys.stderr", shared)
+    configure()
+    shared.close()
+    get_logger("callboard.x").info("first")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.warn("second", UserWarning, stacklevel=1)
+    write_line('{"event": "third"}')
+    events = [json.loads(line)["event"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert (events[0], events[2], "second" in events[1]) == ("first", "third", True)
 
 
 def test_lines_below_the_level_are_not_written(configure: Any, lines: Any) -> None:

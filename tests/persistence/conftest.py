@@ -14,9 +14,21 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, delete, make_url, text, update
 
-from callboard.messages import Json, SessionRecord, Status, TaskRecord, Topic
+from callboard.conversation import SessionRecord, SessionUpdate, Turn
+from callboard.messages import Json, Status, TaskRecord, Topic
 from callboard.persistence.store import SqlStore
-from callboard.persistence.tables import calls, events, files, sessions, snapshots, tasks, totals, usage
+from callboard.persistence.tables import (
+    calls,
+    events,
+    files,
+    interpreters,
+    sessions,
+    snapshots,
+    tasks,
+    totals,
+    turns,
+    usage,
+)
 from callboard.records import NewEvent, RecordAcceptance, RecordEvents, RecordResult, RecordStart
 from callboard.settings import Settings
 from tests.template import lay_history
@@ -93,7 +105,7 @@ def emptied(store: SqlStore, raw_engine: Engine) -> Callable[[], SqlStore]:
 
     def empty() -> SqlStore:
         with raw_engine.begin() as connection:
-            for table in (tasks, events, sessions, calls, snapshots, files, usage):
+            for table in (tasks, events, sessions, turns, interpreters, calls, snapshots, files, usage):
                 connection.execute(delete(table))
             connection.execute(update(totals).values({c: 0 for c in totals.c if c.name != "id"}))
         return store
@@ -149,6 +161,11 @@ class Maker:
 
     def session(self, session_id: str = "session", **fields: Any) -> SessionRecord:
         return SessionRecord(**{"session_id": session_id, "created_at": self.now, "updated_at": self.now, **fields})
+
+    def left(self, session_id: str = "session", *said: Turn, most_turns: int = 100, **fields: Any) -> SessionUpdate:
+        """Return what a task leaves: what it said, and a session with these fields."""
+        record, changed = self.session(session_id, **fields), "variables" in fields or "interpreter" in fields
+        return SessionUpdate(record=record, said=said, most_turns=most_turns, variables_changed=changed)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ BAD: dict[str, Callable[["Maker", RecordAcceptance], Any]] = {
     "a value that JSON lacks": lambda make, accepted: make.result(accepted, output=object()),
     "half of a surrogate pair": lambda make, accepted: make.result(accepted, error="\ud800"),
     "a number beyond 64 bits": lambda make, accepted: make.acceptance(timeout_ms=2**70),
-    "a session that cannot be stored": lambda make, accepted: make.result(accepted, session=make.session(tasks=2**70)),
+    "a session that cannot be stored": lambda make, accepted: make.result(accepted, session=make.left(tasks=2**70)),
     "not a record": lambda make, accepted: "hello",
 }
 
@@ -86,7 +86,7 @@ def test_tasks_of_earlier_batches_are_found_in_any_number(store: SqlStore, make:
 def test_a_session_deleted_within_a_batch_sees_what_came_before_it(store: SqlStore, make: "Maker") -> None:
     accepted = make.acceptance()
     deletion = RecordSessionDeleted(session_id="session")
-    result = make.result(accepted, attempt=0, session=make.session())
+    result = make.result(accepted, attempt=0, session=make.left())
     busy, _, deleted, again = store.write([accepted, deletion, result, deletion, make.acceptance()])[1:]
     assert isinstance(busy.value, Exception)
     assert deleted.value is None

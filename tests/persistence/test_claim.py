@@ -12,7 +12,9 @@ from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 
 from callboard import AgentSystem, Settings
 from callboard.errors import ConfigurationError, StoreUnavailable
-from callboard.persistence.claim import _ADVISORY_KEY, _holder, _PostgresqlClaim, claim, is_claimed
+from callboard.persistence.claim import claim, is_claimed
+from callboard.persistence.file_claim import FileClaim
+from callboard.persistence.postgresql_claim import ADVISORY_KEY, PostgresqlClaim, holder
 
 HOLDER = """
 import sys
@@ -29,7 +31,9 @@ def test_a_second_server_on_the_same_history_is_refused_and_touches_nothing(
 ) -> None:
     first = start_system()
     task_id = first.execute("What is 2 + 2?").task_id
-    with pytest.raises(ConfigurationError, match=r"Another server is at work on the history .*callboard\.db; stop it"):
+    with pytest.raises(
+        ConfigurationError, match=r"Another server is at work on the history .*callboard\.db: it is this"
+    ):
         AgentSystem.start(make_settings())
     assert first.execute("What is 3 + 3?").output == 6
     assert [event.seq for event in first.events(task_id)] == [1, 2, 3, 4, 5, 6]
@@ -57,7 +61,8 @@ def test_a_hold_that_a_killed_server_s_child_has_for_a_moment_is_waited_for(
     make_settings: Callable[..., Settings],
 ) -> None:
     held = claim(make_settings())
-    child = os.dup(held._descriptor)  # type: ignore[attr-defined]  # what a child has until its program is loaded
+    assert isinstance(held, FileClaim)
+    child = os.dup(held._name)  # what a child has until its program is loaded
     held.let_go()
     with pytest.raises(ConfigurationError):
         claim(make_settings())
@@ -99,7 +104,7 @@ def cut(raw: Engine) -> Callable[[], None]:
     def end_it() -> None:
         with raw.connect() as connection:
             # with a time to wait it returns when the connection is gone
-            assert connection.execute(text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": _holder(raw)}).scalar()
+            assert connection.execute(text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": held_by(raw)}).scalar()
 
     return end_it
 
@@ -142,7 +147,7 @@ def test_a_connection_that_postgresql_takes_for_alive_is_not_another_server(
     make_settings: Callable[..., Settings], postgres_url: str
 ) -> None:
     held = claim(make_settings(database_url=postgres_url))
-    assert isinstance(held, _PostgresqlClaim)
+    assert isinstance(held, PostgresqlClaim)
     ours, held._connection = held._connection, None
     with pytest.raises(StoreUnavailable, match="has not noticed it yet"):
         held.renew()
@@ -159,7 +164,7 @@ def test_health_says_that_another_server_has_taken_the_history_and_when_it_has_g
     until(lambda: system.health().status == "healthy")
     # one that waits for the lock has it before the monitor looks
     with raw.connect() as other:
-        taking = threading.Thread(target=other.execute, args=[text(f"SELECT pg_advisory_lock({_ADVISORY_KEY})")])
+        taking = threading.Thread(target=other.execute, args=[text(f"SELECT pg_advisory_lock({ADVISORY_KEY})")])
         taking.start()
         with raw.connect() as looking:
             waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
@@ -169,6 +174,12 @@ def test_health_says_that_another_server_has_taken_the_history_and_when_it_has_g
         until(lambda: system.health().status == "unhealthy")
         assert any("Another server has taken the history" in problem for problem in system.health().problems)
     until(lambda: system.health().status == "healthy")
+
+
+def held_by(engine: Engine) -> int:
+    found = holder(engine.url)
+    assert found is not None
+    return found.pid
 
 
 def until(true: Callable[[], bool]) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from callboard.arguments import Arguments
 from callboard.budget import Account, Budget, Usage
 from callboard.messages import AttachedFile, ListTasks, Status, TaskRecord, Topic, Totals
 from callboard.persistence.store import SqlStore
@@ -27,6 +28,7 @@ FILES = (
     AttachedFile(name="page.pdf", media_type="application/pdf", url="http://127.0.0.1/page.pdf"),
     AttachedFile(name="empty.txt", media_type="text/plain", data=b""),
 )
+EDITED = Arguments.of("pay", "task:2", (1, "é"), {}, {"amount": 2.0})
 
 
 def call(make: "Maker", number: int = 1, **fields: Any) -> CallRecord:
@@ -77,7 +79,7 @@ def test_what_a_task_may_spend_and_brings_and_belongs_to_is_kept(store: SqlStore
 
 
 def test_a_pause_keeps_where_the_task_stands(store: SqlStore, make: "Maker", parent: RecordAcceptance) -> None:
-    waiting = call(make, edited={"amount": 2.0}), call(make, 2)
+    waiting = call(make, arguments=EDITED), call(make, 2)
     [outcome] = store.write([pause(make, parent, calls=waiting, snapshot=b"interpreter")])
     assert outcome.value.status is Status.PAUSED
     assert outcome.accepted == ()
@@ -193,7 +195,7 @@ def test_a_redriven_task_has_the_files_and_what_the_dead_letter_has_spent(
     dead = replace(child(make, parent, budget=Budget(tokens=10)), files=FILES)
     task_id = dead.record.task_id
     spent = (Account("task", task_id), Usage(input_tokens=7)), (Account("session", "session"), Usage(input_tokens=7))
-    events = replace(make.events(dead), calls=(call(make, edited={"a": 1}),), charges=spent)
+    events = replace(make.events(dead), calls=(call(make, arguments=EDITED),), charges=spent)
     store.write([dead, make.start(dead), events])
     store.write([make.result(dead, Status.FAILED, error_code="dead_letter")])
     again = replace(dead.record, task_id="task-again", redrive_of=task_id)
@@ -201,7 +203,7 @@ def test_a_redriven_task_has_the_files_and_what_the_dead_letter_has_spent(
     [outcome] = store.write([redrive])
     assert isinstance(outcome.value, TaskRecord)
     assert store.files("task-again") == FILES
-    assert store.ledger("task-again").calls[0].edited == {"a": 1}
+    assert store.ledger("task-again").calls[0].arguments == EDITED
     fresh, session = Account("task", "task-again"), Account("session", "session")
     assert store.usage([fresh, session]) == {fresh: Usage(input_tokens=7), session: Usage(input_tokens=7)}
     assert store.write([redrive])[0].value.task_id == "task-again"

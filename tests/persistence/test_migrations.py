@@ -1,26 +1,29 @@
 """Migrations: what they make, when they are refused, and that a start without work does not load Alembic."""
 
+import json
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from callboard.clock import Clock
+from callboard.conversation import turn_of
 from callboard.errors import ConfigurationError
 from callboard.messages import Status, Topic
 from callboard.persistence import migrate
 from callboard.persistence.engine import open_writer, parse_url
-from callboard.persistence.tables import metadata
+from callboard.persistence.tables import dump_json, metadata
 from callboard.records import RecordEvents
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ def test_every_revision_is_listed_and_the_last_one_is_the_head() -> None:
 def test_migrating_an_empty_database_gives_the_tables_of_the_code(writer: Engine) -> None:
     migrate.migrate(writer)
     with writer.connect() as connection:
-        assert migrate.current_revision(connection) == migrate.HEAD_REVISION
+        assert migrate.schema_of(connection) == migrate.Schema(migrate.HEAD_REVISION)
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
@@ -68,10 +71,96 @@ def test_the_index_for_retention_is_partial_on_every_backend(writer: Engine) -> 
 
 def test_a_database_of_a_newer_version_is_refused(open_at: "OpenStore", database_url: str, raw_engine: Engine) -> None:
     open_at(database_url).close()
-    with raw_engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(ConfigurationError, match=r"newer Callboard.*9999"):
+    newer(raw_engine, oldest="9998")
+    with pytest.raises(ConfigurationError, match=r"newer Callboard.*9999.*9998 or a later.*knows up to 0007.*Upgrade"):
         open_at(database_url)
+    with raw_engine.begin() as connection:
+        connection.execute(text("DROP TABLE schema"))
+    with pytest.raises(ConfigurationError, match=r"newer Callboard.*9999; this version"):
+        open_at(database_url)
+
+
+def newer(engine: Engine, *, oldest: str) -> None:
+    """Do to a database what a newer version's migration may do: add, and say which versions may use it."""
+    with engine.begin() as connection:
+        for statement in (
+            "ALTER TABLE tasks ADD COLUMN mood TEXT",
+            "ALTER TABLE turns ADD COLUMN weight INTEGER NOT NULL DEFAULT 1",
+            "CREATE TABLE moods (id INTEGER PRIMARY KEY)",
+            "UPDATE alembic_version SET version_num = '9999'",
+            f"UPDATE schema SET oldest = '{oldest}'",
+        ):
+            connection.execute(text(statement))
+
+
+def test_a_version_may_go_back_to_where_the_schema_of_a_newer_one_lets_it(
+    open_at: "OpenStore", database_url: str, raw_engine: Engine, make: "Maker"
+) -> None:
+    store = open_at(database_url)
+    before = make.acceptance()
+    store.write([before])
+    store.close()
+    newer(raw_engine, oldest=migrate.HEAD_REVISION)
+    store, after = open_at(database_url), make.acceptance()
+    turns = (turn_of("user", "Hello"), turn_of("assistant", "Hi"))
+    ends = [make.result(each, attempt=0, session=make.left("session", *turns)) for each in (before, after)]
+    store.write([after, *ends])
+    assert [store.task(each.record.task_id).status for each in (before, after)] == [Status.COMPLETED] * 2
+    assert len(store.session("session").conversation) == 4
+    with raw_engine.connect() as connection:
+        assert migrate.schema_of(connection) == migrate.Schema("9999", migrate.HEAD_REVISION), "it is left as it is"
+
+
+Shape = dict[str, Any]
+
+
+def shape(database: Engine | Connection) -> Shape:
+    """Return what an older program may rely on: each table's columns and keys, and which indexes refuse rows."""
+    found: Shape = {}
+    tables = inspect(database)
+    for table in tables.get_table_names():
+        for column in tables.get_columns(table):
+            made = {key: str(column[key]) for key in ("type", "nullable", "default")}
+            found[f"{table}.{column['name']}"] = (made, column["nullable"] or column["default"] is not None)
+        found[f"{table} key"] = tables.get_pk_constraint(table)["constrained_columns"]
+        for index in tables.get_indexes(table):
+            found[f"{table} index {index['name']}"] = (index["column_names"], index["unique"])
+    return found
+
+
+def broken_for_older(before: Shape, after: Shape) -> list[str]:
+    """Return what a migration took away or changed, and what it added to an old table that old programs do not fill."""
+    old_tables = {name.split(" ")[0] for name in before if name.endswith(" key")}
+    broken = [name for name in before if before[name] != after.get(name)]
+    for name in after.keys() - before.keys():
+        table, _, column = name.partition(".")
+        unique = " index " in name and bool(after[name][1])
+        if table.split(" ")[0] in old_tables and (unique or (column and not after[name][1])):
+            broken.append(name)
+    return sorted(broken)
+
+
+def test_migrations_only_add_since_0007(writer: Engine) -> None:
+    shapes = []
+    for revision in migrate.REVISIONS[migrate.REVISIONS.index("0006") :]:
+        with writer.begin() as connection:
+            migrate.upgrade(connection, revision)
+        shapes.append(shape(writer))
+    taken = [broken_for_older(before, after) for before, after in pairwise(shapes)]
+    assert taken[0] == ["sessions.conversation", "sessions.interpreter", "sessions.variables"], "0007 was the last"
+    assert taken[1:] == [[] for _ in taken[1:]]
+    for change, named in {
+        "ALTER TABLE tasks ADD COLUMN mood TEXT": [],
+        "ALTER TABLE tasks ADD COLUMN mood TEXT NOT NULL DEFAULT 'fair'": [],
+        "CREATE UNIQUE INDEX one_mood ON tasks (created_at)": ["tasks index one_mood"],
+        "ALTER TABLE tasks RENAME COLUMN caller TO who": ["tasks.caller"],
+        "DROP INDEX ix_events_position": ["events index ix_events_position"],
+    }.items():
+        with writer.connect() as connection:
+            connection.execute(text(change))
+            seen = shape(connection)
+            connection.rollback()
+        assert broken_for_older(shapes[-1], seen) == named, change
 
 
 def test_a_database_that_holds_other_tables_of_those_names_is_refused(
@@ -83,7 +172,7 @@ def test_a_database_that_holds_other_tables_of_those_names_is_refused(
     with pytest.raises(ConfigurationError, match=r"another program's database.*tasks"):
         open_at(database_url)
     with raw_engine.connect() as connection:
-        assert migrate.current_revision(connection) is None, "nothing of a failed migration may stay"
+        assert migrate.schema_of(connection) == migrate.Schema(), "nothing of a failed migration may stay"
 
 
 def test_a_file_of_another_program_is_refused(open_at: "OpenStore", sqlite_url: str) -> None:
@@ -196,3 +285,44 @@ def test_the_average_time_by_the_clock_is_that_of_the_tasks_that_are_stored(
     totals = open_at(database_url).totals()
     assert (totals.completed, totals.execution_ms) == (3, 15.0)
     assert totals.elapsed_ms == pytest.approx(3 * (2000 + 6000) / 2), "a deleted one is taken to have taken as long"
+
+
+LONG = "é" * 60_000 + "x" * 60_000
+
+
+def test_conversations_and_variables_of_before_are_moved(
+    open_at: "OpenStore", database_url: str, writer: Engine
+) -> None:
+    with writer.begin() as connection:
+        migrate.upgrade(connection, "0006")
+        for name, said, names, dump in (
+            ("alice", [["user", 'Say "hi" — 日本\n'], ["assistant", "hi"]], ["x", "y"], b"dump"),
+            ("bob", [["user", LONG], ["assistant", "x" * 100_000]], [], None),
+            ("carol", [], [], None),
+        ):
+            values = {"id": name, "said": dump_json(said), "names": dump_json(names), "dump": dump}
+            at = "0" if connection.dialect.name == "sqlite" else "to_timestamp(0)"
+            connection.execute(
+                text(
+                    "INSERT INTO sessions (id, created_at, updated_at, tasks, variables, conversation, interpreter) "
+                    f"VALUES (:id, {at}, {at}, 3, :names, :said, :dump)"
+                ),
+                values,
+            )
+    store = open_at(database_url)
+    alice, bob = store.session_of_task("alice"), store.session("bob")
+    assert alice is not None
+    assert (alice.tasks, alice.variables, alice.interpreter) == (3, ("x", "y"), b"dump")
+    assert [(turn.number, turn.role, turn.content) for turn in alice.conversation] == [
+        (1, "user", 'Say "hi" — 日本\n'),
+        (2, "assistant", "hi"),
+    ]
+    assert [turn.content for turn in bob.conversation] == [turn_of("user", LONG).content, "x" * 100_000]
+    assert store.session("carol").conversation == ()
+    store.close()
+    with writer.begin() as connection:
+        migrate.downgrade(connection, "0006")
+        rows = connection.execute(text("SELECT conversation, variables, interpreter FROM sessions ORDER BY id")).all()
+    found = [(json.loads(row[0]) if isinstance(row[0], str) else row[0], row[2]) for row in rows]
+    assert found[0] == ([["user", 'Say "hi" — 日本\n'], ["assistant", "hi"]], b"dump")
+    assert found[2] == ([], None)

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import Connection
 
+from callboard.conversation import Turn
 from callboard.errors import InvalidRequest
-from callboard.messages import ListTasks, Status, TaskRecord, Turn
+from callboard.messages import ListTasks, Status, TaskRecord
 from callboard.persistence import searching
 from callboard.persistence.codec import encode_cursor, encode_session_cursor
 from callboard.persistence.store import SqlStore
@@ -161,7 +162,7 @@ def used(store: SqlStore, make: "Maker") -> "Callable[..., None]":
 
     def use(session_id: str, **fields: Any) -> None:
         accepted = make.acceptance(session_id=session_id)
-        kept = make.session(session_id, **{"tasks": 1, **fields})
+        kept = make.left(session_id, *fields.pop("said", ()), **{"tasks": 1, **fields})
         store.write([accepted, make.start(accepted), make.result(accepted, session=kept)])
 
     return use
@@ -179,12 +180,12 @@ def test_sessions_are_listed_last_used_first(store: SqlStore, used: "Callable[..
 def test_a_session_shows_the_beginning_of_the_last_question(store: SqlStore, used: "Callable[..., None]") -> None:
     old, new = Turn(role="user", content="old"), Turn(role="user", content='Is "naïve" — 日本? \n' + "x" * 300)
     answer = Turn(role="assistant", content="84")
-    used("two", conversation=(old, answer, new, answer))
+    used("two", said=(old, answer, new, answer))
     used("none")
-    used("half", conversation=(answer,))
-    used("odd", conversation=(new, answer, answer))
+    used("half", said=(answer,))
+    used("odd", said=(new, answer, answer))
     previews = {session.session_id: session.preview for session in store.sessions(ListSessions()).sessions}
-    assert previews == {"two": new.content[:200], "none": None, "half": None, "odd": None}
+    assert previews == {"two": new.content[:200], "none": None, "half": None, "odd": new.content[:200]}
 
 
 def test_pages_of_sessions_that_rest_hold_each_of_them_once(
@@ -230,7 +231,7 @@ def test_a_page_of_sessions_is_cut_from_an_index_in_its_order(
     deep: bool,
 ) -> None:
     cursor = encode_session_cursor(make.now, "session") if deep else None
-    steps = plan(connection, searching.session_page(ListSessions(cursor=cursor), "sqlite"))
+    steps = plan(connection, searching.session_page(ListSessions(cursor=cursor)))
     assert "ix_sessions_updated" in steps
     assert "TEMP B-TREE" not in steps
     assert steps.startswith("SEARCH" if deep else "SCAN")

@@ -84,7 +84,7 @@ def test_a_batch_is_one_transaction_of_a_few_statements(store: SqlStore, make: "
     events = [make.events(a) for a in old]
 
     def result(accepted: RecordAcceptance) -> RecordResult:
-        return make.result(accepted, session=make.session(accepted.record.task_id), metadata={"llmCalls": 0})
+        return make.result(accepted, session=make.left(accepted.record.task_id), metadata={"llmCalls": 0})
 
     store.write([*new, *events, *events, *[result(a) for a in old]])
     kinds = [statement.split()[0] for statement in statements]

@@ -122,7 +122,7 @@ def test_events_are_numbered_from_one_without_a_gap_across_batches(store: SqlSto
 
 def test_records_on_one_task_see_each_other_within_a_batch(store: SqlStore, make: "Maker") -> None:
     accepted = make.acceptance()
-    ended = make.result(accepted, output=84, execution_time_ms=1.5, session=make.session())
+    ended = make.result(accepted, output=84, execution_time_ms=1.5, session=make.left())
     outcomes = store.write([accepted, make.start(accepted), make.events(accepted), ended])
     assert [outcome.value for outcome in outcomes[:3]] == [accepted.record, True, True]
     assert outcomes[3].value == store.task(accepted.record.task_id)
@@ -161,7 +161,7 @@ def test_events_of_an_attempt_that_was_taken_over_are_refused(store: SqlStore, m
 def test_a_result_of_an_attempt_that_was_taken_over_leaves_no_trace(store: SqlStore, make: "Maker") -> None:
     accepted = make.acceptance()
     store.write([accepted, make.start(accepted, 1), make.start(accepted, 2)])
-    [late] = store.write([make.result(accepted, attempt=1, output=1, session=make.session(variables=("x",)))])
+    [late] = store.write([make.result(accepted, attempt=1, output=1, session=make.left(variables=("x",)))])
     assert late.events == ()
     assert late.value == store.task(accepted.record.task_id)
     assert late.value.status is Status.RUNNING

@@ -37,6 +37,22 @@ def test_a_session_is_a_conversation_that_can_be_continued(world: World, visit: 
     expect(page.get_by_label("Session")).to_have_value("lisbon-trip")
 
 
+def test_the_turns_before_a_page_of_a_conversation_are_fetched_when_asked_for(
+    serve: Callable[..., Console], visit: Callable[..., Page]
+) -> None:
+    console = serve()
+    for number in range(8):
+        console.result(f"```python\n# {'é' * 90_000}\n{number}\n```", sessionId="long")
+    page = visit(console, "#/sessions/long")
+    said = page.get_by_role("list", name="Conversation").get_by_role("listitem")
+    expect(said).to_have_count(11)
+    expect(said.last).to_contain_text("7")
+    page.get_by_role("button", name="Earlier turns").click()
+    expect(said).to_have_count(16)
+    expect(said.nth(1)).to_contain_text("0")
+    expect(page.get_by_role("button", name="Earlier turns")).to_have_count(0)
+
+
 def test_a_session_grows_while_it_is_looked_at_and_is_deleted_once_that_is_confirmed(
     serve: Callable[..., Console], visit: Callable[..., Page]
 ) -> None:

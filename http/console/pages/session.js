@@ -20,7 +20,7 @@ export async function render(main, params, signal) {
       const session = await remembered(params.id, signal);
       if (signal.aborted) return;
       setActions(...actions(params.id, session));
-      replace(about, session ? remembering(session) : forgotten());
+      replace(about, session ? remembering(session, signal) : forgotten());
     } catch (error) {
       if (!signal.aborted) replace(about, failure(error, show, { byItself: true }));
     }
@@ -51,7 +51,7 @@ function forgotten() {
   return empty("Nothing is remembered of this session.", "It has been deleted, or no task of it has completed. Its tasks stay in the history.");
 }
 
-function remembering(session) {
+function remembering(session, signal) {
   const names = session.variables.map((name) => h("li", { class: "chip mono" }, name));
   return [
     facts([
@@ -59,14 +59,31 @@ function remembering(session) {
       ["Begun", when(session.createdAt)],
       ["Last used", when(session.updatedAt)],
     ]),
-    section("Conversation", conversation(session.conversation)),
+    section("Conversation", conversation(session, signal)),
     section("Variables", names.length ? h("ul", { class: "chips", "aria-label": "Variables" }, names) : h("p", { class: "muted" }, "The code of this session has bound none.")),
   ];
 }
 
-function conversation(turns) {
-  if (!turns.length) return empty("Nobody has said anything yet.", "Turns of tasks that complete stand here.");
-  return h("ol", { class: "chat", "aria-label": "Conversation" }, turns.map(turn));
+/** The newest turns, and a button that fetches the ones before them, a page at a time. */
+function conversation(session, signal) {
+  if (!session.conversation.length) return empty("Nobody has said anything yet.", "Turns of tasks that complete stand here.");
+  const list = h("ol", { class: "chat", "aria-label": "Conversation" }, session.conversation.map(turn));
+  let before = session.nextBefore;
+  if (before === null) return list;
+  const more = h("button", { type: "button", onclick: earlier }, "Earlier turns");
+  async function earlier() {
+    more.disabled = true;
+    try {
+      const page = (await api.get(`/agent/sessions/${encodeURIComponent(session.sessionId)}`, { before }, { signal })).session;
+      list.prepend(...page.conversation.map(turn));
+      before = page.nextBefore;
+      if (before === null) more.remove();
+    } catch (error) {
+      if (!signal.aborted) toast(failureText(error));
+    }
+    more.disabled = false;
+  }
+  return h("div", { class: "stack" }, more, list);
 }
 
 function turn({ role, content }) {

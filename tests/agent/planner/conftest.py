@@ -12,8 +12,8 @@ from callboard.agent.catalogue import Catalogue
 from callboard.agent.planner import OfflinePlanner, Plan, PlanRequest
 from callboard.agent.sandbox import Sandbox
 from callboard.agent.skill import SkillContext
+from callboard.conversation import Turn
 from callboard.errors import TaskError
-from callboard.messages import Turn
 from callboard.settings import Settings
 from callboard.values import storable
 from tests.agent.answers import one_by_one

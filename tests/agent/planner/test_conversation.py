@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from callboard.agent.models.base import Message
 from callboard.agent.models.counting import most_read
 from callboard.agent.planner.conversation import fitted, said_before
-from callboard.messages import Turn
+from callboard.conversation import Turn
 
 SYSTEM = Message(role="system", text="s" * 300)
 TASK = Message(role="user", text="t" * 300)

@@ -1,0 +1,158 @@
+"""The commands about tasks that wait for a person: `callboard approvals list` and `show`, with whole arguments.
+
+Each asks a server, in the main thread, or reads the data folder where there is none. Registered by main.py.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from callboard.cli.ask import ID_CHARS, Where, as_json, asks, with_task
+from callboard.cli.decide import by_name, parameters_at, pause_in_words, ways_to_decide
+from callboard.cli.exit import Ended, Exit
+from callboard.cli.groups import ListingGroup
+from callboard.cli.output import Column, notice, print_fields, print_json, print_list
+from callboard.cli.text import ago, call_of, dumps, iso
+
+if TYPE_CHECKING:
+    from callboard.cli.history import LocalHistory
+    from callboard.client import Client
+    from callboard.client.models import Task
+
+_MOST_CHARS = 10_000
+
+
+@click.group(cls=ListingGroup)
+def approvals() -> None:
+    """List and show the calls that wait for a person's decision; alone it lists.
+
+    \b
+    Examples:
+      callboard approvals
+      callboard approvals show f2dc055f
+    """
+
+
+@approvals.command("list")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="How many at most, newest first."
+)
+@as_json
+@asks
+def list_approvals(limit: int, as_json: bool, where: Where) -> None:
+    """List the tasks that wait for a person, newest first.
+
+    In a pipe: id, reason, when it was accepted, the call with its arguments shortened, and their digest, split by tabs.
+
+    \b
+    Examples:
+      callboard approvals list
+      callboard approvals list --json
+    """
+    now = datetime.now(UTC)
+    columns: tuple[Column[Task], ...] = (
+        Column(name="task", plain=lambda row: row.task_id, pretty=lambda row: row.task_id[-ID_CHARS:]),
+        Column(name="reason", plain=lambda row: _pause(row).get("reason")),
+        Column(name="when", plain=lambda row: iso(row.created_at), pretty=lambda row: ago(row.created_at, now)),
+        Column(name="waits for", plain=lambda row: call_of(_pause(row)), stretches=True),
+        Column(
+            name="digest",
+            plain=lambda row: _pause(row).get("digest") or "",
+            pretty=lambda row: str(_pause(row).get("digest") or "")[:12],
+        ),
+    )
+    with where.history() as history:
+        rows = islice(_waiting(history), limit)
+        if as_json:
+            print_json([{"taskId": row.task_id, "sessionId": row.session_id, "pause": row.pause} for row in rows])
+        else:
+            print_list(columns, rows, none="No task waits for a person.")
+
+
+def _pause(task: "Task") -> dict[str, Any]:
+    return task.pause or {}
+
+
+def _waiting(history: "Client | LocalHistory") -> "Iterator[Task]":
+    """Yield the tasks that somebody has to decide about; those that wait for agents are none."""
+    for listed in history.tasks(status="paused"):
+        task = history.task(listed.task_id)
+        if _pause(task).get("decisions"):
+            yield task
+
+
+@approvals.command()
+@click.argument("task_id")
+@click.option("--full", is_flag=True, help="All of the arguments, however long.")
+@click.option(
+    "--ascii",
+    "ascii_only",
+    is_flag=True,
+    help="Write whatever is not ASCII as \\uXXXX, to tell letters that look alike.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the arguments by name, whole, as JSON into this file, as `decide edit --arguments @FILE` takes them.",
+)
+@as_json
+@asks
+def show(task_id: str, full: bool, ascii_only: bool, output: Path | None, as_json: bool, where: Where) -> None:
+    """Show what a paused task waits for, with whole arguments; what would hide on a terminal is written out.
+
+    TASK_ID may be the beginning or the end of an id, if only one task has it.
+
+    \b
+    Examples:
+      callboard approvals show f2dc055f
+      callboard approvals show f2dc055f --full --ascii
+      callboard approvals show f2dc055f --output arguments.json
+    """
+    parameters = parameters_at(where)
+    with where.history() as history:
+        meant, pause = with_task(history, task_id, lambda meant: (meant, history.pause(meant)))
+    given = by_name(pause, parameters)
+    if output is not None:
+        if given is None:
+            raise Ended(Exit.FAILED, "The arguments are not known by name in full; --json has what there is.")
+        output.write_text(dumps(given, ascii_only=ascii_only) + "\n", encoding="utf-8")
+        notice(f"callboard: the arguments are in {output}; their digest is {pause.get('digest')}")
+    elif as_json:
+        click.echo(dumps(pause, ascii_only=ascii_only))
+    else:
+        print_fields(_fields(meant, pause))
+        whole = {name: pause[name] for name in ("args", "kwargs", "edited") if pause.get(name)}
+        _print_cut(dumps(whole if given is None else given, ascii_only=ascii_only), full=full)
+        for way in ways_to_decide(meant, {**pause, "argsTruncated": True}, where, parameters):
+            if not way.startswith("callboard approvals"):
+                click.echo(way)
+
+
+def _fields(task_id: str, pause: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    yield "task", task_id
+    if pause.get("skill"):
+        yield "skill", pause["skill"]
+    yield "because", pause_in_words(pause)
+    if "argsBytes" in pause:
+        yield "size", f"{pause['argsBytes']:,} bytes"
+    if "digest" in pause:
+        yield "digest", pause["digest"]
+    if pause.get("argsTruncated"):
+        yield "arguments", "shortened: an earlier version, or their size, has kept the server from keeping them whole"
+    elif "edited" in pause:
+        yield "arguments", "edited by a person"
+    else:
+        yield "arguments", "whole:"
+
+
+def _print_cut(text: str, *, full: bool) -> None:
+    """Print a text, of a long one the beginning and how much more there is."""
+    if full or len(text) <= _MOST_CHARS:
+        click.echo(text)
+        return
+    click.echo(text[:_MOST_CHARS])
+    click.echo(f"… {len(text) - _MOST_CHARS:,} more characters; --full shows all, --output FILE writes them")

@@ -1,0 +1,265 @@
+"""What a person decides on is what runs, whole: tried over REST alone, against a server process that is killed in between."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.docs.serving import Served
+
+SKILL = '''
+import json
+from pathlib import Path
+from typing import Any
+
+from callboard import SkillContext, skill
+
+HERE = Path(__file__).parent
+
+
+@skill(replay="never", approval=True)
+def pay(what: Any, note: str = "", *, ctx: SkillContext) -> str:
+    """Write down what it was given."""
+    with (HERE / "made").open("a") as file:
+        file.write(json.dumps([ctx.effect_id, what, note]) + "\\\\n")
+    return "paid"
+
+
+@skill(replay="never")
+def send(what: Any, *, ctx: SkillContext) -> str:
+    """Write down what it was given, and wait to be killed the first time."""
+    with (HERE / "made").open("a") as file:
+        file.write(json.dumps([ctx.effect_id, what]) + "\\\\n")
+    while not (HERE / "go").exists():
+        ctx.cancel_event.wait(0.01)
+    return "sent"
+'''.replace("\\\\n", "\\n")
+
+
+class Office:
+    """A server process whose skills write down what they are given, on a folder that outlives it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.skills = folder / "skills"
+        self.skills.mkdir()
+        (self.skills / "office.py").write_text(SKILL)
+        self.folder = folder
+        self.start()
+
+    def start(self) -> None:
+        settings = {"CALLBOARD_SKILLS_DIR": str(self.skills), "RATE_LIMIT_MAX_REQUESTS": "0"}
+        self.served = Served(self.folder, self.folder / "data", **settings)
+        self.served.wait_until_ready()
+        self.http = self.served.client()
+
+    def kill(self) -> None:
+        self.http.close()
+        self.served.kill()
+
+    def submit(self, code: str, skill: str = "pay") -> str:
+        task = f"```python\nfrom skills import {skill}\n{code}\n```"
+        answer = self.http.post("/agent/execute", json={"task": task})
+        return str(answer.raise_for_status().json()["taskId"])
+
+    def until(self, task_id: str, topic: str, after: int = 0) -> dict[str, Any]:
+        """Wait for the next event of a topic; return its data, with its number as `seq`."""
+        while True:
+            page = self.http.get(f"/agent/tasks/{task_id}/events", params={"after": after, "wait": 20}).json()
+            for event in page["events"]:
+                after = event["seq"]
+                if event["topic"] == topic:
+                    return {**event["data"], "seq": after}
+            assert page["events"], page
+            assert not page["ended"], page
+
+    def paused(self, task_id: str, after: int = 0) -> dict[str, Any]:
+        """Wait until the task asks; return the whole question."""
+        told = self.until(task_id, "agent.task.paused", after)
+        view = self.http.get(f"/agent/tasks/{task_id}").json()["pause"]
+        found: dict[str, Any] = self.http.get(f"/agent/tasks/{task_id}/pause").raise_for_status().json()["pause"]
+        assert view["digest"] == told["digest"] == found["digest"]
+        return {**found, "seq": told["seq"], "preview": view}
+
+    def decide(self, task_id: str, decision: str, **more: Any) -> httpx.Response:
+        return self.http.post(f"/agent/tasks/{task_id}/decide", json={"decision": decision, **more})
+
+    def made(self) -> list[Any]:
+        file = self.skills / "made"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def made_by(self, call: dict[str, Any]) -> list[Any]:
+        return [row for row in self.made() if row[0] == call["effectId"]]
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    office = Office(tmp_path_factory.mktemp("office"))
+    yield office
+    office.kill()
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[Office]:
+    """One that may be killed."""
+    office = Office(tmp_path)
+    yield office
+    office.kill()
+
+
+def digest_of(pause: dict[str, Any]) -> str:
+    """Return the digest as docs/api.md defines it."""
+    made_with = [[], pause["edited"]] if "edited" in pause else [pause["args"], pause["kwargs"]]
+    text = json.dumps([pause["skill"], pause["effectId"], *made_with], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+LONG: dict[str, tuple[str, Any]] = {
+    "101 entries": ("list(range(101))", list(range(101))),
+    "10,000 entries": (
+        "[{'to': 'é', 'cents': n} for n in range(10000)]",
+        [{"to": "é", "cents": n} for n in range(10000)],
+    ),
+    "4,001 characters": ("'a' * 4000 + '!'", "a" * 4000 + "!"),
+    "1,000,000 characters": ("'Zoë 😀 ' * 166666 + 'end!'", "Zoë 😀 " * 166666 + "end!"),
+    "nested": ("{'a': [[{'b': 'x' * 4001}] * 101]}", {"a": [[{"b": "x" * 4001}] * 101]}),
+    "101 keys": ("{'k' + str(n): n for n in range(101)}", {f"k{n}": n for n in range(101)}),
+    "a long key": ("{'k' * 300: 1}", {"k" * 300: 1}),
+    "signs that hide": ("'pay \\u202e\\u200b\\x1b[2J\\x07' + 'раy'", "pay \u202e\u200b\x1b[2J\x07раy"),
+    "numbers": ("[1.0, 1, -0.0, 1e300, 9007199254740993, True]", [1.0, 1, -0.0, 1e300, 9007199254740993, True]),
+}
+
+
+@pytest.mark.parametrize(("code", "value"), LONG.values(), ids=LONG)
+def test_what_is_approved_is_shown_whole_and_is_what_runs(office: Office, code: str, value: Any) -> None:
+    task_id = office.submit(f"pay({code}, note='n')")
+    asked = office.paused(task_id)
+    assert json.dumps([asked["args"], asked["kwargs"]]) == json.dumps([[value], {"note": "n"}])
+    assert asked["digest"] == digest_of(asked)
+    assert not asked["argsTruncated"]
+    preview = asked["preview"]
+    assert preview["argsTruncated"] is (preview["args"] != asked["args"])
+    assert len(json.dumps(preview, ensure_ascii=False)) < 50_000
+    if preview["argsTruncated"]:
+        assert " more " in json.dumps(preview["args"])
+        refused = office.decide(task_id, "edit", arguments={"what": preview["args"][0], "note": "n"})
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
+        assert "not whole" in refused.json()["message"]
+    other = office.decide(task_id, "approve", digest="0" * 64)
+    assert (other.status_code, other.json()["code"]) == (409, "decision_outdated")
+    assert office.decide(task_id, "approve", call=asked["call"], digest=asked["digest"]).status_code == 200
+    decided = office.until(task_id, "agent.task.requeued", asked["seq"])
+    begun = office.until(task_id, "agent.skill.started", decided["seq"])
+    assert decided["digest"] == begun["digest"] == asked["digest"]
+    office.until(task_id, "agent.task.completed", begun["seq"])
+    made = office.made()[-1]
+    assert json.dumps(made) == json.dumps([asked["effectId"], value, "n"])
+
+
+def test_an_edit_is_of_the_whole_and_the_digest_is_that_of_what_was_edited(office: Office) -> None:
+    task_id = office.submit("pay(['… [3 more entries left out]'] + list(range(10000)))")
+    asked = office.paused(task_id)
+    arguments = {"what": [*asked["args"][0][:-1], "é"], "note": "a" * 5000}
+    cut = office.decide(task_id, "edit", arguments={"what": ["x… [2 more characters left out]"], "note": "b"})
+    assert cut.status_code == 400, cut.text
+    assert office.decide(task_id, "edit", arguments=arguments, digest=asked["digest"]).status_code == 200
+    decided = office.until(task_id, "agent.task.requeued", asked["seq"])
+    assert decided["digest"] == digest_of({**asked, "edited": arguments}) != asked["digest"]
+    begun = office.until(task_id, "agent.skill.started", decided["seq"])
+    assert (begun["digest"], begun["argsTruncated"]) == (decided["digest"], True)
+    office.until(task_id, "agent.task.completed", begun["seq"])
+    assert office.made()[-1] == [asked["effectId"], arguments["what"], arguments["note"]]
+    gone = office.http.get(f"/agent/tasks/{task_id}/pause")
+    assert (gone.status_code, gone.json()["code"]) == (409, "task_not_paused")
+
+
+@pytest.mark.parametrize(
+    ("code", "word"),
+    [
+        ("'x' * 8_000_000", "8,000,000"),
+        ("list(range(600_000))", "8,000,000"),
+        ("b'\\xff\\xfe'", "base64"),
+        ("'a\\0b'", "NUL"),
+        ("{1: 'a', '1': 'b'}", "two keys"),
+    ],
+)
+def test_what_nobody_can_be_shown_is_refused_to_the_code_and_never_asked(office: Office, code: str, word: str) -> None:
+    before = office.made()
+    task_id = office.submit(f"try:\n    pay({code})\nexcept Exception as error:\n    print(error)")
+    office.until(task_id, "agent.task.completed")
+    said = office.http.get("/agent/results", params={"taskId": task_id}).json()["result"]["output"]
+    assert word in said
+    assert "needs a person's approval" in said
+    assert office.made() == before
+
+
+def test_two_calls_with_the_same_arguments_have_each_their_own_digest(office: Office) -> None:
+    task_id = office.submit("import asyncio\nawait asyncio.gather(pay(1), pay(1))")
+    first = office.paused(task_id)
+    assert office.decide(task_id, "approve", digest=first["digest"]).status_code == 200
+    second = office.paused(task_id, first["seq"])
+    late = office.decide(task_id, "approve", digest=first["digest"])
+    assert (late.status_code, late.json()["code"]) == (409, "decision_outdated")
+    assert office.decide(task_id, "reject", digest=second["digest"]).status_code == 200
+    office.until(task_id, "agent.task.failed", second["seq"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [100, 5_000_000], ids=["from the snapshot", "from the start"])
+def test_what_was_approved_runs_after_a_kill(mortal: Office, size: int) -> None:
+    task_id = mortal.submit(f"pay([n for n in range(10000)], note='é' + 'x' * {size})")
+    asked = mortal.paused(task_id)
+    mortal.kill()
+    mortal.start()
+    again = mortal.paused(task_id)
+    assert {**again, "preview": 0} == {**asked, "preview": 0}
+    assert mortal.decide(task_id, "approve", digest=asked["digest"]).status_code == 200
+    mortal.until(task_id, "agent.task.completed", asked["seq"])
+    assert mortal.made_by(asked) == [[asked["effectId"], list(range(10000)), "é" + "x" * size]]
+
+
+@pytest.mark.slow
+def test_a_row_that_was_changed_is_not_carried_out_but_asked_about_again(mortal: Office) -> None:
+    task_id = mortal.submit("pay(5, note='Bob')")
+    asked = mortal.paused(task_id)
+    mortal.kill()
+    with sqlite3.connect(mortal.folder / "data" / "callboard.db") as database:
+        changed = json.dumps([[5_000_000], {"note": "Eve"}, asked["digest"], None])
+        assert (
+            database.execute("UPDATE calls SET edited = ? WHERE effect_id = ?", [changed, asked["effectId"]]).rowcount
+            == 1
+        )
+    database.close()
+    mortal.start()
+    assert mortal.decide(task_id, "approve", digest=asked["digest"]).status_code == 200
+    again = mortal.paused(task_id, asked["seq"])
+    assert (again["args"], again["kwargs"], again["digest"]) == ([5], {"note": "Bob"}, asked["digest"])
+    assert not mortal.made_by(asked)
+    assert mortal.decide(task_id, "approve", digest=again["digest"]).status_code == 200
+    mortal.until(task_id, "agent.task.completed", again["seq"])
+    assert mortal.made_by(asked) == [[asked["effectId"], 5, "Bob"]]
+
+
+@pytest.mark.slow
+def test_whoever_decides_about_a_call_of_unknown_outcome_sees_all_of_it(mortal: Office) -> None:
+    task_id = mortal.submit("send(list(range(5000)))", skill="send")
+    begun = mortal.until(task_id, "agent.skill.started")
+    while not mortal.made_by(begun):  # the row is written before the skill is called
+        pass
+    mortal.kill()
+    (mortal.skills / "go").touch()
+    mortal.start()
+    asked = mortal.paused(task_id)
+    assert (asked["reason"], asked["args"], asked["preview"]["argsTruncated"]) == (
+        "outcome_unknown",
+        [list(range(5000))],
+        True,
+    )
+    assert asked["digest"] == begun["digest"] == digest_of(asked)
+    assert mortal.decide(task_id, "retry", digest=asked["digest"]).status_code == 200
+    mortal.until(task_id, "agent.task.completed", asked["seq"])
+    assert [what for _, what in mortal.made_by(asked)] == [list(range(5000))] * 2
