@@ -10,8 +10,9 @@ from typing import Any
 
 from callboard.actors.live_tasks import Live, ended, requeued
 from callboard.agent.catalogue import Catalogue
-from callboard.arguments import MAX_ARGUMENTS_BYTES, Arguments, marks, size_of
+from callboard.arguments import Arguments, marks, size_of
 from callboard.errors import DecisionOutdated, InvalidRequest, SkillNotFound, TaskNotPaused
+from callboard.limits import ARGUMENTS_BYTES, ERROR_CHARS, LEDGER_BYTES, cut_middle
 from callboard.messages import DECISIONS, DecideTask, Decision, PauseReason, Status, TaskRecord
 from callboard.pauses import not_paused, reason_of
 from callboard.records import CallRecord, CallState, RecordRequeue, RecordResult
@@ -56,9 +57,9 @@ def _check_whole(arguments: Mapping[str, Any], before: Arguments | None) -> None
             f"The arguments are not whole: a text in them ends in {cut[-40:]!r}, as one that was shortened to be shown does; get "
             "the whole ones with GET /agent/tasks/{taskId}/pause and edit those."
         )
-    if (size := size_of(arguments)) > MAX_ARGUMENTS_BYTES:
+    if (size := size_of(arguments)) > ARGUMENTS_BYTES:
         raise InvalidRequest(
-            f"The arguments are {size:,} bytes as JSON, the limit is {MAX_ARGUMENTS_BYTES:,}; give less, or the name of a file."
+            f"The arguments are {size:,} bytes as JSON, the limit is {ARGUMENTS_BYTES:,}; give less, or the name of a file."
         )
 
 
@@ -129,11 +130,18 @@ def _decided(row: CallRecord, message: DecideTask, at: datetime) -> CallRecord:
             return replace(row, state=CallState.DONE, result=message.result, ended_at=at)
 
 
-def worked_out(row: CallRecord, child: TaskRecord, at: datetime) -> CallRecord:
-    """Return the row of a delegation as the end of the agent's task has it."""
+def worked_out(row: CallRecord, child: TaskRecord, at: datetime, *, fits: bool = True) -> CallRecord:
+    """Return the row of a delegation as the end of the agent's task has it; `fits`: the ledger has room for the answer."""
+    if child.status is Status.COMPLETED and not fits:
+        told = (
+            f"The agent {child.agent} has answered, but its answer cannot be kept beside the others: the calls of one task may "
+            f"return {LEDGER_BYTES:,} bytes in all. The result of the task {child.task_id} has it; have agents write files."
+        )
+        error = {"code": "ledger_limit", "message": told, "retryable": False}
+        return replace(row, state=CallState.FAILED, error=error, ended_at=at)
     if child.status is Status.COMPLETED:
         return replace(row, state=CallState.DONE, result=child.output, ended_at=at)
     what = "was cancelled" if child.status is Status.CANCELLED else f"failed ({child.error_code}): {child.error}"
     told = f"The task {child.task_id} of the agent {child.agent} {what}"
-    error = {"code": "agent_failed", "message": told[:4000], "retryable": False}
+    error = {"code": "agent_failed", "message": cut_middle(told, ERROR_CHARS), "retryable": False}
     return replace(row, state=CallState.FAILED, error=error, ended_at=at)

@@ -15,6 +15,7 @@ from callboard.actors.webhook_signing import WebhookSigner, body_of
 from callboard.clock import Clock
 from callboard.deliveries import WebhookDelivery
 from callboard.errors import CallbackRefused
+from callboard.limits import DELIVERY_ERROR_CHARS, cut
 from callboard.messages import Ping, Pong, TaskRecord
 from callboard.retry_after import retry_after_s
 from callboard.settings import Settings
@@ -23,7 +24,6 @@ from callboard.values import mend_text
 logger = logging.getLogger("callboard.webhooks")
 
 _HEADERS = {"Content-Type": "application/json", "Accept": "*/*", "User-Agent": f"Callboard/{__version__}"}
-_MAX_ERROR_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ class DeliverySender(SupervisedActor):
         )
 
     def _failed(self, delivery_id: str, error: str) -> DeliveryAttempted:
-        said = mend_text(error)[:_MAX_ERROR_CHARS]
+        said = cut(mend_text(error), DELIVERY_ERROR_CHARS)
         return DeliveryAttempted(sender=self.mailbox.name, delivery_id=delivery_id, error=said)
 
 

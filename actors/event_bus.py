@@ -10,11 +10,13 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any
 
 from callboard.actors.mailbox import LATER, Address, Delivery, Mailbox
 from callboard.actors.subscriptions import Subscriptions
 from callboard.actors.supervision import SupervisedActor
+from callboard.limits import PAGE_BYTES
 from callboard.messages import AwaitEvents, EventPage, Ping, Pong, TaskEvent, Topic
 from callboard.persistence.store import Store
 from callboard.signals import EventsCommitted, Tick
@@ -82,9 +84,10 @@ class EventBus(SupervisedActor):
     def _answer(self, task_id: str, events: list[TaskEvent], *, ended: bool) -> None:
         still_waiting = []
         for due_s, after, delivery in self._waiting.pop(task_id):
-            new = tuple(event for event in events if event.seq > after)
+            found = [event for event in events if event.seq > after]
+            new = _on_a_page(found)
             if new or ended:
-                delivery.answer(EventPage(events=new, ended=ended))
+                delivery.answer(EventPage(events=new, ended=ended and len(new) == len(found)))
             else:
                 still_waiting.append((due_s, after, delivery))
         if still_waiting:
@@ -114,3 +117,11 @@ class EventBus(SupervisedActor):
                 self._waiting[task_id] = kept
             else:
                 del self._waiting[task_id]
+
+
+def _on_a_page(events: list[TaskEvent]) -> tuple[TaskEvent, ...]:
+    """Return the first events, one at least where there is one, as many as fit on a page; the next question finds the others."""
+    sums = accumulate(event.size_bytes for event in events)
+    return tuple(
+        event for number, (event, size) in enumerate(zip(events, sums, strict=True)) if not number or size <= PAGE_BYTES
+    )

@@ -10,6 +10,7 @@ from callboard.actors.decisions import worked_out
 from callboard.actors.live_tasks import Live, ended, requeued
 from callboard.actors.mailbox import Address
 from callboard.agent.delegation import DELEGATE
+from callboard.agent.ledger import bytes_of, room_left
 from callboard.agent.spending import Accounts
 from callboard.budget import Account, Charges, Usage
 from callboard.clock import Clock
@@ -82,10 +83,14 @@ class Family:
     def _agents_have_ended(self, record: TaskRecord) -> None:
         """Write what the agents have answered into the ledger of the task that waits, and let it go on."""
         now, spent, calls = self._clock.now(), Usage(), []
-        for row in self._store.ledger(record.task_id).calls:
+        ledger = self._store.ledger(record.task_id).calls
+        room_bytes = room_left(ledger)
+        for row in ledger:
             if row.kind == "agent" and row.state is CallState.WAITING:
                 child = self._store.task(row.effect_id)
-                calls.append(worked_out(row, child, now))
+                size_bytes = bytes_of(child.output)
+                calls.append(worked_out(row, child, now, fits=size_bytes <= room_bytes))
+                room_bytes -= size_bytes if size_bytes <= room_bytes else 0
                 spent += told(child.metadata)
         charges = self._charges(record, calls, spent)
         self._result_logger.tell(requeued(record, "subagents", now, attempt=None, calls=tuple(calls), charges=charges))

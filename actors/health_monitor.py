@@ -13,7 +13,8 @@ from typing import Any
 from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.supervision import SupervisedActor
 from callboard.clock import Clock
-from callboard.messages import HealthReport, Ping, Pong, Totals
+from callboard.messages import Ping, Pong, Totals
+from callboard.questions import HealthReport
 from callboard.signals import EventsCommitted, Tick
 
 _PROBE_TIMEOUT_S = 5.0

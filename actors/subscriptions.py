@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from callboard.errors import ActorStopped
 from callboard.feeds import ListEvents
+from callboard.limits import HELD_BYTES
 from callboard.messages import TaskEvent, Topic
 
 MOST_HELD = 256
-"""Events that one sink holds."""
+"""Events that one sink holds, and `HELD_BYTES` of them at most."""
 
 
 class Sink:
@@ -29,6 +30,7 @@ class Sink:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._events: deque[TaskEvent] = deque()
+        self._held_bytes = 0
         self._lost = False
         self._woken = False
         self.closed = False
@@ -36,19 +38,25 @@ class Sink:
     def put(self, events: Sequence[TaskEvent]) -> None:
         """Hold events for the follower, or note that they are lost; never waits."""
         with self._changed:
-            if self._lost or len(self._events) + len(events) > MOST_HELD:
-                self._events.clear()
+            size_bytes = self._held_bytes + sum(event.size_bytes for event in events)
+            if self._lost or len(self._events) + len(events) > MOST_HELD or size_bytes > HELD_BYTES:
+                self._let_go()
                 self._lost = True
             else:
                 self._events.extend(events)
+                self._held_bytes = size_bytes
             self._changed.notify()
 
     def lose(self) -> None:
         """Have the follower read the store again."""
         with self._changed:
-            self._events.clear()
+            self._let_go()
             self._lost = True
             self._changed.notify()
+
+    def _let_go(self) -> None:
+        self._events.clear()
+        self._held_bytes = 0
 
     def wake(self) -> None:
         """End the follower's wait, now or the next one: it looks around."""
@@ -67,7 +75,7 @@ class Sink:
         with self._changed:
             self._changed.wait_for(lambda: self._events or self._lost or self._woken or self.closed, wait_s)
             events, lost = list(self._events), self._lost
-            self._events.clear()
+            self._let_go()
             self._lost = self._woken = False
             return events, lost
 

@@ -69,13 +69,14 @@ class _Journal:
 
     def tell(self, event: NewEvent) -> None:
         self._stop_if_lost()
-        self._result_logger.tell_soon(self._record((event,), charged=False))
+        if (told := self._job.progress.fitting(event)) is not None:
+            self._result_logger.tell_soon(self._record((told,), charged=False))
 
     def record(self, call: CallRecord, event: NewEvent | None = None) -> None:
         if call.state is CallState.STARTED:
             self._stop_if_lost()
         # not overtaken by the events that follow: a log in another order than what happened cannot be understood
-        self._result_logger.tell_next(self._record(() if event is None else (event,), (call,)))
+        self._result_logger.tell_next(self._record(() if event is None else self._fitting((event,)), (call,)))
 
     def commit(self, events: tuple[NewEvent, ...], calls: tuple[CallRecord, ...], snapshot: bytes | None) -> None:
         """Wait for the commit, however long the store refuses: until the task is cancelled or its time is up.
@@ -84,7 +85,7 @@ class _Journal:
         """
         if self._job.token.stopped:
             raise Cancelled
-        reply = self._result_logger.ask_later(self._record(events, calls, snapshot), urgent=True)
+        reply = self._result_logger.ask_later(self._record(self._fitting(events), calls, snapshot), urgent=True)
         while not self._job.token.cancelled:
             with contextlib.suppress(TimeoutError):
                 if not reply.get(timeout_s=_COMMIT_SLICE_S):
@@ -97,6 +98,10 @@ class _Journal:
         if self._lost():
             self._job.token.hand_back()
             raise Cancelled
+
+    def _fitting(self, events: tuple[NewEvent, ...]) -> tuple[NewEvent, ...]:
+        fitting = map(self._job.progress.fitting, events)
+        return tuple(event for event in fitting if event is not None)
 
     def _record(
         self,

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 from callboard.errors import ConfigurationError
 from callboard.messages import TaskRecord, Topic
 from callboard.secret_files import check_webhook_secret, kept_secret
-from callboard.views import iso, result
+from callboard.views import iso, short_result, shortened
 
 _KEY_BYTES = 32
 
@@ -38,8 +38,8 @@ def _fresh_secret() -> str:
 
 
 def body_of(record: TaskRecord, topic: Topic) -> str:
-    """Return the message about a task's end: `{type, timestamp, data}`, `data` as results show the task."""
-    message = {"type": topic, "timestamp": iso(record.ended_at), "data": result(record)}
+    """Return the message about a task's end: `{type, timestamp, data}`, `data` as lists show the task."""
+    message = {"type": topic, "timestamp": iso(record.ended_at), "data": short_result(shortened(record))}
     return json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 

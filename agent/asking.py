@@ -10,21 +10,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from callboard.agent.call_views import excerpt
 from callboard.agent.job import Job, Journal, Tools
 from callboard.agent.ledger import Ledger, answer_of
 from callboard.agent.models.base import Completion, Message, Model, ModelCall, TokenUse
 from callboard.agent.spending import Purse
 from callboard.errors import TaskError
+from callboard.excerpts import excerpt
+from callboard.limits import TOLD_CHARS, cut_middle
 from callboard.messages import Topic
 from callboard.records import CallRecord, CallState, NewEvent
-from callboard.values import shortened
 
 _MOST_MENDED = 2
 """How often a model is asked again in place of an answer that was not whole."""
-
-_MOST_THOUGHTS = 20_000
-"""Most characters of a model's thoughts that the log and the ledger keep."""
 
 _MOST_REPEATED = 2_000
 """Most characters of such an answer that the model is sent again."""
@@ -84,6 +81,8 @@ class ModelCalls:
             self._count_answer(completion)
             self._journal.tell(self._told(completion, about, replayed=True))
             return completion
+        if (full := self._ledger.full()) is not None:
+            raise full
         with self._purse.model_call(model, messages, most_tokens) as affordable:
             row = self._ledger.begin("model", about.purpose, "safe", key, self._now(), known)
             self._journal.record(row)
@@ -121,7 +120,7 @@ class ModelCalls:
                 NewEvent(topic=Topic.MODEL_COMPLETED, at=self._now(), data=told),
             )
             raise TaskError(error.code, error.message, retryable=error.retryable, call=row.number) from error
-        completion = replace(completion, thoughts=shortened(completion.thoughts, _MOST_THOUGHTS))
+        completion = replace(completion, thoughts=cut_middle(completion.thoughts, TOLD_CHARS))
         deltas.flush()
         self._purse.model_called(completion)
         self._count_answer(completion)
@@ -237,7 +236,7 @@ def _asked_again(completion: Completion, most_tokens: int) -> tuple[Message, Mes
                 "Python that imports and calls them, or answer in words."
             ),
         )
-    return Message(role="assistant", text=shortened(said.strip(), _MOST_REPEATED) or "…"), Message(
+    return Message(role="assistant", text=cut_middle(said.strip(), _MOST_REPEATED) or "…"), Message(
         role="user", text=told
     )
 

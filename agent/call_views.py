@@ -13,8 +13,9 @@ from callboard.agent.ledger import Paused
 from callboard.agent.sandbox_run import Asked
 from callboard.agent.skill import AnySkill, RetryableError, Skill
 from callboard.agent.skill_answers import WrongAnswer
-from callboard.arguments import preview, size_of
+from callboard.arguments import size_of
 from callboard.errors import TaskError
+from callboard.excerpts import excerpt, excerpted
 from callboard.messages import DECISIONS, PauseReason
 from callboard.records import CallRecord
 from callboard.values import mend_text, recordable
@@ -24,9 +25,6 @@ SKILL_ERROR_CODES = (
     *("attachment_unavailable", "path_refused", "address_refused"),
 )
 """The codes that a skill of others may give its error: the rest say something of the server, the model or a person."""
-
-_EXCERPT_CHARS = 4000
-_EXCERPT_DEPTH = 64
 
 
 def question_of(paused: Paused) -> dict[str, Any]:
@@ -87,7 +85,7 @@ def arguments_of(asked: Asked) -> list[Any]:
 def shown(args: Sequence[Any], kwargs: Mapping[str, Any], edited: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return a call's arguments for the log, and whether they are shortened there."""
     given: dict[str, Any] = {"args": list(args), "kwargs": kwargs, **({} if edited is None else {"edited": edited})}
-    told = {name: preview(value) for name, value in given.items()}
+    told = {name: excerpted(value) for name, value in given.items()}
     cut = any(cut for _, cut in told.values())
     return {name: value for name, (value, _) in told.items()} | ({"argsTruncated": True} if cut else {})
 
@@ -135,22 +133,3 @@ def _code_of(error: TaskError) -> str | None:
 
 def ms_since(started_s: float) -> float:
     return round((time.perf_counter() - started_s) * 1000, 3)
-
-
-def excerpt(value: Any, depth: int = 0) -> Any:
-    """Return the value for the log, long texts in it cut."""
-    match value:
-        case Mapping() | list() | tuple() if depth > _EXCERPT_DEPTH:
-            return "…"
-        case str() if len(value) > _EXCERPT_CHARS:
-            return f"{mend_text(value[:_EXCERPT_CHARS])}… ({len(value) - _EXCERPT_CHARS} more characters)"
-        case Mapping():
-            return {mend_text(str(key)): excerpt(inner, depth + 1) for key, inner in value.items()}
-        case list() | tuple():
-            return [excerpt(inner, depth + 1) for inner in value[:100]]
-        case None | bool():
-            return value
-        case int() | float() | str():
-            return recordable(value)
-        case _:
-            return excerpt(recordable(value), depth + 1)

@@ -35,6 +35,7 @@ from callboard.agent.cancel import CancelToken
 from callboard.agent.gaps import THERE
 from callboard.agent.signals_held import signals_held
 from callboard.errors import TaskError
+from callboard.limits import FINDING_CHARS, FINDINGS, cut, left_out
 
 CHECK_TIME_S = 2.0
 """Longest time one check may take."""
@@ -199,6 +200,15 @@ def _feed(session: MontySession, code: str) -> str | None:
         return f"line {frames[-1].line - 1}, column {frames[-1].column}: {error}" if frames else str(error)
     # Invariant: `_STOP` always fails, so no code is ever run here
     raise TaskError("sandbox_crashed", "The type checker did not stop where it must; try the task again.")
+
+
+def told_of(findings: str) -> str:
+    """Return the first findings of a check, each on a line, and how many more there are."""
+    lines = findings.splitlines()
+    told = [cut(line, FINDING_CHARS) for line in lines[:FINDINGS]]
+    if len(lines) > FINDINGS:
+        told.append(left_out(len(lines) - FINDINGS, "findings"))
+    return "\n".join(told)
 
 
 def _kill(pid: int | None) -> None:

@@ -13,9 +13,9 @@ from callboard.agent.roster import AgentDefinition
 from callboard.agent.skill import Replay, SkillContext
 from callboard.budget import Budget
 from callboard.errors import TaskError
+from callboard.limits import TASK_CHARS
 
 DELEGATE = "delegate"
-MAX_TASK_CHARS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class Delegate:
             "required": ["agent", "task"],
             "properties": {
                 "agent": {"type": "string", "enum": list(self.agents)},
-                "task": {"type": "string", "minLength": 1, "maxLength": MAX_TASK_CHARS},
+                "task": {"type": "string", "minLength": 1, "maxLength": TASK_CHARS},
             },
         }
 
@@ -79,8 +79,8 @@ class Delegate:
             raise ValueError(f"there is no agent {agent!r} to delegate to; there are {', '.join(self.agents)}")
         if not isinstance(task, str) or not task.strip():
             raise ValueError("the task to delegate must be a text that is not blank")
-        if len(task) > MAX_TASK_CHARS:
-            raise ValueError(f"the task to delegate has {len(task)} characters, the limit is {MAX_TASK_CHARS}")
+        if len(task) > TASK_CHARS:
+            raise ValueError(f"the task to delegate has {len(task)} characters, the limit is {TASK_CHARS}")
         return agent, task
 
 

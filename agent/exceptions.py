@@ -17,19 +17,16 @@ from callboard.agent import skill as _skill_module
 from callboard.agent.skill import AnySkill, Skill
 from callboard.agent.skill_answers import WrongAnswer
 from callboard.errors import TaskError
+from callboard.limits import CAUSE_CHARS, CAUSES, EXCEPTION_CHARS, TRACE_CHARS, TRACE_FRAMES, cut, cut_middle, left_out
 from callboard.unstorable import bare_name, type_name
-from callboard.values import mend_text, recordable, shortened
+from callboard.values import mend_text, recordable
 
 logger = logging.getLogger("callboard.skills")
 
 MODULE_PREFIX = "callboard_skill_"
 """What the names of modules begin with that are files of skills."""
 
-MAX_TEXT_CHARS = 2000
 _MAX_NAME_CHARS = 200
-_MAX_CAUSE_CHARS = 300
-_MAX_TRACEBACK_CHARS = 20_000
-_MOST_CAUSES = 5
 _OURS = frozenset({_skill_module.__file__, str(Path(__file__).with_name("skill_calls.py"))})
 """The files that stand above a skill in every traceback of a call."""
 
@@ -37,14 +34,14 @@ _Frame = tuple[str, int, str]
 _CHECKS_ARGUMENTS = Skill._checked.__name__  # below it, nothing is the skill's own code
 
 
-def text_of(raised: BaseException) -> str:
-    """Return `Type: text`, at most `MAX_TEXT_CHARS` long, whatever the exception's own `__str__` does."""
+def text_of(raised: BaseException, most_chars: int = EXCEPTION_CHARS) -> str:
+    """Return `Type: text`, cut where it is longer, whatever the exception's own `__str__` does."""
     name = bare_name(type(raised))
     try:
         text = str(raised)
     except BaseException as failed:  # noqa: BLE001  # it is anybody's code
         return mend_text(f"{name} (its text cannot be shown: its __str__ raised {bare_name(type(failed))})")
-    return mend_text(f"{name}: {text[:MAX_TEXT_CHARS]}" if text else name)[:MAX_TEXT_CHARS]
+    return mend_text(f"{name}: {cut(text, most_chars - len(name) - 2)}" if text else name)
 
 
 def report(raised: BaseException, skill: AnySkill, call: int, task_id: str) -> dict[str, Any]:
@@ -91,7 +88,9 @@ def _told(raised: BaseException, frames: list[_Frame], skill: Skill[..., Any]) -
     if causes:
         told["causes"] = causes
     if isinstance(raised, BaseExceptionGroup):
-        told["exceptions"] = [_short(inner) for inner in raised.exceptions[:_MOST_CAUSES]]
+        told["exceptions"] = [text_of(inner, CAUSE_CHARS) for inner in raised.exceptions[:CAUSES]]
+        if (more := len(raised.exceptions) - CAUSES) > 0:
+            told["exceptions"].append(left_out(more, "exceptions"))
     return told
 
 
@@ -105,21 +104,60 @@ def log(raised: BaseException, skill: AnySkill, call: int, task_id: str) -> None
         text = _traceback(raised)
     logger.warning(
         "the skill %s (%s) failed in call %d of the task %s\n%s",
-        skill.name, skill.origin, call, task_id, shortened(mend_text(text.rstrip()), _MAX_TRACEBACK_CHARS),
+        skill.name, skill.origin, call, task_id, mend_text(cut_middle(text.rstrip(), TRACE_CHARS)),
     )  # fmt: skip
 
 
 def log_import(origin: str, raised: BaseException) -> None:
     """Write the traceback of a file or package that cannot be loaded; what is said of it elsewhere is one sentence."""
-    logger.info("%s cannot be loaded\n%s", origin, shortened(mend_text(_traceback(raised)), _MAX_TRACEBACK_CHARS))
+    logger.info("%s cannot be loaded\n%s", origin, mend_text(cut_middle(_traceback(raised), TRACE_CHARS)))
 
 
 def _traceback(raised: BaseException) -> str:
-    try:
-        return "".join(traceback.format_exception(raised))
-    except BaseException as failed:  # noqa: BLE001  # the exceptions' own code runs in it
-        frames = "".join(traceback.format_tb(raised.__traceback__))
-        return f"Traceback (most recent call last):\n{frames}{text_of(raised)} (the rest cannot be shown: {bare_name(type(failed))})"
+    """Return what Python would print of an exception, bounded: its text, its notes, its causes and its members may be of any size."""
+    told, after = [_alone(raised)], raised
+    for before in _chain(raised):
+        if isinstance(before, str):
+            return "\n".join([before, *told])
+        why = (
+            "The above exception was the direct cause of the following exception:"
+            if after.__cause__ is before
+            else "During handling of the above exception, another exception occurred:"
+        )
+        told[:0], after = [_alone(before), f"{why}\n"], before
+    return "\n".join(told)
+
+
+def _alone(raised: BaseException) -> str:
+    told = ["Traceback (most recent call last):\n", *_frame_lines(raised), _last_line(raised), *_notes(raised)]
+    if isinstance(raised, BaseExceptionGroup):
+        for number, inner in enumerate(raised.exceptions[:CAUSES], start=1):
+            told += [f"--- member {number} ---\n", *_frame_lines(inner), _last_line(inner), *_notes(inner)]
+        if (more := len(raised.exceptions) - CAUSES) > 0:
+            told.append(f"{left_out(more, 'exceptions')}\n")
+    return "".join(told)
+
+
+def _frame_lines(raised: BaseException) -> list[str]:
+    lines = traceback.format_tb(raised.__traceback__)
+    half = TRACE_FRAMES // 2
+    if len(lines) > TRACE_FRAMES:
+        lines[half:-half] = [f"  {left_out(len(lines) - 2 * half, 'frames')}\n"]
+    return lines
+
+
+def _last_line(raised: BaseException) -> str:
+    if type(raised) is SyntaxError:  # Python's own, whose place is no frame
+        return "".join(cut(line, CAUSE_CHARS) for line in traceback.format_exception_only(raised))
+    return f"{text_of(raised)}\n"
+
+
+def _notes(raised: BaseException) -> Iterator[str]:
+    notes = getattr(raised, "__notes__", None)
+    if isinstance(notes, list):  # it may have been set to anything
+        yield from (f"{cut(note, CAUSE_CHARS)}\n" for note in notes[:CAUSES] if isinstance(note, str))
+        if len(notes) > CAUSES:
+            yield f"{left_out(len(notes) - CAUSES, 'notes')}\n"
 
 
 def code_of(skill: Skill[..., Any]) -> CodeType:
@@ -160,15 +198,20 @@ def _place(frame: _Frame, skill: Skill[..., Any]) -> dict[str, Any]:
 
 def _causes(raised: BaseException) -> Iterator[str]:
     """Yield what the exception came from, the nearest first."""
+    for cause in _chain(raised):
+        yield text_of(cause, CAUSE_CHARS) if isinstance(cause, BaseException) else cause
+
+
+def _chain(raised: BaseException) -> Iterator[BaseException | str]:
+    """Yield the exceptions that one came from, the nearest first; where there are too many, a mark at last."""
     seen = {id(raised)}
-    for _ in range(_MOST_CAUSES):
+    for _ in range(CAUSES + 1):
         cause = raised.__cause__ or (None if raised.__suppress_context__ else raised.__context__)
         if cause is None or id(cause) in seen:
             return
+        if len(seen) > CAUSES:
+            yield "… [more causes left out]"
+            return
         seen.add(id(cause))
-        yield _short(cause)
+        yield cause
         raised = cause
-
-
-def _short(raised: BaseException) -> str:
-    return text_of(raised)[:_MAX_CAUSE_CHARS]

@@ -5,10 +5,12 @@ Data only. Imported by the runner, by the skill calls and by `actors/`.
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
+
+from pydantic_core import to_json
 
 from callboard.agent.cancel import CancelToken
 from callboard.agent.catalogue import Catalogue
@@ -22,13 +24,15 @@ from callboard.budget import Charges
 from callboard.clock import Clock
 from callboard.conversation import SessionRecord, SessionUpdate
 from callboard.errors import TaskError
-from callboard.messages import AttachedFile, TaskRecord
+from callboard.excerpts import excerpt
+from callboard.limits import LOG_BYTES, NOTE_CHARS, NOTES, cut
+from callboard.messages import AttachedFile, TaskRecord, Topic
 from callboard.records import CallRecord, NewEvent, TaskLedger
 from callboard.settings import Settings
 from callboard.values import storable
 
-_MAX_NOTES = 50
-_MAX_NOTE_CHARS = 100
+_QUOTED = frozenset({"args", "kwargs", "edited", "result", "code", "printed", "thoughts", "tools", "exception"})
+"""What events quote of code, calls and answers."""
 
 
 class Journal(Protocol):
@@ -56,16 +60,29 @@ class Progress:
     purse: Purse | None = None
     # Guards `notes` in the metadata: skills that are called at once may each note something, in threads of their own.
     _noting: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _log_room_bytes: int = LOG_BYTES
 
     def note(self, name: str, value: Any) -> None:
         """Put what a skill says of its answer into the metadata's `notes`; an object is joined with the one that is there."""
-        name, value = name[:_MAX_NOTE_CHARS], storable(value)
+        name, value = cut(name, NOTE_CHARS), storable(value)
         with self._noting:
             notes: dict[str, Any] = self.metadata.setdefault("notes", {})
             before: Any = notes.get(name)
-            if len(notes) < _MAX_NOTES or name in notes:
+            if len(notes) < NOTES or name in notes:
                 joined = isinstance(before, dict) and isinstance(value, dict)
-                notes[name] = before | value if joined else value
+                notes[name] = excerpt(before | value if joined else value)
+
+    def fitting(self, event: NewEvent) -> NewEvent | None:
+        """Return an event as the log has room for it: without what it quotes once the attempt has told very much, a delta not at all."""
+        if self._log_room_bytes > 0:
+            self._log_room_bytes -= len(to_json(event.data, inf_nan_mode="strings", fallback=str))
+            return event
+        if event.topic is Topic.MODEL_DELTA:
+            return None
+        if not event.data.keys() & _QUOTED:
+            return event
+        told = {name: value for name, value in event.data.items() if name not in _QUOTED}
+        return replace(event, data={**told, "truncated": True})
 
     def charges(self, *, last: bool = False) -> Charges:
         """Return what was spent and is not on record yet; it goes with the next record, `last` with the task's end."""

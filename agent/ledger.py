@@ -8,7 +8,7 @@ written with a call. Imported by the runner.
 
 import hashlib
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from callboard.agent.sandbox import INTERPRETER
 from callboard.agent.signing import Signer
 from callboard.arguments import Arguments
 from callboard.errors import TaskError
+from callboard.limits import LEDGER_BYTES
 from callboard.messages import PauseReason
 from callboard.records import CallRecord, CallState, TaskLedger
 from callboard.values import recordable
@@ -63,6 +64,7 @@ class Ledger:
         self._left = list(left.calls)
         self._made: dict[int, CallRecord] = {}
         self._next = max((call.number for call in left.calls), default=0) + 1
+        self._room_bytes = room_left(left.calls)
         # Guards all of the above: calls that a script makes at once run in threads of their own, and a skill may ask a
         # model, which is a call as well. An actor can't: it would cost each call a round trip to another thread.
         self._lock = threading.Lock()
@@ -139,6 +141,7 @@ class Ledger:
             kept = known.arguments
             if whole is not None and (kept is None or effect_id != known.effect_id):
                 kept = Arguments.of(name, effect_id, *whole, None if kept is None else kept.edited)
+                self._room_bytes -= bytes_of(whole)
             row = replace(
                 known,
                 attempt=self._attempt,
@@ -152,8 +155,20 @@ class Ledger:
             self._made[row.number] = row
             return row
 
+    def full(self) -> TaskError | None:
+        """Return why no further call can be made, None where there is room for what it returns."""
+        if self._room_bytes > 0:
+            return None
+        return TaskError("ledger_limit", f"The call is not made: {_BEYOND}.")
+
     def done(self, row: CallRecord, result: Any, at: datetime) -> CallRecord:
-        """Return the row to write after a call that returned."""
+        """Return the row to write after a call that returned; raise `TaskError` where there is no room for what it returned."""
+        size_bytes = bytes_of(result)
+        with self._lock:
+            if size_bytes > self._room_bytes:
+                told = f"The call of {row.name} was made, but what it returned, {size_bytes:,} bytes, cannot be kept: {_BEYOND}."
+                raise TaskError("ledger_limit", told)
+            self._room_bytes -= size_bytes
         return self._ended(replace(row, state=CallState.DONE, result=result, ended_at=at))
 
     def failed(self, row: CallRecord, error: TaskError, at: datetime) -> CallRecord:
@@ -183,6 +198,28 @@ class Ledger:
     def _ended(self, row: CallRecord) -> CallRecord:
         self._made[row.number] = row
         return row
+
+
+_BEYOND = (
+    f"the calls of one task may be given and return {LEDGER_BYTES:,} bytes in all; have skills write what is large to files of the workspace "
+    "and return their names, or make several tasks of it"
+)
+
+
+def bytes_of(result: Any) -> int:
+    """Return how much of a task's ledger a result takes."""
+    return len(to_json(result, inf_nan_mode="strings", fallback=dict))
+
+
+def room_left(calls: Iterable[CallRecord]) -> int:
+    """Return how many bytes the calls of a task may still be given, where that is kept, and return."""
+    return LEDGER_BYTES - sum(map(_size_bytes, calls))
+
+
+def _size_bytes(call: CallRecord) -> int:
+    whole = call.arguments
+    given = 0 if whole is None else bytes_of([whole.args, whole.kwargs])
+    return given + (0 if call.result is None else bytes_of(call.result))
 
 
 def answer_of(call: CallRecord) -> Any:

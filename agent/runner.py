@@ -13,7 +13,7 @@ from typing import Any
 from callboard.agent.async_calls import with_twins
 from callboard.agent.attached import Attached, attached
 from callboard.agent.bindings import bound_names, mentions
-from callboard.agent.call_views import excerpt, question_of
+from callboard.agent.call_views import question_of
 from callboard.agent.delegation import DELEGATE
 from callboard.agent.file_text import kept_files, look_at
 from callboard.agent.job import Job, Journal, Outcome, Tools
@@ -29,17 +29,11 @@ from callboard.agent.skill_calls import SkillCalls
 from callboard.agent.spending import Purse
 from callboard.conversation import SessionRecord, SessionUpdate, Turn, as_read, turn_of
 from callboard.errors import TASK_ERROR_CODES, TaskError
+from callboard.excerpts import excerpt
+from callboard.limits import STATE_BYTES, TOLD_CHARS, VARIABLES_CHARS, cut_middle
 from callboard.messages import PauseReason, Topic
 from callboard.records import CallState, NewEvent, TaskLedger
-from callboard.values import shortened
 
-MAX_STATE_BYTES = 4 * 1024 * 1024
-"""Largest dump of a session's variables that is kept."""
-
-MAX_NAMES_CHARS = 100_000
-"""Characters of the names of all variables that a session keeps."""
-
-_MAX_TOLD_CHARS = 20_000
 _FINAL = frozenset(
     {
         *("budget_exceeded", "sandbox_crashed", "outcome_unknown", "internal_error"),
@@ -200,7 +194,9 @@ class TaskRun:
             return None
         self._check_rounds("The last code failed", f"{error.code}: {error.message}")
         told = str((error.details or {}).get("traceback") or error.message)
-        return f"The code failed ({error.code}):\n{shortened(told, _MAX_TOLD_CHARS)}\n\nWrite code that does not, or answer."
+        return (
+            f"The code failed ({error.code}):\n{cut_middle(told, TOLD_CHARS)}\n\nWrite code that does not, or answer."
+        )
 
     def _check_rounds(self, what: str, why: str) -> None:
         """Raise that the rounds are over, and what was wrong with the last one, where this was the last one."""
@@ -334,7 +330,7 @@ class TaskRun:
     def _keep_state(self, state: bytes | None, variables: frozenset[str]) -> None:
         if state is None:
             return
-        if len(state) > MAX_STATE_BYTES or sum(map(len, variables)) > MAX_NAMES_CHARS:
+        if len(state) > STATE_BYTES or sum(map(len, variables)) > VARIABLES_CHARS:
             self._metadata["variablesKept"] = False
             return
         signed = self._tools.signer.sign(state, self._session.session_id)
@@ -378,9 +374,9 @@ def _seen(output: Any, printed: str, doubt: str) -> str:
     """Return what a model is told of code that ran and was not the end of it."""
     told = []
     if printed:
-        told.append(f"The code printed:\n{shortened(printed, _MAX_TOLD_CHARS)}")
+        told.append(f"The code printed:\n{cut_middle(printed, TOLD_CHARS)}")
     if output is not None:
-        told.append(f"The value of its last line: {shortened(json.dumps(output, ensure_ascii=False), _MAX_TOLD_CHARS)}")
+        told.append(f"The value of its last line: {cut_middle(json.dumps(output, ensure_ascii=False), TOLD_CHARS)}")
     if doubt:
         told.append(doubt)
     elif printed:

@@ -24,7 +24,7 @@ from pydantic_monty import (
 )
 
 from callboard.agent.cancel import Cancelled, CancelToken
-from callboard.agent.checker import Checker, CheckerCancelled, Modules, skip_failing_imports
+from callboard.agent.checker import Checker, CheckerCancelled, Modules, skip_failing_imports, told_of
 from callboard.agent.gap_hints import unseen, with_hints
 from callboard.agent.sandbox_run import TWIN, AnswerCalls, Asked, SandboxResult, ScriptRun
 from callboard.agent.signals_held import signals_held
@@ -104,12 +104,12 @@ class Sandbox:
             findings = self._checker.findings(code, variables, token or CancelToken(), self._modules)
         except CheckerCancelled:
             raise Cancelled from None
-        found = [with_hints(_TWINS.sub(r"\1", findings), code, allowed)] if findings else []
+        found = [with_hints(_TWINS.sub(r"\1", told_of(findings)), code, allowed)] if findings else []
         if lacking := unseen(code, variables, allowed):
             found.append(lacking)
         if found:
             told = "\n".join(["The code does not pass the type check:", *found])
-            raise TaskError("type_check_failed", told, details={"lacks": _LACKS.findall(findings or "")})
+            raise TaskError("type_check_failed", told, details={"lacks": {*_LACKS.findall(findings or "")}})
 
     def probe(self) -> None:
         """Check and run a line of code: the type checker, a process and the way there and back all work."""

@@ -10,10 +10,8 @@ from pydantic_monty import MontyError, MontyRuntimeError, MontySyntaxError
 
 from callboard.agent.gap_hints import with_hints
 from callboard.errors import TaskError
-from callboard.values import mend_text, shortened
-
-_MOST_CHARS = 20_000
-"""Most that is looked at of an error's text: code may raise one of fifty megabytes, which took four seconds to read."""
+from callboard.limits import ERROR_CHARS, TOLD_CHARS, cut_middle
+from callboard.values import mend_text
 
 _LIMITS = {
     "time limit exceeded": "time_limit",
@@ -30,9 +28,9 @@ def error_of(error: MontyError, code: str, allowed: Collection[str] | None, time
     `allowed` are the skills that may be advised (None: all), `time_s` is the limit of the code's time. The details have the
     `traceback`, `exception` with type and line, and `raised`, the message without advice.
     """
-    text = _cut(str(error))
+    text = mend_text(cut_middle(str(error), ERROR_CHARS - 200))  # with room for what is said about it
     if isinstance(error, MontySyntaxError):
-        where = {"traceback": _cut(error.display())}
+        where = {"traceback": _display(error)}
         return TaskError("script_error", f"The code cannot be parsed: {text}", details=where)
     if not isinstance(error, MontyRuntimeError):
         return TaskError("script_error", text)
@@ -43,11 +41,12 @@ def error_of(error: MontyError, code: str, allowed: Collection[str] | None, time
     if limit is not None:
         return TaskError(limit, f"The code was stopped at its limit: {text}")
     raised = f"The code raised {text}"
-    details: dict[str, Any] = {"raised": raised, "traceback": with_hints(_cut(error.display()), code, allowed)}
+    details: dict[str, Any] = {"raised": raised, "traceback": with_hints(_display(error), code, allowed)}
     if frames := error.traceback():
         details["exception"] = {"type": text.partition(":")[0][:200], "line": frames[-1].line}
     return TaskError("script_error", with_hints(raised, code, allowed), details=details)
 
 
-def _cut(text: str) -> str:
-    return mend_text(shortened(text, _MOST_CHARS))
+def _display(error: MontyRuntimeError | MontySyntaxError) -> str:
+    """Return the traceback in the sandbox; its end is what was raised, so a long one loses its middle."""
+    return mend_text(cut_middle(error.display(), TOLD_CHARS))

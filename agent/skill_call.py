@@ -52,6 +52,20 @@ def as_decided(call: Call, known: CallRecord, *, approved: bool) -> CallRecord:
     return known if same else replace(known, state=again, digest=digest, arguments=None)
 
 
+def as_begun(call: Call) -> dict[str, Any]:
+    """Return what the log says of a call that is about to be made."""
+    assert call.skill is not None
+    whole = None if call.row is None else call.row.arguments
+    return {
+        "call": call.number,
+        "skill": call.name,
+        "replay": call.skill.replay,
+        **shown(call.asked.args, call.asked.kwargs, None if whole is None else whole.edited),
+        **({} if call.row is None else {"effectId": call.row.effect_id}),
+        **({} if whole is None else {"digest": whole.digest}),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Before:
     """What a run had behind it when its script asked; a snapshot of the script goes on from here.

@@ -13,7 +13,7 @@ from typing import Any
 
 from callboard.agent import call_views, exceptions
 from callboard.agent.asking import ModelCalls
-from callboard.agent.call_views import arguments_of, as_task_error, excerpt, ms_since, pending_of, shown
+from callboard.agent.call_views import arguments_of, as_task_error, ms_since, pending_of, shown
 from callboard.agent.cancel import Cancelled
 from callboard.agent.delegation import DELEGATE, Delegate, Delegated, skills_for, too_deep, too_many
 from callboard.agent.hosting import Host
@@ -25,18 +25,17 @@ from callboard.agent.parallel import run_all
 from callboard.agent.planner import Plan
 from callboard.agent.sandbox_run import Asked, Dump
 from callboard.agent.skill import AnySkill, SkillContext
-from callboard.agent.skill_call import Before, Call, as_decided, before_calls
+from callboard.agent.skill_call import Before, Call, as_begun, as_decided, before_calls
 from callboard.agent.spending import Purse
 from callboard.arguments import as_recorded, exact
 from callboard.clock import new_id
 from callboard.errors import TaskError
+from callboard.excerpts import excerpt
 from callboard.inheritance import OnlyHere
+from callboard.limits import SNAPSHOT_BYTES
 from callboard.messages import PauseReason, Topic
 from callboard.records import CallRecord, CallState, NewEvent, TaskLedger
 from callboard.values import mend_text
-
-MAX_SNAPSHOT_BYTES = 4 * 1024 * 1024
-"""Largest snapshot that is written; what is larger costs the one writer too much at each call."""
 
 
 class SkillCalls:
@@ -210,6 +209,8 @@ class SkillCalls:
         kind = "agent" if call.child is not None else "skill"
         call.known = self.ledger.take(kind, call.name, arguments_of(call.asked), call.asked.number)
         if call.known is None:
+            if (full := self.ledger.full()) is not None:
+                self._refuse(call, full)
             return
         call.known = as_decided(call, call.known, approved=self._tools.catalogue.needs_approval(call.name))
         if isinstance(call.skill, Delegate) and call.known.arguments is not None:
@@ -314,7 +315,7 @@ class SkillCalls:
         dumped = None if self._too_large else dump()
         printed = "".join(self._job.progress.printed)
         said = sum(len(text) for _, text in self.rounds)
-        if dumped is None or len(dumped) + len(printed) + said > MAX_SNAPSHOT_BYTES:
+        if dumped is None or len(dumped) + len(printed) + said > SNAPSHOT_BYTES:
             self._too_large = True
             return None
         snapshot = Snapshot(
@@ -366,18 +367,7 @@ class SkillCalls:
         call.settle(value)
 
     def _started(self, call: Call, **more: Any) -> NewEvent:
-        assert call.skill is not None
-        whole = None if call.row is None else call.row.arguments
-        return self._event(
-            Topic.SKILL_STARTED,
-            call=call.number,
-            skill=call.name,
-            replay=call.skill.replay,
-            **shown(call.asked.args, call.asked.kwargs, None if whole is None else whole.edited),
-            **({} if call.row is None else {"effectId": call.row.effect_id}),
-            **({} if whole is None else {"digest": whole.digest}),
-            **more,
-        )
+        return self._event(Topic.SKILL_STARTED, **as_begun(call), **more)
 
     def _called(self, call: Call) -> Any:
         """Call the skill in this thread; return what it returned, or its error as a `TaskError`."""
@@ -392,7 +382,6 @@ class SkillCalls:
         elif row.arguments is not None and row.arguments.edited is not None:
             args, kwargs = row.arguments.made_with
         started_s = time.perf_counter()
-        told: dict[str, Any] = {"call": call.number, "skill": call.name}
         host = Host(self, self._job, self._tools, call.name)
         try:
             with OnlyHere():
@@ -401,33 +390,35 @@ class SkillCalls:
             if (signal := host.signal(raised)) is not None:
                 raise signal from None  # a script inside it has to wait; the model it asks is stopped: it has not failed
             known = host.error(raised)
-            error = as_task_error(skill, raised, known, row)
-            told |= {"error": error.message, "errorCode": error.code, "durationMs": ms_since(started_s)}
-            told |= exceptions.report(known or raised, skill, call.number, self._job.record.task_id)
-            event = self._event(Topic.SKILL_COMPLETED, ok=False, **told)
-            self._tell_ended(event, row and self.ledger.failed(row, error, event.at))
-            self._purse.skill_called(call.name, ok=False)
-            if self._job.token.stopped:
-                raise Cancelled from None
-            return error
+            where = exceptions.report(known or raised, skill, call.number, self._job.record.task_id)
+            return self._failed(call, as_task_error(skill, raised, known, row), started_s, **where)
         finally:
             signal = host.signal(None)
             host.close()
         if signal is not None:
             raise signal
-        told |= {"result": excerpt(value), "durationMs": ms_since(started_s)}
-        event = self._event(Topic.SKILL_COMPLETED, ok=True, **told)
-        self._tell_ended(event, row and self.ledger.done(row, value, event.at))
-        self._purse.skill_called(call.name, ok=True)
-        if self._job.token.stopped:
-            raise Cancelled
+        try:
+            done = row and self.ledger.done(row, value, self._tools.clock.now())
+        except TaskError as error:  # there is no room for its answer
+            return self._failed(call, error, started_s)
+        self._tell_ended(call, done, started_s, ok=True, result=excerpt(value))
         return value
 
-    def _tell_ended(self, event: NewEvent, row: CallRecord | None) -> None:
+    def _failed(self, call: Call, error: TaskError, started_s: float, **told: Any) -> TaskError:
+        row = call.row and self.ledger.failed(call.row, error, self._tools.clock.now())
+        self._tell_ended(call, row, started_s, ok=False, error=error.message, errorCode=error.code, **told)
+        return error
+
+    def _tell_ended(self, call: Call, row: CallRecord | None, started_s: float, *, ok: bool, **told: Any) -> None:
+        told |= {"call": call.number, "skill": call.name, "durationMs": ms_since(started_s)}
+        event = self._event(Topic.SKILL_COMPLETED, ok=ok, **told)
         if row is None:
             self._journal.tell(event)
         else:
             self._journal.record(row, event)
+        self._purse.skill_called(call.name, ok=ok)
+        if self._job.token.stopped:
+            raise Cancelled from None
 
     def context(self, number: int = 0, row: CallRecord | None = None, host: Host | None = None) -> SkillContext:
         """Return what a skill may know of a call of it."""

@@ -22,13 +22,8 @@ from pathlib import Path
 
 from callboard.errors import TaskError
 from callboard.file_names import TEMPORARY, fault_of, one_form
+from callboard.limits import FILES, FOLDER_DEPTH
 from callboard.values import mend_text
-
-MAX_FILES = 1000
-"""Most files of a workspace."""
-
-MAX_DEPTH = 8
-"""Most names of a path."""
 
 TIMES_LARGEST = 20
 """How many times the largest file all files of a workspace may take together."""
@@ -58,7 +53,7 @@ class Workspace:
         """Return the files of a folder and of those below it, by name."""
         parts = parts_of(folder) if folder.strip("/. ") else ()
         with self._opened(parts) as fd:
-            found = list(_walk(fd, "".join(f"{part}/" for part in parts), MAX_DEPTH - len(parts)))
+            found = list(_walk(fd, "".join(f"{part}/" for part in parts), FOLDER_DEPTH - len(parts)))
         return sorted(found, key=lambda entry: entry.name)
 
     def read(self, path: str) -> bytes:
@@ -170,11 +165,11 @@ class Workspace:
             yield root
 
     def _check_room(self, root: int, name: str, size: int) -> None:
-        entries = {entry.name: entry.size for entry in _walk(root, "", MAX_DEPTH, clean=True)}
+        entries = {entry.name: entry.size for entry in _walk(root, "", FOLDER_DEPTH, clean=True)}
         entries[name] = size
         limit = self._max_bytes * TIMES_LARGEST
-        if len(entries) > MAX_FILES:
-            raise TaskError("skill_failed", f"The workspace would hold more than {MAX_FILES} files; delete some.")
+        if len(entries) > FILES:
+            raise TaskError("skill_failed", f"The workspace would hold more than {FILES} files; delete some.")
         if sum(entries.values()) > limit:
             raise TaskError("skill_failed", f"The workspace would hold more than {limit} bytes; delete some files.")
 
@@ -195,8 +190,8 @@ def parts_of(path: str) -> tuple[str, ...]:
     if path.startswith("/"):
         raise _refused(path, "is absolute; paths begin in the session's workspace, such as data/a.csv")
     parts = path.split("/")
-    if len(parts) > MAX_DEPTH:
-        raise _refused(path, f"has more than {MAX_DEPTH} parts")
+    if len(parts) > FOLDER_DEPTH:
+        raise _refused(path, f"has more than {FOLDER_DEPTH} parts")
     for part in parts:
         fault = _fault(part)
         if fault:

@@ -25,7 +25,7 @@ from callboard.agent.signing import Signer
 from callboard.agent.spending import Accounts
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError
-from callboard.messages import HealthReport
+from callboard.questions import HealthReport
 from callboard.settings import Settings, environment
 
 if TYPE_CHECKING:

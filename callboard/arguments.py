@@ -8,25 +8,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from pydantic_core import to_json
 
 from callboard.errors import InvalidRequest
+from callboard.limits import ARGUMENTS_BYTES
 from callboard.unstorable import TooLarge, Unstorable
-from callboard.values import check_text, mend_text, recordable, storable
+from callboard.values import check_text, recordable, storable
 
-MAX_ARGUMENTS_BYTES = 8_000_000
-"""Most that the arguments of one call may be, as JSON, where a person has to see them whole."""
-
-_PREVIEW_CHARS = 20_000
-_MOST_CHARS = 4000
-_MOST_KEY_CHARS = 200
-_MOST_ENTRIES = 100
-_MAX_DEPTH = 64
-_NODE_CHARS = 4
-_MARK = re.compile(r"… \(\d+ more (?:characters|entries|keys)\)\Z")
+_MARK = re.compile(r"… \[[\d,]+ more \w+ left out\]\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,15 +86,13 @@ def exact(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], di
         raise ValueError(f"there is {error}") from error
     except InvalidRequest as error:
         raise ValueError(error.message.removesuffix(".")) from error
-    if (size := size_of(plain)) > MAX_ARGUMENTS_BYTES:
+    if (size := size_of(plain)) > ARGUMENTS_BYTES:
         raise ValueError(_too_large(f"they are {size:,} bytes"))
     return plain[0], plain[1]
 
 
 def _too_large(how: str) -> str:
-    return (
-        f"{how} as JSON, the limit is {MAX_ARGUMENTS_BYTES:,} bytes; pass less, or write it to a file and pass its name"
-    )
+    return f"{how} as JSON, the limit is {ARGUMENTS_BYTES:,} bytes; pass less, or write it to a file and pass its name"
 
 
 def _check_exact(value: Any) -> None:
@@ -126,80 +115,7 @@ def _check_exact(value: Any) -> None:
 def as_recorded(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]] | None:
     """Return arguments as the ledger keeps those that nobody is asked about before the call; None where they are too large."""
     plain = recordable([list(args), dict(kwargs)])
-    return None if isinstance(plain, str) or size_of(plain) > MAX_ARGUMENTS_BYTES else (plain[0], plain[1])
-
-
-# --- what is shown of them in lists and events ---
-
-
-class _Room:
-    def __init__(self, chars: int) -> None:
-        self.left = chars
-        self.cut = False
-
-
-def preview(value: Any) -> tuple[Any, bool]:
-    """Return a value for lists and events, and whether it is shortened: what is left out is said in its place.
-
-    A text ends in `… (N more characters)` then, a list in the entry `… (N more entries)`, an object in the key `… (N
-    more keys)`. About `_PREVIEW_CHARS` characters at most.
-    """
-    room = _Room(_PREVIEW_CHARS)
-    return _shortened(value, 0, room), room.cut
-
-
-def _shortened(value: Any, depth: int, room: _Room) -> Any:
-    room.left -= _NODE_CHARS
-    match value:
-        case str():
-            return _text(value, min(_MOST_CHARS, max(room.left, 0)), room)
-        case None | bool() | int() | float():
-            room.left -= _NODE_CHARS
-            return recordable(value)
-        case Mapping():
-            items = _Few(value.items(), depth, room)
-            shown = {
-                _text(mend_text(str(key)), _MOST_KEY_CHARS, room): _shortened(inner, depth + 1, room)
-                for key, inner in items
-            }
-            if items.taken < len(value):
-                room.cut = True
-                shown[f"… ({len(value) - items.taken} more keys)"] = "…"
-            return shown
-        case list() | tuple():
-            entries = _Few(value, depth, room)
-            some = [_shortened(inner, depth + 1, room) for inner in entries]
-            if entries.taken < len(value):
-                room.cut = True
-                some.append(f"… ({len(value) - entries.taken} more entries)")
-            return some
-        case _:
-            return _shortened(recordable(value), depth + 1, room)
-
-
-def _text(text: str, most: int, room: _Room) -> str:
-    if len(text) > most:
-        room.cut = True
-        room.left -= most
-        return f"{mend_text(text[:most])}… ({len(text) - most} more characters)"
-    room.left -= len(text)
-    return mend_text(text)
-
-
-class _Few(Iterator[Any]):
-    """The first entries, as long as there is room; `taken` counts them."""
-
-    def __init__(self, entries: Any, depth: int, room: _Room) -> None:
-        self._entries = iter(islice(entries, 0 if depth > _MAX_DEPTH else _MOST_ENTRIES))
-        self._room = room
-        self.taken = 0
-
-    def __next__(self) -> Any:
-        if self._room.left <= 0:
-            raise StopIteration
-        entry = next(self._entries)
-        self.taken += 1
-        return entry
+    return None if isinstance(plain, str) or size_of(plain) > ARGUMENTS_BYTES else (plain[0], plain[1])
 
 
 def marks(value: Any) -> Iterator[str]:

@@ -10,16 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from sys import getsizeof
 
-from callboard.values import shortened
-
-MAX_TURN_CHARS = 100_000
-"""Characters of a turn that are kept, as many as a question may have; an answer stands whole in its task's result."""
-
-MAX_EXCERPT_CHARS = 8_000
-"""Characters of an earlier turn that a planner is given: it is there for what was said, not for its data."""
-
-MAX_READ_CHARS = 1_000_000
-"""Characters of earlier turns that a planner is given: a third of a million tokens, which few models read."""
+from callboard.limits import CONVERSATION_READ_CHARS, TURN_CHARS, TURN_READ_CHARS, cut_middle
 
 MOST_TURNS_KEPT = 10_000
 """The most that `CALLBOARD_CONVERSATION_TURNS` can be."""
@@ -83,13 +74,13 @@ class SessionUpdate:
 
 def turn_of(role: str, content: str) -> Turn:
     """Return a turn to be kept; of a text that is too long the middle is left out, which is said there."""
-    return Turn(role=role, content=shortened(content, MAX_TURN_CHARS))
+    return Turn(role=role, content=cut_middle(content, TURN_CHARS))
 
 
 def as_read(newest_first: Iterable[Turn], most_turns: int = MOST_TURNS_KEPT) -> tuple[Turn, ...]:
     """Return, oldest first, the turns that a planner is given, long ones shortened; takes no more of them than it needs."""
     found: list[Turn] = []
-    room = MAX_READ_CHARS
+    room = CONVERSATION_READ_CHARS
     for turn in newest_first:
         short = excerpt(turn)
         room -= len(short.content) + A_TURN_CHARS
@@ -101,6 +92,6 @@ def as_read(newest_first: Iterable[Turn], most_turns: int = MOST_TURNS_KEPT) -> 
 
 def excerpt(turn: Turn) -> Turn:
     """Return a turn as a planner is given it; one that was shortened before is left as it is."""
-    if len(turn.content) <= MAX_EXCERPT_CHARS + A_TURN_CHARS:
+    if len(turn.content) <= TURN_READ_CHARS + A_TURN_CHARS:
         return turn
-    return replace(turn, content=shortened(turn.content, MAX_EXCERPT_CHARS))
+    return replace(turn, content=cut_middle(turn.content, TURN_READ_CHARS))

@@ -29,21 +29,23 @@
     └── TaskError                 why a task ended as `failed`; its `code` is the task's `errorCode`
 
 Each class has a stable `code`. `http/errors.py` maps the tree to HTTP statuses; nothing else does.
-Any thread may raise these; this module imports nothing of the project.
+Any thread may raise these; this module imports nothing of the project but its limits.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+from callboard.limits import ERROR_CHARS, cut_middle
+
 
 class CallboardError(Exception):
-    """An error that names the thing, the limit and the next step."""
+    """An error that names the thing, the limit and the next step; of a longer text than any needs the middle is left out."""
 
     code = "internal_error"
 
     def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = cut_middle(message, ERROR_CHARS)
+        super().__init__(self.message)
         self.details = dict(details) if details else None
 
 
@@ -255,6 +257,7 @@ TASK_ERROR_CODES: Mapping[str, str] = {
     "recursion_limit": "The code called itself more deeply than the sandbox allows.",
     "output_limit": "The code printed or returned more than the sandbox allows.",
     "call_limit": "The code called skills more often than the sandbox allows.",
+    "ledger_limit": "The calls of the task returned more than is kept of one task.",
     "sandbox_crashed": "The sandbox's process died, again and again; the server did not. Tried three times, or as a retry policy says.",
     "skill_failed": "A skill raised an error that the code did not catch.",
     "skill_unavailable": "A skill could not be reached or served just now; nothing was done. Retried by a retry policy.",

@@ -9,7 +9,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-MAX_NAME_BYTES = 255
+from callboard.limits import FILE_NAME_BYTES
+
 """Longest name of a file, in UTF-8: what the common file systems take."""
 
 NOTE, TEMPORARY = ".attached-", ".writing-"
@@ -32,7 +33,7 @@ _UNSEEN = re.compile(
 _NOT_PLAIN = rf"/\\{_HIDDEN}{_JOINERS}{_SELECTORS}"
 SCHEMA = {
     "minLength": 1,
-    "maxLength": MAX_NAME_BYTES,
+    "maxLength": FILE_NAME_BYTES,
     "pattern": rf"^[^{_NOT_PLAIN}]*[^{_NOT_PLAIN}\s.][^{_NOT_PLAIN}]*$",
 }
 """What a document of JSON Schema can say of a name: it counts characters and not bytes, and says less of joiners."""
@@ -57,14 +58,14 @@ def fault_of(name: str) -> str | None:
             return f"has a {called}; it is the name of a file without its folders"
     if name.lower().startswith((NOTE, TEMPORARY)):
         return f"begins with {NOTE} or {TEMPORARY}, as the server's own files do"
-    if len(name) > MAX_NAME_BYTES * _MOST_CHARS_A_BYTE:  # PERF: one that is a book is not looked at
-        return f"has {len(name):,} characters, and a name has at most {MAX_NAME_BYTES} bytes in UTF-8"
+    if len(name) > FILE_NAME_BYTES * _MOST_CHARS_A_BYTE:  # PERF: one that is a book is not looked at
+        return f"has {len(name):,} characters, and a name has at most {FILE_NAME_BYTES} bytes in UTF-8"
     if (unseen := _UNSEEN.search(name)) is not None:
         called = unicodedata.name(unseen[0], "")
         return f"has a character that cannot be seen, U+{ord(unseen[0]):04X}{called and f' ({called})'}; leave it out"
     size = len(one_form(name).encode())
-    if size > MAX_NAME_BYTES:
-        return f"has {size} bytes in UTF-8, and a name has at most {MAX_NAME_BYTES}"
+    if size > FILE_NAME_BYTES:
+        return f"has {size} bytes in UTF-8, and a name has at most {FILE_NAME_BYTES}"
     return None
 
 
@@ -93,5 +94,5 @@ def _numbered(name: str, number: int) -> str:
     if not stem or len(ending.encode()) > _MAX_ENDING_BYTES:
         stem, dot, ending = name, "", ""
     tail = f" ({number}){dot}{ending}"
-    room = MAX_NAME_BYTES - len(tail.encode())
+    room = FILE_NAME_BYTES - len(tail.encode())
     return stem.encode()[:room].decode("utf-8", "ignore") + tail

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import Processor
 
+from callboard.limits import TRACE_CHARS, cut_middle
 from callboard.settings import Settings
 
 _SECRET_NAMES = re.compile(r"api_?key|authorization|cookie|passw|secret|token", re.IGNORECASE)
@@ -47,6 +48,14 @@ def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
     return event
 
 
+def shorten(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Leave out the middle of very long texts, such as the text of an exception of a skill; after `hide_secrets`."""
+    for name, value in event.items():
+        if isinstance(value, str) and len(value) > TRACE_CHARS:
+            event[name] = cut_middle(value, TRACE_CHARS)
+    return event
+
+
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,  # a worker's thread is marked with the task it works on
     structlog.stdlib.add_logger_name,
@@ -69,6 +78,13 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
         wrapper_class=structlog.stdlib.BoundLogger,
     )
     return logger
+
+
+class _Console(structlog.dev.ConsoleRenderer):
+    """Writes for a terminal, and leaves out the middle of what is very long: a traceback is made only here."""
+
+    def __call__(self, logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> str:
+        return cut_middle(str(super().__call__(logger, name, event_dict)), 4 * TRACE_CHARS)  # with codes for colours
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):
@@ -127,9 +143,9 @@ def writes_json(settings: Settings) -> bool:
 def configure_logging(settings: Settings) -> None:
     """Send every logger's lines to standard error in the settings' format; calling it again replaces the former."""
     last: list[Processor] = (
-        [structlog.processors.format_exc_info, hide_secrets, structlog.processors.JSONRenderer(default=repr)]
+        [structlog.processors.format_exc_info, hide_secrets, shorten, structlog.processors.JSONRenderer(default=repr)]
         if writes_json(settings)
-        else [hide_secrets, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [hide_secrets, shorten, _Console(colors=sys.stderr.isatty())]
     )
     handler = _Handler()
     handler.set_name("callboard")

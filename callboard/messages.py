@@ -320,8 +320,8 @@ class TaskRecord:
     any further, `failures` how many attempts ended in an error that may be retried, `not_before` when the next one
     may start. `pause` says what a paused task waits for. `redrive_of` is the dead letter it goes on with,
     `redriven_as` the task that goes on with this one. `parent_id` is the task that delegated it, `root_id` the first of
-    that line (of a task of nobody's: None), `depth` how many are above it. `attachments` is
-    `[{name, mediaType, size | url}]`; the files themselves are `Store.files`.
+    that line (of a task of nobody's: None), `depth` how many are above it. `attachments` is `[{name, mediaType, size | url}]`;
+    the files themselves are `Store.files`. A list's have no `pause`, labels, prompt or files, and the beginning of what `cut` names.
     """
 
     task_id: str
@@ -359,6 +359,7 @@ class TaskRecord:
     error_code: str | None = None
     execution_time_ms: float | None = None
     metadata: Mapping[str, Json] = field(default_factory=dict)
+    cut: frozenset[str] = frozenset()
 
     @property
     def success(self) -> bool | None:
@@ -383,7 +384,7 @@ class TaskPage:
 class TaskEvent:
     """One entry of a task's log; `seq` counts 1, 2, 3, … without a gap within the task.
 
-    `position` goes up over all events of the history, in the order of their commits; it may have gaps.
+    `position` goes up over all events of the history, in the order of their commits, with gaps. `size_bytes`: of the data stored just now.
     """
 
     task_id: str
@@ -392,6 +393,7 @@ class TaskEvent:
     at: datetime
     data: Mapping[str, Json]
     position: int = 0
+    size_bytes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -413,15 +415,3 @@ class Totals:
     execution_ms: float = 0.0
     elapsed_ms: float = 0.0
     live: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthReport:
-    """How the server is; `problems` are sentences, empty when all is well, `warnings` those that change nothing of that."""
-
-    status: str
-    services: Mapping[str, bool]
-    totals: Totals
-    problems: tuple[str, ...]
-    at: datetime
-    warnings: tuple[str, ...] = ()

@@ -1,12 +1,13 @@
-"""What people who watch a server ask beside `callboard.messages`: sessions, one more try, agents' counts, statistics.
+"""What people who watch a server ask beside `callboard.messages`: sessions, one more try, agents' counts, statistics, health.
 
 All are immutable, because Pykka does not copy. Imported by whoever asks, by the actors and by `persistence/`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from callboard.messages import Status
+from callboard.messages import Status, Totals
 
 MOST_WORDS = 200
 """Characters that tasks can be searched for (`ListTasks.q`); SQLite's own limit for a pattern is 50,000 bytes."""
@@ -130,3 +131,15 @@ class StatisticsReport:
 
     points: tuple[StatisticsPoint, ...]
     step_s: int = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthReport:
+    """How the server is; `problems` are sentences, empty when all is well, `warnings` those that change nothing of that."""
+
+    status: str
+    services: Mapping[str, bool]
+    totals: Totals
+    problems: tuple[str, ...]
+    at: datetime
+    warnings: tuple[str, ...] = ()

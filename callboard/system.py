@@ -52,18 +52,10 @@ from callboard.agent.workspaces import Workspaces
 from callboard.clock import Clock, new_id
 from callboard.errors import ReplyTimeout, StoreUnavailable, Unavailable
 from callboard.feeds import ListEvents
-from callboard.messages import (
-    ENDS,
-    AwaitEvents,
-    AwaitTask,
-    ExecuteTask,
-    HealthReport,
-    Ping,
-    TaskEvent,
-    TaskRecord,
-)
+from callboard.messages import ENDS, AwaitEvents, AwaitTask, ExecuteTask, Ping, TaskEvent, TaskRecord
 from callboard.persistence.claim import claim
 from callboard.persistence.store import SqlStore
+from callboard.questions import HealthReport
 from callboard.settings import Settings
 from callboard.signals import Drain
 

@@ -23,9 +23,9 @@ from callboard import media_types
 from callboard.budget import Budget
 from callboard.errors import InvalidRequest
 from callboard.file_names import SCHEMA, fault_of, one_form
+from callboard.limits import ATTACHMENTS, LABEL_CHARS, LABELS, PROMPT_CHARS, TASK_CHARS
 from callboard.values import INT64_MAX, INT64_MIN, check_text, unmarked
 
-MAX_TASK_CHARS = 100_000
 _PRINTABLE = r"[!-~]*"
 _HTTP_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:(0*[1-9][0-9]{0,4})?)?([/?#][!-~]*)?$"
 SESSION_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
@@ -70,8 +70,8 @@ def _http_url(text: str) -> str:
 # the limits come first, so that a long text is refused before it is searched
 Name = Annotated[StrictStr, Field(max_length=64), AfterValidator(_clean)]
 LabelName = Annotated[StrictStr, Field(min_length=1, max_length=64), AfterValidator(_clean)]
-LabelText = Annotated[StrictStr, Field(max_length=1000), AfterValidator(_clean)]
-Prompt = Annotated[StrictStr, Field(max_length=20_000), AfterValidator(_clean)]
+LabelText = Annotated[StrictStr, Field(max_length=LABEL_CHARS), AfterValidator(_clean)]
+Prompt = Annotated[StrictStr, Field(max_length=PROMPT_CHARS), AfterValidator(_clean)]
 CallbackUrl = Annotated[
     StrictStr, Field(max_length=2000, json_schema_extra={"pattern": _HTTP_URL}), AfterValidator(_http_url)
 ]
@@ -153,7 +153,7 @@ class TaskSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
-    task: Annotated[StrictStr, Field(min_length=1, max_length=MAX_TASK_CHARS), AfterValidator(_not_blank)] = Field(
+    task: Annotated[StrictStr, Field(min_length=1, max_length=TASK_CHARS), AfterValidator(_not_blank)] = Field(
         description="What is to be done, with the text or data it is about."
     )
     session_id: StrictStr | None = Field(
@@ -166,7 +166,7 @@ class TaskSpec(BaseModel):
         default=None, description="The only skills the task may call; all when absent."
     )
     agent: Name | None = Field(default=None, description="The agent to address.")
-    labels: Annotated[dict[LabelName, LabelValue], Field(max_length=32)] = Field(
+    labels: Annotated[dict[LabelName, LabelValue], Field(max_length=LABELS)] = Field(
         default_factory=dict, description="The caller's own flat map of strings and numbers, kept with the task."
     )
     timeout_ms: StrictInt | None = Field(
@@ -181,6 +181,6 @@ class TaskSpec(BaseModel):
         default=None,
         description="What the task may spend, with all that it delegates; the server's own limits hold too.",
     )
-    attachments: Annotated[tuple[Attachment, ...], Field(max_length=16)] = Field(
+    attachments: Annotated[tuple[Attachment, ...], Field(max_length=ATTACHMENTS)] = Field(
         default=(), description="Files: images for the model, others for skills to read."
     )

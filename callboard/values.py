@@ -17,16 +17,11 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from callboard.errors import InvalidRequest
+from callboard.limits import VALUE_BYTES, VALUE_DEPTH
 from callboard.unstorable import TooLarge, Unstorable
-
-MAX_BYTES = 16_000_000
-"""Most that is made of one value, about; the sandbox could not hold much more, and nobody could read it."""
 
 _NODE_BYTES = 32
 """What each value counts as beside its text: half a million of them are the most."""
-
-MAX_DEPTH = 64
-"""How many objects and arrays may stand inside each other."""
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -72,10 +67,10 @@ def check_text(text: str, where: str) -> str:
 def check_value(value: Any, where: str = "body", *, depth: int = 0) -> None:
     """Raise `InvalidRequest` if a decoded JSON or msgpack value could not be stored everywhere.
 
-    Walks objects and arrays at most `MAX_DEPTH` deep; the error names the place, such as `body.labels.a`.
+    Walks objects and arrays at most `VALUE_DEPTH` deep; the error names the place, such as `body.labels.a`.
     """
-    if depth > MAX_DEPTH:
-        raise InvalidRequest(f"{where[:200]} is nested deeper than {MAX_DEPTH} levels; flatten it.")
+    if depth > VALUE_DEPTH:
+        raise InvalidRequest(f"{where[:200]} is nested deeper than {VALUE_DEPTH} levels; flatten it.")
     match value:
         case None | bool():
             pass
@@ -117,7 +112,7 @@ class _How:
 
     def __init__(self, *, strict: bool = True, finite: bool = False, form: Form | None = None) -> None:
         self.strict, self.finite, self.form = strict, finite, form
-        self.room = MAX_BYTES
+        self.room = VALUE_BYTES
 
     def lost(self, error: Unstorable) -> str:
         if self.strict:
@@ -128,14 +123,14 @@ class _How:
         """Count what is made; raise `TooLarge` where it is too much. A small value may hold itself many times, or never end."""
         self.room -= size + _NODE_BYTES
         if self.room < 0:
-            raise TooLarge(MAX_BYTES)
+            raise TooLarge(VALUE_BYTES)
 
 
 def storable(value: Any, *, finite: bool = False, form: Form | None = None) -> Any:
     """Return `value` as plain JSON that every database holds; lossless for what JSON has.
 
     Integers beyond 64 bits and numbers that are not finite become strings; sets sorted lists; bytes their text; dates,
-    decimals, dataclasses, models and the like what pydantic makes of them. Raises `TooLarge` beyond `MAX_BYTES`, `Unstorable` for anything else: no
+    decimals, dataclasses, models and the like what pydantic makes of them. Raises `TooLarge` beyond `VALUE_BYTES`, `Unstorable` for anything else: no
     `repr` of an object is ever an answer. With `finite` it is raised for numbers that are not finite too. `form` returns
     what stands for a value of another kind, or itself.
     """
@@ -174,9 +169,9 @@ def _plain(value: Any, depth: int, how: _How) -> Any:
             if math.isfinite(value):
                 return float(value)
             return how.lost(Unstorable(value)) if how.finite else str(value)
-        case Mapping() | list() | tuple() | set() | frozenset() if depth >= MAX_DEPTH:
+        case Mapping() | list() | tuple() | set() | frozenset() if depth >= VALUE_DEPTH:
             return how.lost(
-                Unstorable(value, f"more than {MAX_DEPTH} levels, or a value inside itself", "make it flatter")
+                Unstorable(value, f"more than {VALUE_DEPTH} levels, or a value inside itself", "make it flatter")
             )
         case Mapping():
             return {_key(key, how): _plain(inner, depth + 1, how) for key, inner in value.items()}
@@ -244,7 +239,7 @@ def _sorted(members: list[Any]) -> list[Any]:
 def _key(key: Any, how: _How) -> str:
     if isinstance(key, str):
         return mend_text(key)
-    plain = _plain(key, MAX_DEPTH - 1, how)
+    plain = _plain(key, VALUE_DEPTH - 1, how)
     return mend_text(str(tuple(plain) if isinstance(plain, list) else plain))
 
 
@@ -261,11 +256,3 @@ def _long_int(value: int) -> str:
         return str(value)
     except ValueError:
         return hex(value)
-
-
-def shortened(text: str, most_chars: int) -> str:
-    """Return a text for people or models, the middle of a very long one left out, which is said there."""
-    if len(text) <= most_chars:
-        return text
-    half = most_chars // 2
-    return f"{text[:half]}\n… ({len(text) - 2 * half} characters left out) …\n{text[-half:]}"

@@ -3,9 +3,12 @@
 PERF: built by hand, 1-2 µs each. Pure functions; any thread; imported by `http/views.py` and the senders of webhooks.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from callboard.excerpts import is_long, preview
+from callboard.limits import EVENT_OUTPUT_CHARS, SHOWN_CHARS, cut
 from callboard.messages import TaskRecord
 
 View = dict[str, Any]
@@ -35,3 +38,22 @@ def result(record: TaskRecord) -> View:
         "metadata": dict(record.metadata),
         "timestamp": iso(record.ended_at or record.created_at),
     }
+
+
+def short_result(record: TaskRecord) -> View:
+    """Return a task as lists and webhooks show it: with what is true of each of the fields that may be the beginning only."""
+    return {**result(record), **{f"{name}Truncated": name in record.cut for name in _MAY_BE_CUT}}
+
+
+_MAY_BE_CUT = ("task", "output", "error", "metadata")
+
+
+def shortened(record: TaskRecord) -> TaskRecord:
+    """Return a task with the beginning of its output and of what it printed, where they are long."""
+    cut_off: dict[str, Any] = {}
+    if is_long(record.output, EVENT_OUTPUT_CHARS):
+        cut_off["output"] = preview(record.output)
+    printed = record.metadata.get("printed")
+    if isinstance(printed, str) and is_long(printed, EVENT_OUTPUT_CHARS):
+        cut_off["metadata"] = {**record.metadata, "printed": cut(printed, SHOWN_CHARS)}
+    return replace(record, cut=frozenset(cut_off), **cut_off) if cut_off else record

@@ -99,9 +99,7 @@ class Beside:
                 self._over.wait(0.05)
 
     def _ask(self, api: Api, number: int) -> None:
-        body = {
-            "task": f"{WELL_MEANT}\n```python\nfrom skills import calculate\ncalculate('{number} * 7')\n```"
-        }
+        body = {"task": f"{WELL_MEANT}\n```python\nfrom skills import calculate\ncalculate('{number} * 7')\n```"}
         began = time.monotonic()
         try:
             status, answer = api.execute(body, wait_s=30)

@@ -1,5 +1,8 @@
 """/agent/skills and /agent/agents: what a task can make use of, and what could not be loaded."""
 
+from bisect import bisect
+from collections.abc import Iterable
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import falcon
@@ -7,10 +10,12 @@ import falcon
 from callboard.agent.catalogue import Catalogue
 from callboard.agent.skill import AnySkill
 from callboard.budget import Usage
+from callboard.excerpts import excerpt
 from callboard.http import views
-from callboard.http.codec import respond
+from callboard.http.codec import JSON, encode, respond
 from callboard.http.query import query_of
 from callboard.http.request import Request
+from callboard.limits import PAGE_BYTES
 from callboard.messages import GetSkillUsage
 from callboard.questions import GetAgentUsage
 
@@ -27,11 +32,10 @@ class Skills:
         self._timeout_s = system.settings.ask_timeout_s
 
     def on_get(self, req: Request, resp: falcon.Response) -> None:
-        query_of(req)
+        query = query_of(req, "cursor")
         usage, catalogue = self._usage(), self._system.catalogue
-        skills = [_view(skill, catalogue, usage) for skill in catalogue.skills.values()]
-        problems = list(self._system.skill_problems)
-        respond(resp, {"success": True, "count": len(skills), "skills": skills, "problems": problems}, req.reply_type)
+        skills = [views.short_skill(_view(skill, catalogue, usage)) for skill in catalogue.skills.values()]
+        respond(resp, _page("skills", skills, self._system.skill_problems, query.get("cursor")), req.reply_type)
 
     on_head = on_get
 
@@ -53,6 +57,25 @@ def _view(skill: AnySkill, catalogue: Catalogue, usage: dict[str, Usage]) -> vie
     return views.skill(skill, approval=approval, usage=usage.get(skill.name, Usage()))
 
 
+def _page(key: str, entries: list[views.View], problems: Iterable[str], cursor: str | None) -> views.View:
+    """Return the entries behind the one that the cursor names, as many as a page has room for; the first page has the problems."""
+    told: list[str] = excerpt(list(problems)) if cursor is None else []
+    if cursor is not None:
+        names = [entry["name"] for entry in entries]
+        place = (
+            names.index(cursor) + 1 if cursor in names else bisect(names, cursor)
+        )  # of skills, which may go, in order
+        entries = entries[place:]
+    sums = accumulate(len(encode(entry, JSON)) for entry in entries)
+    page = [
+        entry
+        for number, (entry, size) in enumerate(zip(entries, sums, strict=True))
+        if not number or size <= PAGE_BYTES
+    ]
+    more = page[-1]["name"] if len(page) < len(entries) else None
+    return {"success": True, "count": len(page), key: page, "problems": told, "nextCursor": more}
+
+
 class Agents:
     """Lists the agents."""
 
@@ -63,13 +86,12 @@ class Agents:
         self._max_rounds = system.settings.max_rounds
 
     def on_get(self, req: Request, resp: falcon.Response) -> None:
-        query_of(req)
+        query = query_of(req, "cursor")
         usage: dict[str, Usage] = self._gateway.ask(GetAgentUsage(), timeout_s=self._timeout_s)
         agents = [
             views.agent(agent, max_rounds=self._max_rounds, usage=usage.get(agent.name, Usage()))
             for agent in self._system.roster
         ]
-        problems = list(self._system.agent_problems)
-        respond(resp, {"success": True, "count": len(agents), "agents": agents, "problems": problems}, req.reply_type)
+        respond(resp, _page("agents", agents, self._system.agent_problems, query.get("cursor")), req.reply_type)
 
     on_head = on_get

@@ -16,7 +16,8 @@ from falcon.request import Request as FalconRequest
 from falcon.util.mediatypes import best_match, quality
 
 from callboard.http.errors import BodyTooLarge, MalformedBody, UnsupportedContentEncoding, UnsupportedMediaType
-from callboard.values import MAX_DEPTH, mend_text
+from callboard.limits import VALUE_DEPTH
+from callboard.values import mend_text
 
 JSON = falcon.MEDIA_JSON
 HTML = "text/html"
@@ -161,7 +162,7 @@ def decode_body(body: bytes, content_type: str | None) -> Any:
     try:
         return decode(body)
     except RecursionError:
-        raise MalformedBody(f"The body is nested deeper than {MAX_DEPTH} levels; flatten it.") from None
+        raise MalformedBody(f"The body is nested deeper than {VALUE_DEPTH} levels; flatten it.") from None
     except UnicodeDecodeError as error:
         raise MalformedBody(f"The body is not UTF-8 at byte {error.start}.") from error
     except ValueError as error:

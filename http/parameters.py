@@ -38,6 +38,7 @@ IDEMPOTENCY_KEY = _parameter(
     "same key is answered as the first time, with `Idempotent-Replayed: true`; another body with it is 422.",
     {"type": "string", "pattern": IDEMPOTENCY_KEY_PATTERN, "maxLength": 255},
 )
+CURSOR = _parameter("query", "cursor", "The `nextCursor` of the page before.", {"type": "string"})
 PAGE = (
     _parameter(
         "query",
@@ -45,7 +46,7 @@ PAGE = (
         "How many at most.",
         {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
     ),
-    _parameter("query", "cursor", "The `nextCursor` of the page before.", {"type": "string"}),
+    CURSOR,
 )
 BEFORE = _parameter(
     "query",

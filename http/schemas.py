@@ -114,7 +114,18 @@ class ResultReply(_Answer):
     result: TaskResult
 
 
-class ListedTask(TaskResult):
+class ShortResult(TaskResult):
+    """A task as lists and webhooks show it: of what is long they have the beginning, as a text; `/agent/results?taskId=` has all."""
+
+    task_truncated: bool = Field(description="Whether `task` is only its beginning.")
+    output_truncated: bool = Field(
+        description="Whether `output` is only its beginning: of a text itself, else of its JSON, with how much is left out."
+    )
+    error_truncated: bool = Field(description="Whether `error` is only its beginning.")
+    metadata_truncated: bool = Field(description="Whether something of `metadata` is left out.")
+
+
+class ListedTask(ShortResult):
     """A task in a list: its result, and what tells it from its neighbours."""
 
     created_at: Timestamp
@@ -135,7 +146,7 @@ class ResultsReply(RootModel[ResultReply | ResultPage]):
     """One result with `taskId`, a page without it."""
 
 
-class DeadLetter(TaskResult):
+class DeadLetter(ShortResult):
     """A task under which the server died again and again."""
 
     redriven_as: str | None = Field(description="The task that goes on with it; null: nobody has redriven it.")
@@ -319,6 +330,14 @@ class Skill(_Answer):
     failures: int = Field(description="How many of these calls failed.")
 
 
+class ListedSkill(Skill):
+    """A skill in a list; `/agent/skills/{name}` has it whole."""
+
+    description_truncated: bool = Field(description="Whether `description` is only its beginning.")
+    stub_truncated: bool = Field(description="Whether `stub` is only its beginning.")
+    schema_truncated: bool = Field(description="Whether `schema` is left out.")
+
+
 class SkillReply(_Answer):
     success: Literal[True]
     skill: Skill
@@ -327,8 +346,11 @@ class SkillReply(_Answer):
 class SkillList(_Answer):
     success: Literal[True]
     count: int
-    skills: list[Skill]
-    problems: list[str] = Field(description="What could not be loaded, in sentences with what to do about it.")
+    skills: list[ListedSkill]
+    problems: list[str] = Field(
+        description="What could not be loaded, in sentences with what to do about it; on the first page."
+    )
+    next_cursor: str | None = Field(description="The `cursor` of the next page; null on the last.")
 
 
 class Agent(_Answer):
@@ -350,6 +372,7 @@ class AgentList(_Answer):
     count: int
     agents: list[Agent]
     problems: list[str] = Field(description="What could not be loaded, in sentences with what to do about it.")
+    next_cursor: str | None = Field(description="The `cursor` of the next page; null on the last.")
 
 
 class StatisticsPoint(_Answer):

@@ -13,19 +13,20 @@ from callboard.agent.skill import AnySkill
 from callboard.budget import Budget, Usage
 from callboard.conversation import SessionRecord
 from callboard.deliveries import DeliveryPage, WebhookDelivery
+from callboard.excerpts import excerpt, is_long
 from callboard.feeds import FeedEntry, FeedPage
+from callboard.limits import SHOWN_CHARS, cut
 from callboard.messages import (
     Decision,
     EventPage,
-    HealthReport,
     Status,
     TaskAccepted,
     TaskEvent,
     TaskRecord,
 )
-from callboard.questions import SessionPage, StatisticsReport
+from callboard.questions import HealthReport, SessionPage, StatisticsReport
 from callboard.views import View as View
-from callboard.views import iso
+from callboard.views import iso, short_result
 from callboard.views import result as result
 
 
@@ -77,12 +78,12 @@ def _budget(budget: Budget) -> View:
 def listed(record: TaskRecord) -> View:
     """Return a task as the history lists it: its result, and what tells it from its neighbours."""
     created_at = iso(record.created_at)
-    return {**result(record), "createdAt": created_at, "agent": record.agent, "parentId": record.parent_id}
+    return {**short_result(record), "createdAt": created_at, "agent": record.agent, "parentId": record.parent_id}
 
 
 def dead_letter(record: TaskRecord) -> View:
     """Return a dead letter as a result, with the task that goes on with it."""
-    return {**result(record), "redrivenAs": record.redriven_as}
+    return {**short_result(record), "redrivenAs": record.redriven_as}
 
 
 def cancelled(record: TaskRecord) -> View:
@@ -241,6 +242,13 @@ def skill(found: AnySkill, *, approval: bool, usage: Usage) -> View:
     }
 
 
+def short_skill(whole: View) -> View:
+    """Return a skill as lists show it: of what is long the beginning, of a long schema nothing, with what is true of each."""
+    long = {name for name in ("description", "stub", "schema") if is_long(whole[name])}
+    cut_off = {name: {} if name == "schema" else cut(whole[name], SHOWN_CHARS) for name in long}
+    return {**whole, **cut_off, **{f"{name}Truncated": name in long for name in ("description", "stub", "schema")}}
+
+
 def agent(found: AgentDefinition, *, max_rounds: int, usage: Usage) -> View:
     """Return an agent; `skills` null: all there are, `model` null: the server's own; `max_rounds` is the server's own."""
     return {
@@ -275,6 +283,6 @@ def health(report: HealthReport, *, version: str, uptime_s: float) -> View:
             "cancelledTasks": totals.cancelled,
             "liveTasks": totals.live,
         },
-        "problems": list(report.problems),
-        "warnings": list(report.warnings),
+        "problems": excerpt(report.problems),
+        "warnings": excerpt(report.warnings),
     }

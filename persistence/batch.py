@@ -17,7 +17,7 @@ from callboard.conversation import SessionRecord, SessionUpdate
 from callboard.deliveries import DELIVERY_LASTS, WebhookDelivery
 from callboard.errors import IdempotencyConflict, TaskNotFound, TaskNotPaused
 from callboard.messages import MASTER, AttachedFile, Status, TaskEvent, TaskRecord
-from callboard.persistence import rollup
+from callboard.persistence import bounds, rollup
 from callboard.persistence.codec import Rows
 from callboard.persistence.statements import Row
 from callboard.persistence.task_state import TaskState, ended, is_own, is_running, standing, state_of
@@ -168,6 +168,7 @@ class Batch:
         before = self._stands(state)
         self._charge(message.charges)
         metadata, worked_ms = self._figures(before, message)
+        metadata = bounds.metadata(metadata, message.output)
         state.status = message.status
         state.owner = state.pause = state.not_before = None
         state.ended = state.changed = True
@@ -309,12 +310,21 @@ class Batch:
         """Number events from the last one on; the writer owns the rows, so numbers have no gap."""
         task_id, seq, made = state.task_id, state.last_seq, []
         position = self.position
-        for event in new:
+        for told in new:
             seq += 1
             position += 1
-            self.event_rows.append(self._rows.event(task_id, seq, position, event))
+            event, text = bounds.event_and_json(told)
+            self.event_rows.append(self._rows.event(task_id, seq, position, event, text))
             made.append(
-                TaskEvent(task_id=task_id, seq=seq, topic=event.topic, at=event.at, data=event.data, position=position)
+                TaskEvent(
+                    task_id=task_id,
+                    seq=seq,
+                    topic=event.topic,
+                    at=event.at,
+                    data=event.data,
+                    position=position,
+                    size_bytes=bounds.size_bytes(text),
+                )
             )
         state.last_seq, self.position = seq, position
         return tuple(made)

@@ -20,6 +20,7 @@ from callboard.deliveries import DeliveryState, WebhookDelivery, receiver_of
 from callboard.errors import InvalidRequest
 from callboard.figures import of_today
 from callboard.messages import AttachedFile, Status, TaskEvent, TaskRecord, Topic
+from callboard.persistence import bounds
 from callboard.persistence.statements import Row
 from callboard.persistence.tables import dump_json, tasks, time_number, time_of
 from callboard.records import CallRecord, CallState, Idempotency, KeptAnswer, NewEvent
@@ -66,9 +67,9 @@ class Rows:
             *(_object(r.labels), _object(r.metadata), r.error, _json(r.output), r.system_prompt, r.task),
         )
 
-    def event(self, task_id: str, seq: int, position: int, event: NewEvent) -> Row:
+    def event(self, task_id: str, seq: int, position: int, event: NewEvent, data: str) -> Row:
         # PERF: an enum's `_value_` takes 0.01 µs and its `value` 0.1 µs, nine times a task.
-        return (task_id, seq, event.topic._value_, self.at(event.at), position, dump_json(event.data))
+        return (task_id, seq, event.topic._value_, self.at(event.at), position, data)
 
     def changed(self, s: "TaskState", ended: TaskRecord | None) -> Row:
         """Return what a task's row is changed to; `ended` has the fields of its end, if it has ended."""
@@ -87,7 +88,8 @@ class Rows:
     def call(self, task_id: str, c: CallRecord) -> Row:
         return (
             *(task_id, c.number, c.kind, c.name, c.replay, c.digest, c.effect_id, c.attempt, c.state._value_),
-            *(self.at(c.started_at), self._at(c.ended_at), _json(c.error), _arguments(c.arguments), _json(c.result)),
+            *(self.at(c.started_at), self._at(c.ended_at), _json(bounds.call_error(c.error))),
+            *(_arguments(c.arguments), _json(c.result)),
         )
 
     def file(self, task_id: str, position: int, file: AttachedFile) -> Row:
@@ -106,7 +108,7 @@ class Rows:
         return (
             *(d.delivery_id, d.task_id, d.state._value_, d.topic._value_, d.attempts, self.at(d.created_at)),
             *(self.at(d.expires_at), self._at(d.next_at), self._at(d.ended_at), d.status_code),
-            *(receiver_of(d.url), d.error, d.url),
+            *(receiver_of(d.url), bounds.delivery_error(d.error), d.url),
         )
 
     def session(self, r: SessionRecord) -> Row:

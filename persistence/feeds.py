@@ -5,23 +5,19 @@ Both are cut by position. Functions over a connection, in any thread; imported b
 
 from typing import Any
 
-from sqlalchemy import Connection, Result, Row, Select, Text, cast, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from callboard.errors import InvalidRequest, TaskNotFound
 from callboard.feeds import MOST_EVENTS, FamilyPage, FeedEntry, FeedPage, GetFamilyEvents, ListEvents
 from callboard.messages import MASTER
-from callboard.persistence.codec import STATUSES, event_from_row
+from callboard.persistence.codec import STATUSES
+from callboard.persistence.pages import SIZE, event_entry, page_of
 from callboard.persistence.statements import highest_position
 from callboard.persistence.tables import events, tasks
 from callboard.values import check_text
 
 MOST_LOOKED_AT = 5000
 """Events that one page of the feed looks at: 8 ms where none of them fits."""
-
-MOST_CHARS = 1024 * 1024
-"""Characters of data on one page, where it has more than one event: every stream may hold a page for a slow reader."""
-
-_SIZE = func.length(cast(events.c.data, Text)).label("size_chars")
 
 
 def family_page(connection: Connection, query: GetFamilyEvents) -> FamilyPage:
@@ -42,10 +38,11 @@ def family_page(connection: Connection, query: GetFamilyEvents) -> FamilyPage:
     else:
         position = min(query.position, _highest(connection))
     last_seq = connection.execute(select(func.max(events.c.seq)).where(events.c.task_id == query.task_id)).scalar()
-    rows, more = _cut(connection.execute(family_events(query.task_id, position, query.limit + 1)), query.limit)
+    found = connection.execute(family_events(query.task_id, position, query.limit + 1))
+    page, more = page_of(found, query.limit, event_entry)
     family = connection.execute(select(family_of(query.task_id).c.id)).scalars().all()
     return FamilyPage(
-        events=tuple(event_from_row(row) for row in rows),
+        events=tuple(page),
         position=position,
         last_seq=last_seq or 0,
         family=frozenset(family),
@@ -62,24 +59,16 @@ def feed_page(connection: Connection, query: ListEvents) -> FeedPage:
     seen = connection.execute(looked_at(query)).scalars().all()
     if not seen:
         return FeedPage(entries=(), next_after=min(query.after, _highest(connection)), more=False)
-    rows, more = _cut(connection.execute(feed_events(query, seen[-1])), query.limit)
-    found = tuple(FeedEntry(event=event_from_row(row), session_id=row.session_id) for row in rows)
+    entries, more = page_of(connection.execute(feed_events(query, seen[-1])), query.limit, _feed_entry)
+    found = tuple(entries)
     if more:
         return FeedPage(entries=found, next_after=found[-1].event.position, more=True)
     return FeedPage(entries=found, next_after=seen[-1], more=len(seen) == MOST_LOOKED_AT)
 
 
-def _cut(found: Result[Any], limit: int) -> tuple[list[Row[Any]], bool]:
-    """Return the rows of a page, one at least, and whether there are more: as many as are wanted and not too large."""
-    rows: list[Row[Any]] = []
-    size_chars = 0
-    for row in found:
-        size_chars += row.size_chars
-        if len(rows) == limit or (rows and size_chars > MOST_CHARS):
-            found.close()
-            return rows, True
-        rows.append(row)
-    return rows, False
+def _feed_entry(row: Row[Any]) -> tuple[FeedEntry, int]:
+    event, size_bytes = event_entry(row)
+    return FeedEntry(event=event, session_id=row.session_id), size_bytes
 
 
 def _highest(connection: Connection) -> int:
@@ -113,7 +102,7 @@ def family_events(task_id: str, position: int, limit: int) -> Select[Any]:
     """
     family = family_of(task_id)
     place = events.c.position + 0
-    found = select(events, _SIZE).join(family, events.c.task_id == family.c.id)
+    found = select(events, SIZE).join(family, events.c.task_id == family.c.id)
     return found.where(place > position).order_by(place).limit(limit)
 
 
@@ -132,7 +121,7 @@ def feed_events(query: ListEvents, last: int) -> Select[Any]:
 
     PERF: what filters by the task's row is written so that no index of `tasks` fits: the events lead.
     """
-    found = select(events, tasks.c.session_id, _SIZE).join(tasks, tasks.c.id == events.c.task_id)
+    found = select(events, tasks.c.session_id, SIZE).join(tasks, tasks.c.id == events.c.task_id)
     found = found.limit(query.limit + 1)
     if query.task_id is not None:
         place = events.c.position + 0

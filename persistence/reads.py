@@ -26,7 +26,6 @@ from callboard.persistence.codec import (
     delivery_from_row,
     encode_cursor,
     encode_session_cursor,
-    event_from_row,
     file_from_row,
     task_from_row,
     usage_from_row,
@@ -34,6 +33,7 @@ from callboard.persistence.codec import (
 from callboard.persistence.conversations import for_people, for_task
 from callboard.persistence.faults import reported
 from callboard.persistence.feeds import family_page, feed_page
+from callboard.persistence.pages import SIZE, event_entry, page_of, task_entry
 from callboard.persistence.searching import bound, is_search, search, session_page
 from callboard.persistence.statements import kept_answer, unended_of
 from callboard.persistence.tables import (
@@ -73,23 +73,22 @@ class Reader:
         return task_from_row(rows[0])
 
     def tasks(self, query: ListTasks) -> TaskPage:
-        """Return a page of tasks, newest first; raise `InvalidRequest` for a limit or cursor that cannot be."""
+        """Return a page of tasks as lists show them, newest first; raise `InvalidRequest` for a limit or cursor that cannot be."""
         if not 1 <= query.limit <= MOST_TASKS:
             raise InvalidRequest(f"limit is {query.limit}; it can be 1 to {MOST_TASKS}.")
         with self._connection() as connection:
             last = connection.execute(bound(query)).scalar() if is_search(query) else None
-            rows = connection.execute(search(query, last)).all()
-        found = tuple(task_from_row(row) for row in rows[: query.limit])
-        if len(rows) > query.limit:
+            found, more = page_of(connection.execute(search(query, last)), query.limit, task_entry)
+        if more:
             last = found[-1].task_id
-        return TaskPage(tasks=found, next_cursor=None if last is None else encode_cursor(last))
+        return TaskPage(tasks=tuple(found), next_cursor=None if last is None else encode_cursor(last))
 
     def events(self, task_id: str, after: int = 0, limit: int = 1000) -> EventPage:
         """Return a task's events numbered above `after`, oldest first; raise `TaskNotFound`."""
         if limit < 1:
             raise InvalidRequest(f"limit is {limit}; it must be at least 1.")
         of_task = (
-            select(events)
+            select(events, SIZE)
             .where(events.c.task_id == task_id, events.c.seq > after)
             .order_by(events.c.seq)
             .limit(limit + 1)
@@ -101,9 +100,8 @@ class Reader:
             ).scalar()
             if status is None:
                 raise TaskNotFound(f"There is no task {task_id}.")
-            rows = connection.execute(of_task).all()
-        found = tuple(event_from_row(row) for row in rows[:limit])
-        return EventPage(events=found, ended=STATUSES[status].ended and len(rows) <= limit)
+            found, more = page_of(connection.execute(of_task), limit, event_entry)
+        return EventPage(events=tuple(found), ended=STATUSES[status].ended and not more)
 
     def family_events(self, query: GetFamilyEvents) -> FamilyPage:
         """Return a page of the log of a task and of those below it; raise `TaskNotFound`."""

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, func, literal, literal_column, or_
 from callboard.errors import InvalidRequest
 from callboard.messages import MASTER, ListTasks
 from callboard.persistence.codec import decode_cursor, decode_session_cursor
+from callboard.persistence.pages import LISTED
 from callboard.persistence.tables import DEAD, Id, UtcTime, sessions, tasks, turns
 from callboard.questions import MOST_WORDS, ListSessions
 from callboard.values import check_text
@@ -24,7 +25,7 @@ PREVIEW_CHARS = 200
 
 def page(query: ListTasks) -> Select[Any]:
     """Select a page's tasks and one more; each way to filter has an index that ends in the id."""
-    statement = select(tasks).where(*_indexed(query)).order_by(tasks.c.id.desc())
+    statement = select(*LISTED).where(*_indexed(query)).order_by(tasks.c.id.desc())
     return statement.limit(query.limit + 1)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from callboard.messages import Status, TaskRecord
+from callboard.persistence import bounds
 from callboard.records import RecordResult
 
 
@@ -74,7 +75,7 @@ def ended(
         state,
         ended_at=message.at,
         output=message.output,
-        error=message.error,
+        error=bounds.error_text(message.error),
         error_code=message.error_code,
         execution_time_ms=worked_ms,
         metadata=metadata,

@@ -8,7 +8,7 @@ from typing import Any
 
 from callboard.agent.mcp.remembered import Tool
 from callboard.agent.mcp.schema_types import is_deeper
-from callboard.values import MAX_DEPTH
+from callboard.limits import VALUE_DEPTH
 
 MAX_NAME_CHARS = 256
 
@@ -38,7 +38,7 @@ def _unusable(tool: Any) -> str | None:
     if len(name) > MAX_NAME_CHARS:
         return f"its name is longer than {MAX_NAME_CHARS} characters"
     # a little more than a schema may have: those have their own limit, and their tool's name in the sentence
-    return f"it is nested deeper than {MAX_DEPTH} levels" if is_deeper(tool, 4 * MAX_DEPTH) else None
+    return f"it is nested deeper than {VALUE_DEPTH} levels" if is_deeper(tool, 4 * VALUE_DEPTH) else None
 
 
 def cursor_of(page: Mapping[str, Any]) -> str | None:

@@ -18,7 +18,8 @@ from callboard.agent.mcp.results import ToolFailed, texts_of, value_of
 from callboard.agent.mcp.schema_types import is_deeper, python_type, tidied
 from callboard.agent.mcp.stub import MAX_DESCRIPTION_CHARS, MAX_DOCSTRING_CHARS, clean, parameters, stub, summary
 from callboard.agent.skill import Replay, RetryableError, SkillContext
-from callboard.values import MAX_DEPTH, storable
+from callboard.limits import VALUE_DEPTH
+from callboard.values import storable
 
 MAX_SCHEMA_BYTES = 100_000
 PERMISSIONS = ("mcp", "network")
@@ -196,9 +197,9 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 def _usable(schema: Any, field_name: str) -> Mapping[str, Any]:
     if not isinstance(schema, Mapping):
         raise ValueError(f"its {field_name} is not an object")
-    if is_deeper(schema, MAX_DEPTH) or len(json.dumps(schema)) > MAX_SCHEMA_BYTES:
+    if is_deeper(schema, VALUE_DEPTH) or len(json.dumps(schema)) > MAX_SCHEMA_BYTES:
         raise ValueError(
-            f"its {field_name} is deeper than {MAX_DEPTH} levels or larger than {MAX_SCHEMA_BYTES:,} bytes"
+            f"its {field_name} is deeper than {VALUE_DEPTH} levels or larger than {MAX_SCHEMA_BYTES:,} bytes"
         )
     return dict(tidied(schema))
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from callboard.agent.models.dialect import NoAnswer, field
+from callboard.limits import cut
 from callboard.retry_after import retry_after_s
 from callboard.values import mend_text
 
@@ -114,7 +115,7 @@ def redact(text: str, key: str) -> str:
         text = text.replace(key, _HIDDEN)
     text = text[:_MOST_READ_CHARS]  # PERF: and the pattern looks back 80 characters: with no limits 50,000 took 20 s
     line = " ".join(mend_text(_MASKED.sub(_HIDDEN, text)).split())
-    return line if len(line) <= _MAX_SAID_CHARS else f"{line[:_MAX_SAID_CHARS]}…"
+    return cut(line, _MAX_SAID_CHARS)
 
 
 def broken(what: str) -> TryFailed:

@@ -19,10 +19,8 @@ from callboard.agent.models.speech import ends_in_code, says_nothing, without_en
 from callboard.agent.models.thoughts import Listener, apart
 from callboard.agent.models.vendors import Key
 from callboard.agent.models.watch import Watch, watching
+from callboard.limits import ANSWER_CHARS
 from callboard.values import mend_text
-
-MAX_TEXT_CHARS = 1_000_000
-"""Longest answer; nothing that a model writes here is nearly as long."""
 
 _CALLED = re.compile(
     r"\s*(?:<tool_call>|<\|tool_calls?(?:_begin)?\|>|<function[=_]|<\|python_tag\|>|\[TOOL_CALLS\]|<｜tool▁calls▁begin｜>)"
@@ -116,8 +114,8 @@ class Trier:
         with watching(watch), closing(self._parts(call, model, watch, answer, had_s)) as parts:
             for part in parts:
                 answer.add(part)
-                if answer.chars > MAX_TEXT_CHARS:
-                    raise broken(f"wrote more than {MAX_TEXT_CHARS} characters")
+                if answer.chars > ANSWER_CHARS:
+                    raise broken(f"wrote more than {ANSWER_CHARS} characters")
                 heard.add(part)
                 if part.end or part.done:
                     watch.ended = True

@@ -6,10 +6,12 @@ import textwrap
 from dataclasses import dataclass
 from functools import lru_cache
 
+from callboard.limits import CODE_CHARS
+
 PYTHON = frozenset({"python", "py", "python3", "py3"})
 """What a block of Python is marked with."""
 
-MAX_CODE_CHARS = 100_000
+MAX_CODE_CHARS = CODE_CHARS
 """Longest code that is read and run: a model that writes more writes data, or hangs.
 
 PERF: to parse this much takes up to 0.4 s, in which the interpreter does nothing else.

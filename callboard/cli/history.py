@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
-from callboard.client.models import DeadLetter, Event, Result, Session, SessionSummary, Task
+from callboard.client.models import DeadLetter, Event, Session, SessionSummary, ShortResult, Task
 from callboard.errors import InvalidRequest
 from callboard.feeds import GetFamilyEvents
 from callboard.http import views
@@ -53,11 +53,11 @@ class LocalHistory:
         agent: str | None = None,
         q: str | None = None,
         parent_id: str | None = None,
-    ) -> Iterator[Result]:
+    ) -> Iterator[ShortResult]:
         """Yield the tasks that fit, newest first."""
         wish: dict[str, Any] = {"session_id": session_id, "agent": agent, "q": q, "parent_id": parent_id}
         for record in self._listed(**wish, status=None if status is None else Status(status)):
-            yield Result.model_validate(views.listed(record))
+            yield ShortResult.model_validate(views.listed(record))
 
     def dead_letters(self) -> Iterator[DeadLetter]:
         """Yield the dead letters, newest first."""
@@ -84,7 +84,7 @@ class LocalHistory:
             for event in page.events:
                 after = event.seq
                 yield Event.model_validate({**views.event(event), "cursor": str(after)})
-            if len(page.events) < _PAGE:
+            if not page.events:
                 return
 
     def stream(self, task_id: str, *, after: int | str = 0) -> Iterator[Event]:

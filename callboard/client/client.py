@@ -27,6 +27,8 @@ from callboard.client.models import (
     Result,
     Session,
     SessionSummary,
+    ShortResult,
+    ShortSkillInfo,
     SkillInfo,
     SkillList,
     Statistics,
@@ -162,10 +164,10 @@ class Client:
         agent: str | None = None,
         q: str | None = None,
         parent_id: str | None = None,
-    ) -> Iterator[Result]:
-        """Yield the history, newest first; `q` is a part of the task's text, or its id."""
+    ) -> Iterator[ShortResult]:
+        """Yield the history, newest first, what is long cut; `q` is a part of the task's text, or its id."""
         filters = {"status": status, "sessionId": session_id, "agent": agent, "q": q, "parentId": parent_id}
-        return self._pages(Result, "/agent/results", "results", filters)
+        return self._pages(ShortResult, "/agent/results", "results", filters)
 
     def events(
         self,
@@ -243,9 +245,9 @@ class Client:
 
     # --- what the server has, and how it is ---
 
-    def skills(self) -> list[SkillInfo]:
+    def skills(self) -> list[ShortSkillInfo]:
         """Return the skills, by name."""
-        return self._each(SkillInfo, self._get("/agent/skills"), "skills")
+        return self.skill_list().skills
 
     def skill(self, name: str) -> SkillInfo:
         """Return one skill."""
@@ -253,15 +255,15 @@ class Client:
 
     def agents(self) -> list[AgentInfo]:
         """Return the agents."""
-        return self._each(AgentInfo, self._get("/agent/agents"), "agents")
+        return self.agent_list().agents
 
     def skill_list(self) -> SkillList:
         """Return the skills, and in sentences what could not be loaded of skills and MCP servers."""
-        return self._parse(SkillList, self._get("/agent/skills"))
+        return self._parse(SkillList, self._whole("/agent/skills", "skills"))
 
     def agent_list(self) -> AgentList:
         """Return the agents, and in sentences what could not be loaded of them."""
-        return self._parse(AgentList, self._get("/agent/agents"))
+        return self._parse(AgentList, self._whole("/agent/agents", "agents"))
 
     def health(self) -> Health:
         """Return how the server is; one that is unhealthy answers too."""
@@ -302,6 +304,17 @@ class Client:
         if not isinstance(entries, list):
             raise self._transport.garbled(f"it has no list of {key}")
         return [self._parse(model, entry) for entry in entries]
+
+    def _whole(self, path: str, key: str) -> dict[str, Any]:
+        """Return a list's first page with the entries of all pages."""
+        first = page = self._get(path)
+        entries = page.get(key)
+        while page.get("nextCursor") is not None:
+            page = self._get(path, {"cursor": page["nextCursor"]})
+            if not isinstance(entries, list) or not isinstance(page.get(key), list):
+                raise self._transport.garbled(f"it has no list of {key}")
+            entries = [*entries, *page[key]]
+        return {**first, key: entries}
 
     def _pages(self, model: type[_Entry], path: str, key: str, filters: Mapping[str, Any]) -> Iterator[_Entry]:
         cursor: str | None = None

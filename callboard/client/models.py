@@ -113,7 +113,16 @@ class Task(Result):
     depth: int = 0
 
 
-class DeadLetter(Result):
+class ShortResult(Result):
+    """A task in a list: what is long is cut, and `…_truncated` says so; `Client.result` returns it whole."""
+
+    task_truncated: bool = False
+    output_truncated: bool = False
+    error_truncated: bool = False
+    metadata_truncated: bool = False
+
+
+class DeadLetter(ShortResult):
     """A task that killed the server again and again; `redriven_as` is the task that goes on with it."""
 
     redriven_as: str | None = None
@@ -203,6 +212,14 @@ class SkillInfo(Model):
     failures: int = 0
 
 
+class ShortSkillInfo(SkillInfo):
+    """A skill in a list: what is long is cut, a long schema left out, and `…_truncated` says so; `Client.skill` returns it whole."""
+
+    description_truncated: bool = False
+    stub_truncated: bool = False
+    schema_truncated: bool = False
+
+
 class AgentInfo(Model):
     """An agent; `skills` None: it may call all there are, `model` None: it asks the server's own."""
 
@@ -220,7 +237,7 @@ class AgentInfo(Model):
 class SkillList(Model):
     """The skills, and what could not be loaded."""
 
-    skills: list[SkillInfo]
+    skills: list[ShortSkillInfo]
     problems: list[str] = Field(default_factory=list)
 
 

@@ -57,6 +57,17 @@ export function onConnection(listener) {
 export const api = {
   get: (path, query, options) => request("GET", path, { query, ...options }),
   post: (path, body, options) => request("POST", path, { body, ...options }),
+  /** Return the first page of a list with the entries of all its pages. */
+  whole: async (path, key, options) => {
+    const first = await request("GET", path, options);
+    const entries = [...first[key]];
+    for (let cursor = first.nextCursor; cursor; ) {
+      const page = await request("GET", path, { query: { cursor }, ...options });
+      entries.push(...page[key]);
+      cursor = page.nextCursor;
+    }
+    return { ...first, [key]: entries };
+  },
   del: (path, options) => request("DELETE", path, options),
 };
 

@@ -42,7 +42,12 @@ export function subagents(rootId, signal) {
   };
   const load = async (id) => {
     if (tasks.size >= MOST) return;
-    const { results } = await api.get("/agent/results", { parentId: id, limit: 100 }, { signal });
+    const results = [];
+    for (let cursor; cursor !== null && results.length < MOST; ) {
+      const page = await api.get("/agent/results", { parentId: id, limit: 100, cursor }, { signal });
+      results.push(...page.results);
+      cursor = page.nextCursor;
+    }
     for (const one of results.reverse()) put(one.taskId, { parentId: id, task: one.task, status: one.status, agent: one.agent ?? tasks.get(one.taskId)?.agent });
     for (const one of results) if (one.metadata?.subagents || one.status === "paused") await load(one.taskId);
   };

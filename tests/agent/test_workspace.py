@@ -187,7 +187,7 @@ def test_all_files_together_have_a_limit_and_replacing_one_counts_once(files: Wo
 
 
 def test_there_are_no_more_files_than_the_limit(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_FILES", 3)
+    monkeypatch.setattr(limits, "FILES", 3)
     for n in range(3):
         files.write(f"folder/{n}", b"")
     with pytest.raises(TaskError, match="more than 3 files; delete some"):
@@ -195,7 +195,7 @@ def test_there_are_no_more_files_than_the_limit(files: Workspace, monkeypatch: p
 
 
 def test_several_writers_at_once_keep_to_the_limits(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_FILES", 10)
+    monkeypatch.setattr(limits, "FILES", 10)
     refused = []
 
     def write(n: int) -> None:

@@ -194,7 +194,7 @@ def test_a_session_that_is_busy_is_not_forgotten(client: Client) -> None:
 def test_skills_and_agents_are_listed(client: Client) -> None:
     skills = {skill.name: skill for skill in client.skills()}
     assert skills["pay"].approval
-    assert skills["pay"] == client.skill("pay")
+    assert skills["pay"].model_dump().items() >= client.skill("pay").model_dump().items()
     assert skills["pay"].json_schema["properties"]["amount"]["type"] == "integer"
     agents = {agent.name: agent for agent in client.agents()}
     assert (agents["master"].origin, agents["master"].model) == ("builtin", None)

@@ -10,13 +10,14 @@ import pytest
 from callboard import AgentSystem, Settings
 from callboard.actors.sessions import MOST_BYTES, Sessions
 from callboard.clock import Clock
-from callboard.conversation import MAX_TURN_CHARS, SessionRecord, Turn
+from callboard.conversation import SessionRecord, Turn
+from callboard.limits import TURN_CHARS
 from callboard.messages import TaskRecord
 from tests.http.conftest import Running, run
 from tests.template import lay_history
 
 NOW = Clock().now()
-LONG = {"full": (100, MAX_TURN_CHARS), "many": (10_000, 200)}
+LONG = {"full": (100, TURN_CHARS), "many": (10_000, 200)}
 """Sessions that have a number of turns of so many characters."""
 
 
@@ -92,8 +93,8 @@ def test_an_answer_that_is_too_long_for_a_turn_is_whole_in_its_task(served: Runn
     code = "```python\n'é' * 300_000\n```"
     assert len(served.result(code, sessionId="answers")["output"]) == 300_000
     kept = served.client.get("/agent/sessions/answers").json()["session"]["conversation"][-1]
-    assert len(kept["content"]) < MAX_TURN_CHARS + 100
-    assert "(200000 characters left out)" in kept["content"]
+    assert len(kept["content"]) < TURN_CHARS + 100
+    assert "… [200,060 more characters left out]" in kept["content"]
     whole = served.client.get(f"/agent/tasks/{kept['taskId']}").json()
     assert len(whole["output"]) == 300_000
 

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.errors import InvalidRequest
+from callboard.limits import VALUE_DEPTH
 from callboard.unstorable import Unstorable
-from callboard.values import INT64_MAX, INT64_MIN, MAX_DEPTH, check_value, recordable, storable
+from callboard.values import INT64_MAX, INT64_MIN, check_value, recordable, storable
 
 
 @dataclasses.dataclass
@@ -82,7 +83,7 @@ def test_plain_json_is_let_in_and_kept_as_it_is(value: Any) -> None:
         (-(2**63) - 1, "beyond 64 bits"),
         (math.nan, "not a JSON number"),
         ([math.inf], r"body\[0\] is inf"),
-        (_nested(MAX_DEPTH + 1), "nested deeper than 64"),
+        (_nested(VALUE_DEPTH + 1), "nested deeper than 64"),
         ({1: 2}, "a key that is not a string"),
         (b"bytes", "a bytes"),
     ],
@@ -93,7 +94,7 @@ def test_what_no_database_holds_is_refused_by_place_and_reason(value: Any, words
 
 
 def test_the_deepest_allowed_nesting_is_let_in() -> None:
-    check_value(_nested(MAX_DEPTH))
+    check_value(_nested(VALUE_DEPTH))
 
 
 anything = st.recursive(
@@ -112,7 +113,7 @@ def test_any_result_becomes_plain_json_that_passes_the_door(value: Any) -> None:
 
 
 def test_what_has_a_json_form_is_kept_in_it() -> None:
-    assert storable(_nested(MAX_DEPTH)) == _nested(MAX_DEPTH)
+    assert storable(_nested(VALUE_DEPTH)) == _nested(VALUE_DEPTH)
     assert storable({"at": datetime(2026, 11, 23, tzinfo=UTC)}) == {"at": "2026-11-23T00:00:00Z"}
     assert storable(10**5000) == hex(10**5000)
     assert storable([Point(1, [2]), Wind.NORTH, {Wind.NORTH: 1}, PurePosixPath("a/b"), NumPyNumber(3)]) == [

@@ -1,5 +1,6 @@
 """What the code has, the documents name; what the documents name, the code has."""
 
+import ast
 import configparser
 import re
 import sqlite3
@@ -8,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from importlib.metadata import metadata
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
 import pytest
 
 from bench.provider import Reply, running
-from callboard import SkillContext, __version__
+from callboard import SkillContext, __version__, limits
 from callboard.agent.catalogue import Catalogue
 from callboard.errors import TASK_ERROR_CODES, BackupFailed, CallboardError, ConfigurationError, TaskError
 from callboard.http.cors import EXPOSED
@@ -220,6 +222,7 @@ def _decide(client: httpx.Client, task_id: str, decision: dict[str, object]) -> 
 def test_every_topic_is_documented_with_the_fields_its_events_have(served: Served, served_with_model: Served) -> None:
     served.result("What is 12 times 7?")
     served.result('```python\nprint("hello")\n```')
+    served.result("```python\n'x' * 30_000\n```")
     served.result('```python\nfrom skills import weekday\nweekday("soon")\n```')
     served.result("```python\nfrom skills import weekday\nweekday('2026-01-01')\n```", availableSkills=["summarize"])
     served.result("```python\nfrom skills import weekday\nweekday('x' * 5000)\n```")
@@ -298,6 +301,18 @@ def _settings() -> set[str]:
         alias = field.validation_alias
         names |= set(map(str, getattr(alias, "choices", ())))
     return names
+
+
+def test_every_limit_is_documented_with_its_number_and_what_happens_beyond() -> None:
+    source = ast.parse(Path(limits.__file__).read_text()).body
+    expected = {}
+    for assigned, text in pairwise(source):
+        if isinstance(assigned, ast.Assign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            name = ast.unparse(assigned.targets[0])
+            what, beyond = str(text.value.value).split(" Beyond: ")
+            expected[name] = [f"`{name}`", f"{getattr(limits, name):,}", what, beyond[0].upper() + beyond[1:]]
+    assert expected.keys() == {name for name in vars(limits) if re.fullmatch(r"[A-Z][A-Z_]*", name)}
+    assert _documented(ROOT / "docs" / "limits.md", r"(?!CALLBOARD_)[A-Z][A-Z_]*") == expected
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)

@@ -162,10 +162,10 @@ def test_what_is_approved_is_shown_whole_and_is_what_runs(office: Office, code: 
 
 
 def test_an_edit_is_of_the_whole_and_the_digest_is_that_of_what_was_edited(office: Office) -> None:
-    task_id = office.submit("pay(['… (3 more entries)'] + list(range(10000)))")
+    task_id = office.submit("pay(['… [3 more entries left out]'] + list(range(10000)))")
     asked = office.paused(task_id)
     arguments = {"what": [*asked["args"][0][:-1], "é"], "note": "a" * 5000}
-    cut = office.decide(task_id, "edit", arguments={"what": ["x… (2 more characters)"], "note": "b"})
+    cut = office.decide(task_id, "edit", arguments={"what": ["x… [2 more characters left out]"], "note": "b"})
     assert cut.status_code == 400, cut.text
     assert office.decide(task_id, "edit", arguments=arguments, digest=asked["digest"]).status_code == 200
     decided = office.until(task_id, "agent.task.requeued", asked["seq"])

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from callboard.messages import HealthReport, Totals
+from callboard.messages import Totals
+from callboard.questions import HealthReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -180,7 +180,7 @@ def test_the_reports_skills_are_listed(shared: Running) -> None:
     assert body["count"] == len(by_name)
     assert by_name["summarize"]["schema"]["type"] == "object"
     assert "def summarize(" in by_name["summarize"]["stub"]
-    assert shared.client.get("/agent/skills/summarize").json()["skill"] == by_name["summarize"]
+    assert shared.client.get("/agent/skills/summarize").json()["skill"].items() <= by_name["summarize"].items()
 
 
 def test_an_unknown_skill_is_not_found(shared: Running, assert_problem: Any) -> None:

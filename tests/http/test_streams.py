@@ -269,7 +269,7 @@ def test_a_client_that_vanishes_is_noticed_behind_a_second_request(
     assert until(lambda: _free(running, path)) < 1
 
 
-BIG = "```python\n'x' * 900000\n```"
+BIG = "```python\n'" + 95_000 * "\U0001f600" + "'\n```"  # its first event has it whole, 380 KB
 
 
 def test_a_reader_that_takes_nothing_is_dropped_and_can_resume(

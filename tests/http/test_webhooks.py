@@ -64,7 +64,8 @@ def test_the_webhook_holds_the_result_as_results_show_it(calling: Running, recei
     secret = (calling.system.settings.data_dir / "webhook.secret").read_text()
     told = Webhook(secret).verify(message.body, message.headers)
     shown = calling.client.get("/agent/results", params={"taskId": task_id}).json()["result"]
-    assert told == {"type": "agent.task.completed", "timestamp": shown["timestamp"], "data": shown}
+    whole = {f"{name}Truncated": False for name in ("task", "output", "error", "metadata")}
+    assert told == {"type": "agent.task.completed", "timestamp": shown["timestamp"], "data": {**shown, **whole}}
     assert calling.client.get(f"/agent/tasks/{task_id}").json()["callbackUrl"] == receiver.url
 
 

@@ -199,7 +199,7 @@ def test_a_page_of_large_events_is_short_and_all_are_found_page_by_page(
     written = store.write([one, make.start(one), make.events(one, *[Topic.STEP_STARTED] * 5)])
     task_id = written[0].events[0].task_id
     whole = positions(store)
-    monkeypatch.setattr("callboard.persistence.feeds.MOST_CHARS", 1)
+    monkeypatch.setattr("callboard.persistence.pages.PAGE_BYTES", 1)
     query, found = ListEvents(after=0), []
     family, after = GetFamilyEvents(task_id=task_id, position=0), []
     while page := store.feed(query).entries:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from callboard.conversation import MAX_READ_CHARS, SessionRecord, Turn, as_read
+from callboard.conversation import SessionRecord, Turn, as_read
 from callboard.errors import SessionBusy, SessionNotFound
+from callboard.limits import CONVERSATION_READ_CHARS
 from callboard.persistence.store import SqlStore
 from callboard.records import RecordSessionDeleted
 
@@ -102,9 +103,9 @@ def test_a_task_is_given_the_newest_turns_as_far_as_a_planner_reads(store: SqlSt
     found = store.session_of_task("session")
     assert found is not None
     read = contents(found)
-    assert MAX_READ_CHARS - 20_000 < sum(map(len, read)) <= MAX_READ_CHARS
+    assert CONVERSATION_READ_CHARS - 20_000 < sum(map(len, read)) <= CONVERSATION_READ_CHARS
     assert read[-1].startswith("99 x")
-    assert "91003 characters left out" in read[-1]
+    assert "… [91,063 more characters left out]" in read[-1]
     newest = as_read(reversed(store.session("session").conversation))
     assert newest == found.conversation[-len(newest) :], "what stays in memory is what the store would give"
 

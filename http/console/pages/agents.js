@@ -13,7 +13,7 @@ export const title = "Agents";
 export async function render(main, _params, signal) {
   const place = h("div", { class: "stack" }, loading());
   replace(main, place);
-  await loadInto(place, signal, () => api.get("/agent/agents"), ({ agents, problems }) => [
+  await loadInto(place, signal, () => api.whole("/agent/agents", "agents"), ({ agents, problems }) => [
     problemList(problems),
     agents.length ? h("ul", { class: "cards" }, agents.map(card)) : empty("This server has no agents."),
   ]);

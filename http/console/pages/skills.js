@@ -23,7 +23,7 @@ export async function render(main, params, signal) {
   if (params.query.name) return one(main, params.query.name, signal);
   const place = h("div", { class: "stack" }, loading());
   replace(main, place);
-  return loadInto(place, signal, () => api.get("/agent/skills"), ({ skills, problems }) => [problemList(problems), list(skills)]);
+  return loadInto(place, signal, () => api.whole("/agent/skills", "skills"), ({ skills, problems }) => [problemList(problems), list(skills)]);
 }
 
 function list(skills) {

@@ -95,7 +95,7 @@ function filterBar(list) {
 
 async function agentNames(signal) {
   try {
-    return (await api.get("/agent/agents", null, { signal })).agents.map((one) => one.name);
+    return (await api.whole("/agent/agents", "agents", { signal })).agents.map((one) => one.name);
   } catch {
     return []; // the list itself says what is wrong
   }

@@ -1,0 +1,93 @@
+"""What is beyond the limits is cut here, on the one way into the store, whoever made it.
+
+The writer's thread; imported by `batch.py` and `codec.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from callboard.excerpts import excerpt, is_long, preview
+from callboard.limits import (
+    DELIVERY_ERROR_CHARS,
+    ERROR_CHARS,
+    EVENT_BYTES,
+    EVENT_OUTPUT_CHARS,
+    METADATA_BYTES,
+    SHOWN_CHARS,
+    cut,
+    cut_middle,
+)
+from callboard.messages import ENDS
+from callboard.persistence.tables import dump_json
+from callboard.records import NewEvent
+
+_MOST_BYTES_A_CHAR = 4
+_LONG = ("notes", "printed")
+
+
+def event_and_json(event: NewEvent) -> tuple[NewEvent, str]:
+    """Return an event that may be stored, and its data as JSON.
+
+    The output that a task ends with is in its row; its last event has it too where it is short.
+    """
+    data = event.data
+    if "error" in data:
+        data = _with_message(data, "error")
+    text = dump_json(data)
+    if len(text) > EVENT_OUTPUT_CHARS and event.topic in ENDS and "output" in data:
+        output = data["output"]
+        if is_long(output, EVENT_OUTPUT_CHARS):
+            data = {**data, "output": preview(output), "outputTruncated": True}
+            text = dump_json(data)
+    if size_bytes(text) > EVENT_BYTES:
+        data = {**excerpt(data), "truncated": True}
+        text = dump_json(data)
+    return (event if data is event.data else replace(event, data=data)), text
+
+
+def size_bytes(text: str) -> int:
+    """Return the size in UTF-8; PERF: not counted where it cannot matter."""
+    return len(text) if len(text) * _MOST_BYTES_A_CHAR <= EVENT_BYTES else len(text.encode())
+
+
+def metadata(kept: Mapping[str, Any], output: Any) -> Mapping[str, Any]:
+    """Return the metadata of a task that ends with an output.
+
+    What was noted and printed stands behind the rest, so that their beginning has them in a list, and once: where it is the output,
+    the metadata have its beginning.
+    """
+    if not kept:
+        return kept
+    small = {name: value for name, value in kept.items() if name not in _LONG}
+    if "notes" in kept:
+        small["notes"] = kept["notes"]
+    if len(dump_json(small)) > METADATA_BYTES:
+        small = {name: excerpt(value) for name, value in small.items()}
+        if len(dump_json(small)) > METADATA_BYTES:
+            small = excerpt(small)
+    if (printed := kept.get("printed")) is not None:
+        small["printed"] = cut(printed, SHOWN_CHARS) if printed == output else printed
+    return small
+
+
+def error_text(text: str | None) -> str | None:
+    """Return the error that a task ends with."""
+    return text if text is None else cut_middle(text, ERROR_CHARS)
+
+
+def call_error(error: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return the error of a call in the ledger."""
+    return error if error is None else _with_message(error, "message")
+
+
+def delivery_error(error: str | None) -> str | None:
+    """Return the error of a webhook's delivery."""
+    return error if error is None else cut(error, DELIVERY_ERROR_CHARS)
+
+
+def _with_message(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    text = data.get(name)
+    if isinstance(text, str) and len(text) > ERROR_CHARS:
+        return {**data, name: cut_middle(text, ERROR_CHARS)}
+    return data
