@@ -224,15 +224,13 @@ class SkillCalls:
 
     def _journaled(self, call: Call) -> bool:
         """Whether the call has a row in the ledger: what is pure is made again, unless a person has approved it."""
-        if call.skill is None:
-            return False
-        return call.skill.replay != "pure" or self._tools.catalogue.needs_approval(call.name)
+        approved = self._tools.catalogue.needs_approval(call.name)
+        return call.skill is not None and (approved or call.skill.replay != "pure")
 
     def _needs_approval(self, call: Call) -> bool:
         """Whether a person has to approve the call and has not yet; a call on record has been approved before."""
-        if call.answered or call.skill is None or not self._tools.catalogue.needs_approval(call.name):
-            return False
-        return call.known is None or call.known.state is CallState.WAITING
+        asks = not call.answered and call.skill is not None and self._tools.catalogue.needs_approval(call.name)
+        return asks and (call.known is None or call.known.state is CallState.WAITING)
 
     def _begin(self, calls: Sequence[Call], dump: Dump | None, before: Before) -> None:
         """Put what is to be done on record, with the script as it stands, and wait for the commit."""
@@ -270,8 +268,7 @@ class SkillCalls:
     # --- pauses ---
 
     def _pause_for_approval(self, call: Call, calls: Sequence[Call], dump: Dump | None, before: Before) -> Paused:
-        pinned = self._pinned_plan()
-        row = self._begin_row(call, CallState.WAITING)
+        pinned, row = self._pinned_plan(), self._begin_row(call, CallState.WAITING)
         snapshot = self._snapshot(calls, row, dump, before)
         return Paused(PauseReason.APPROVAL, row, calls=(*pinned, row), snapshot=snapshot)
 
