@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from callboard.agent.cancel import let_go
 from callboard.agent.planner.table_question import Condition
 from callboard.agent.skills._columns import ADDED, Value
 from callboard.agent.skills._filters import parse_where
@@ -36,6 +37,7 @@ class Facts:
         self._places = {id(row): index for index, row in enumerate(table.rows)}
 
     def _cells(self, column: str) -> tuple[Any, ...]:
+        let_go()
         return tuple(cell for row in self.table.rows if not is_missing(cell := row.get(column)))
 
     def _kind(self, column: str) -> str:

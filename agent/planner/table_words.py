@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from callboard.agent.cancel import let_go
 from callboard.agent.planner.table_facts import Facts, forms, numbers_of, plain
 from callboard.agent.skills._calendar import MONTHS
 
@@ -118,6 +119,7 @@ class Mentions:
             labels = self.facts.is_label(column)
             # PERF: each different cell is looked at once; of 33,000 rows this takes a few milliseconds
             for value in {cell if isinstance(cell, str) else str(cell) for cell in self.facts.cells(column)}:
+                let_go()
                 name = _folded(value)
                 if len(name) > 80 or not (name in exact or name in loose):
                     continue
