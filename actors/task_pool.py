@@ -19,7 +19,7 @@ from structlog.contextvars import bound_contextvars
 
 from callboard.actors.admission import part_of
 from callboard.actors.mailbox import Address
-from callboard.agent.cancel import Cancelled
+from callboard.agent.cancel import Cancelled, working_for
 from callboard.agent.job import Job, Outcome, Tools
 from callboard.agent.runner import TaskRun
 from callboard.agent.spending import Limit
@@ -27,6 +27,7 @@ from callboard.errors import CallboardError, TaskError, Unavailable
 from callboard.messages import Status, Topic
 from callboard.records import (
     CallRecord,
+    CallState,
     NewEvent,
     Record,
     RecordEvents,
@@ -60,16 +61,20 @@ _SANDBOX_DIED = RetryPolicy(max_attempts=3, backoff_ms=100)
 class _Journal:
     """A run's way to the result logger; used by the worker's thread."""
 
-    def __init__(self, job: Job, owner: str, result_logger: Address) -> None:
+    def __init__(self, job: Job, owner: str, result_logger: Address, lost: Callable[[], bool]) -> None:
         self._job = job
         self._owner = owner
         self._result_logger = result_logger
+        self._lost = lost
 
     def tell(self, event: NewEvent) -> None:
+        self._stop_if_lost()
         if (told := self._job.progress.fitting(event)) is not None:
             self._result_logger.tell_soon(self._record((told,), charged=False))
 
     def record(self, call: CallRecord, event: NewEvent | None = None) -> None:
+        if call.state is CallState.STARTED:
+            self._stop_if_lost()
         # not overtaken by the events that follow: a log in another order than what happened cannot be understood
         self._result_logger.tell_next(self._record(() if event is None else self._fitting((event,)), (call,)))
 
@@ -91,6 +96,12 @@ class _Journal:
     def _fitting(self, events: tuple[NewEvent, ...]) -> tuple[NewEvent, ...]:
         fitting = map(self._job.progress.fitting, events)
         return tuple(event for event in fitting if event is not None)
+
+    def _stop_if_lost(self) -> None:
+        """Have the run stop before its next step where the history is not this server's any more; raise `Cancelled`."""
+        if self._lost():
+            self._job.token.hand_back()
+            raise Cancelled
 
     def _record(
         self,
@@ -127,6 +138,7 @@ class TaskPool:
         result_logger: Address,
         master_agent: Address,
         draining: Callable[[], bool],
+        lost: Callable[[], bool],
     ) -> None:
         self._tools = tools
         self._clock = tools().clock
@@ -141,6 +153,7 @@ class TaskPool:
         self._running: dict[str, Job] = {}
         self._draining = draining
         self._put_offs: dict[str, int] = {}  # by task, one after another; under the lock too
+        self._lost = lost
         for _ in range(size):
             self.grow()
 
@@ -259,10 +272,11 @@ class TaskPool:
 
     def _outcome(self, job: Job) -> Outcome:
         try:
-            run = TaskRun(job, self._tools(), _Journal(job, self._owner, self._result_logger))
+            run = TaskRun(job, self._tools(), _Journal(job, self._owner, self._result_logger, self._lost))
             if (left := run.purse.wall_left_s) is not None:
                 self._limit_time(job, *left)
-            return run.work()
+            with working_for(job.token):
+                return run.work()
         except (Cancelled, Unavailable):
             raise
         except BaseException as error:  # the task must end, and the worker go on

@@ -87,19 +87,26 @@ class Checker:
         there = [name for name in THERE if name in code]  # PERF: all of them cost each check 20 µs
         known = "".join(f"{name} = " for name in sorted({*there, *variables}))
         prefix = f"{_STOP}; {known}_any" if known else _STOP
-        warm = self._borrow(modules)
-        pid = warm.session.worker_pid
-        healthy = False
-        try:
-            with token.on_stop(lambda: _kill(pid)):
-                found = _feed(warm.session, f"{prefix}\n{code}")
-            # a token that is set between the answer and the end of the block has killed the process all the same
-            healthy = not token.stopped
-        except MontyCrashedError as error:
-            raise self._why_crashed(error, token) from error
-        finally:
-            self._give_back(warm, healthy=healthy)
-        return found
+        while True:
+            warm = self._borrow(modules)
+            pid, fresh = warm.session.worker_pid, not warm.used
+            healthy = False
+            try:
+                with token.on_stop(lambda: _kill(pid)):  # noqa: B023  # the block ends with the turn of the loop
+                    found = _feed(warm.session, f"{prefix}\n{code}")
+                # a token that is set between the answer and the end of the block has killed the process all the same
+                healthy = not token.stopped
+            except MontyCrashedError as error:
+                if fresh or token.stopped or error.timed_out:
+                    raise self._why_crashed(error, token) from error
+                continue  # its process may have died since the check before
+            except RuntimeError:  # Monty's word for a session that has crashed before
+                if fresh:
+                    raise
+                continue
+            finally:
+                self._give_back(warm, healthy=healthy)
+            return found
 
     def _why_crashed(self, error: MontyCrashedError, token: CancelToken) -> Exception:
         if token.stopped:

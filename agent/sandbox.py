@@ -282,6 +282,7 @@ class _Run:
         self._printed = printed
         self._room = settings.sandbox_output_bytes - sum(len(text) for text in printed)
         self._flooded = False
+        self._stands_at_a_call = False
         self._calls = calls
         self._raised: dict[str, TaskError] = {}
 
@@ -310,7 +311,7 @@ class _Run:
         try:
             step = begin()
             while not isinstance(step, MontyComplete):
-                step = self._answer(step)
+                step = self._answer_or_stop(step)
             value = self._checked_value(step.output)
             dump = self._session.dump() if keep_state else None
             self._refuse_objects(step.output)
@@ -321,9 +322,18 @@ class _Run:
         return SandboxResult(value=value, printed="".join(self._printed), state=dump)
 
     def dump_to(self, keep: Callable[[bytes], None]) -> None:
-        """Keep what failed code has left of its variables; nothing where the process is gone or cannot tell."""
+        """Keep what failed code has left of its variables; nothing where it is at a call, or the process gone."""
+        if self._stands_at_a_call:  # its dump is one to go on from, and none of variables
+            return
         with contextlib.suppress(MontyError, RuntimeError):
             keep(self._session.dump())
+
+    def _answer_or_stop(self, step: "FunctionSnapshot | NameLookupSnapshot | FutureSnapshot") -> Any:
+        try:
+            return self._answer(step)
+        except TaskError:  # ours, not the code's
+            self._stands_at_a_call = True
+            raise
 
     def _answer(self, step: "FunctionSnapshot | NameLookupSnapshot | FutureSnapshot") -> Any:
         if isinstance(step, FutureSnapshot):

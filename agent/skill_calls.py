@@ -382,6 +382,10 @@ class SkillCalls:
         """Call the skill in this thread; return what it returned, or its error as a `TaskError`."""
         skill, row, args, kwargs = call.skill, call.row, call.asked.args, call.asked.kwargs
         assert skill is not None
+        if self._job.token.stopped:  # one of a hundred that are awaited at once: those that have not begun do not begin
+            if row is not None:
+                self._journal.record(replace(row, state=CallState.OPEN))
+            raise Cancelled
         if row is None:
             self._journal.tell(self._started(call))
         elif row.arguments is not None and row.arguments.edited is not None:

@@ -37,7 +37,8 @@ def process(pid: int) -> Process:
     command, since = "", None
     with contextlib.suppress(OSError, ValueError):
         words = _PROC.joinpath(str(pid), "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-        command = shlex.join(word.decode("utf-8", "replace") for word in words)
+        command = " ".join(shlex.join(word.decode("utf-8", "replace") for word in words).split())
+        command = "".join(sign if sign.isprintable() else "?" for sign in command)
         if len(command) > _SHOWN_CHARS:
             command = f"{command[:_SHOWN_CHARS]}…"
         since = datetime.fromtimestamp(_booted() + fields(pid).started / os.sysconf("SC_CLK_TCK"), UTC)

@@ -76,7 +76,7 @@ class AgentSystem:
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._started_s = clock.monotonic()
         self._stop_lock = threading.Lock()  # guards `_stopped`: stop() may come from a signal's thread and from `with`
-        self._end_copying = inheritance.in_copies(self._become_copy)
+        self._end_copying = inheritance.in_copies(self._be_of_no_use)
         signer = Signer(load_key(settings.secret_key, settings.require_data_dir()))
         self._webhook_signer = WebhookSigner(load_webhook_secret(settings.webhook_secret, settings.data_dir))
         # Invariant: one server at a time works on a history; the master agent takes up whatever has not ended in it
@@ -85,7 +85,7 @@ class AgentSystem:
             undo.callback(self._abilities.close)
             self._claim = claim(settings)
             undo.callback(self._claim.let_go)
-            self._store = SqlStore.open(settings, clock=clock)
+            self._store = SqlStore.open(settings, clock=clock, lost=lambda: self._claim.lost)
             undo.callback(self._store.close)
             self._claim.renew()  # what was claimed is what was opened
             self._workspace_root = settings.data_dir / "workspaces"
@@ -129,7 +129,8 @@ class AgentSystem:
             owner=self.owner,
             result_logger=at["result logger"],
             master_agent=at["master agent"],
-            draining=self._starts_nothing,
+            draining=lambda: self.draining or self._claim.lost,
+            lost=lambda: self._claim.lost,
         )
         admission = Admission(
             catalogue=lambda: self.catalogue,
@@ -188,7 +189,7 @@ class AgentSystem:
                 history_reader=at["history reader"],
                 catalogue=lambda: self.catalogue,
                 accounts=self._abilities.tools.accounts,
-                draining=self._starts_nothing,
+                draining=lambda: self.draining or self._claim.lost,
             ),
         )
         start(
@@ -351,7 +352,7 @@ class AgentSystem:
     @property
     def hand_back_s(self) -> float:
         """How long before the end of a shutdown running tasks are handed back, in seconds."""
-        return min(2.0, self.settings.drain_s / 3)
+        return min(3.0, self.settings.drain_s / 2)
 
     def hand_back(self) -> None:
         """Stop the running tasks where the next start can go on with them; held requests are answered, streams end.
@@ -377,7 +378,8 @@ class AgentSystem:
             if self._stopped:
                 return True
             self._stopped = True
-        deadline_s = self.clock.monotonic() + (self.settings.drain_s if timeout_s is None else timeout_s)
+        timeout_s = self.settings.drain_s if timeout_s is None else timeout_s
+        deadline_s, last_s = self.clock.monotonic() + timeout_s, min(0.5, timeout_s / 4)
         self.drain()
         self._subscriptions.close()
 
@@ -387,7 +389,8 @@ class AgentSystem:
         self._addresses["courier"].notify(Drain())
         in_time = [self._stop_actor(name, left_s()) for name in ("health monitor", "gateway", "rate limiter")]
         in_time.append(self._stop_actor("master agent", left_s()))
-        in_time.append(self._pool.close(left_s(), hand_back_after_s=left_s() - self.hand_back_s))
+        pool_s = max(0.2, left_s() - last_s)  # what a task leaves is to be committed after it
+        in_time.append(self._pool.close(pool_s, hand_back_after_s=pool_s - self.hand_back_s))
         self._stop_senders(min(left_s(), _SENDERS_STOP_S))
         last = ("courier", "result logger", "event bus", "statistics", "janitor", "history reader")
         in_time += [self._stop_actor(name, left_s()) for name in last]
@@ -428,17 +431,10 @@ class AgentSystem:
         if (fault := self._buffer.fault) is not None:
             raise StoreUnavailable(fault.message)
 
-    def _starts_nothing(self) -> bool:
-        return self.draining or self._claim.lost
-
     def _stop_if_lost(self) -> None:
-        """Have running tasks stop at their next step where the history is not ours any more; any thread.
-
-        # Invariant: whoever has it may run them too, so they go on only where it says that they are ours.
-        """
+        """Have running tasks stop at their next step where the history is not ours any more: somebody else may run them."""
         if self._claim.lost:
             self._pool.hand_back()
 
-    def _become_copy(self) -> None:
-        """Be of no use in a process that was forked off this one: nothing of what `stop` would end is there."""
+    def _be_of_no_use(self) -> None:  # in a process that was forked off this one
         self.draining = self._stopped = True

@@ -62,6 +62,13 @@ class Seen:
 
     surprises: list[str] = field(default_factory=list)
 
+    def add(self, other: "Seen") -> None:
+        self.task_ids |= other.task_ids
+        self.ends |= other.ends
+        self.took_s |= other.took_s
+        self.cpu_s |= other.cpu_s
+        self.surprises += other.surprises
+
 
 class Beside:
     """A caller who means well: one small task after another, each of which must come to the right answer."""

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.figures import Figure
-from bench.provider import Reply, Request, running
+from bench.provider import Provider, Reply, Request, running
 from chaos.attacks import (
     TASK_S,
     TOLD,
     Attack,
     Beside,
+    Seen,
     about,
     about_beside,
     about_log,
@@ -26,7 +27,7 @@ from chaos.attacks import (
     memory_mb,
     one_after_another,
 )
-from chaos.scenario import Run, seconds
+from chaos.scenario import Run
 from chaos.server import Server
 
 OWN_CPU_S = 2.0
@@ -35,6 +36,7 @@ OWN_CPU_S = 2.0
 ROUNDS = 3
 MARK = "Hostile answer: "
 QUICK = (
+    "JSON in depth",
     "many names awaited",
     "conditionals in each other",
     "tildes without an end",
@@ -109,7 +111,9 @@ ANSWERS: dict[str, Callable[[], Reply]] = {
         "from skills import write_file\nfor n in range(100000):\n    write_file(f'{n}.txt', 'x' * 100000)"
     ),
     "agents that there are not": lambda: code("from skills import delegate\ndelegate('nobody', 'x' * 1000000)"),
-    # how the answer comes
+}
+
+WIRE: dict[str, Callable[[], Reply]] = {
     "the same for ever": lambda: Reply(text="word " * 1000, fault="flood"),
     "a byte at a time": lambda: Reply(text="word " * 100, fault="dribble", every_s=0.2),
     "nothing": lambda: Reply(text="word", fault="hang"),
@@ -124,18 +128,9 @@ ANSWERS: dict[str, Callable[[], Reply]] = {
 
 
 def measure(run: Run) -> list[Figure]:
-    chosen = [name for name in ANSWERS if not run.quick or name in QUICK]
-    attacks = [Attack(name=name, body={"task": MARK + name}, ends=TOLD) for name in chosen]
-    folder = run.new_folder("hostile-model")
+    attacks = [_attack(name) for name in ANSWERS if not run.quick or name in QUICK]
     with running(_answer) as provider:
-        model = {
-            "llm_provider": "openai",
-            "llm_base_url": provider.openai_url,
-            "llm_model": "hostile",
-            "llm_api_key": "k",
-        }
-        limits: dict[str, Any] = {"max_rounds": ROUNDS, "llm_timeout_s": 8, "llm_retries": 1, "sandbox_time_s": 3}
-        with Server(folder, skills_dir="", **model, **limits) as server:
+        with _server(run, provider) as server:
             server.start()
             before_mb = memory_mb(server)
             alone = one_after_another(server, attacks, run)
@@ -144,32 +139,61 @@ def measure(run: Run) -> list[Figure]:
             memory = memory_back(server, before_mb)
             pages = about_pages(server)
             server.stop()
-            rows = about_rows(server, {**alone.task_ids})
-    dearest = max(alone.cpu_s, key=lambda name: alone.cpu_s[name])
-    return [
-        *about("alone", attacks, alone),
-        Figure(
-            name="most processor time in the server's own process",
-            value=alone.cpu_s[dearest],
-            unit="s",
-            at_most=OWN_CPU_S * ROUNDS,
-            note=f"{dearest}; {ROUNDS} rounds of {OWN_CPU_S:g} s",
-        ),
-        *about("at once", attacks, together, within_s=len(attacks) * TASK_S),
-        *about_beside(beside),
-        *pages,
-        *rows,
-        *about_log(server),
-        memory,
-        seconds("processor time of all attacks alone", sum(alone.cpu_s.values())),
-    ]
+            figures = [
+                *about("alone", attacks, alone),
+                _dearest(alone),
+                *about("at once", attacks, together, within_s=len(attacks) * TASK_S),
+                *about_beside(beside),
+                *pages,
+                *about_rows(server, alone.task_ids),
+                *about_log(server),
+                memory,
+            ]
+        return [*figures, *_over_the_wire(run, provider)]
+
+
+def _over_the_wire(run: Run, provider: Provider) -> list[Figure]:
+    """Have answers come as none should, each to a server of its own: it takes a provider for down that fails a few times."""
+    attacks = [_attack(name) for name in WIRE if not run.quick or name in QUICK]
+    seen, logs = Seen(), []
+    for attack in attacks:
+        with _server(run, provider) as server:
+            server.start()
+            seen.add(one_after_another(server, [attack], run))
+            server.stop()
+            logs += about_log(server)
+    return [*about("over the wire", attacks, seen), _dearest(seen), *[log for log in logs if not log.met][:3]]
+
+
+def _attack(name: str) -> Attack:
+    return Attack(name=name, body={"task": MARK + name}, ends=TOLD)
+
+
+def _server(run: Run, provider: Provider) -> Server:
+    model = {"llm_provider": "openai", "llm_base_url": provider.openai_url, "llm_model": "hostile", "llm_api_key": "k"}
+    limits: dict[str, Any] = {"max_rounds": ROUNDS, "llm_timeout_s": 8, "llm_retries": 1, "sandbox_time_s": 3}
+    return Server(run.new_folder("hostile-model"), skills_dir="", **model, **limits)
+
+
+def _dearest(seen: Seen) -> Figure:
+    name = max(seen.cpu_s, key=lambda name: seen.cpu_s[name])
+    note = f"{name}; {ROUNDS} rounds of {OWN_CPU_S:g} s"
+    return Figure(
+        name="most processor time in the server's own process",
+        value=seen.cpu_s[name],
+        unit="s",
+        at_most=OWN_CPU_S * ROUNDS,
+        note=note,
+    )
 
 
 def _answer(request: Request) -> Reply:
     """Return what the task asks for; an answer that is right for everybody else."""
     for _, text in request.turns:
-        if (place := text.find(MARK)) >= 0 and (name := text[place + len(MARK) :].splitlines()[0].strip()) in ANSWERS:
-            return ANSWERS[name]()
+        if (place := text.find(MARK)) >= 0 and (name := text[place + len(MARK) :].splitlines()[0].strip()) in (
+            both := ANSWERS | WIRE
+        ):
+            return both[name]()
         if (place := text.find("Well meant: ")) >= 0:
             return said(text[place:].partition("\n")[2])
     return said("Nothing was asked.")

@@ -8,6 +8,7 @@ may be called from any thread and from a signal handler. Imported by the command
 import socket
 import threading
 import time
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -88,8 +89,11 @@ class Server:
         """How many requests wait for a thread."""
         return len(self._waitress.task_dispatcher.queue)
 
-    def run(self) -> None:
-        """Answer requests until `close`, then finish those under way; returns when all is closed."""
+    def run(self, between: Callable[[], None] = lambda: None) -> None:
+        """Answer requests until `close`, then finish those under way; returns when all is closed.
+
+        `between` is called again and again, at least once a second, and must take no time.
+        """
         self._runner = threading.get_ident()
         if self._stopping.is_set():  # closed before it began
             return self._shut()
@@ -97,6 +101,7 @@ class Server:
         try:
             while not self._stopping.is_set():
                 self._turn(timeout_s=1)
+                between()
             self._drain()
         finally:
             self._shut()
@@ -126,7 +131,7 @@ class Server:
         system.hand_back()  # ends what is held by a wait, too
         wasyncore.dispatcher.close(self._waitress)
         channels = self._waitress.active_channels
-        while channels and time.monotonic() < deadline:
+        while channels and time.monotonic() < deadline - system.hand_back_s * 2 / 3:  # the actors stop after this
             for channel in list(channels.values()):
                 if not channel.requests and not channel.total_outbufs_len:
                     channel.will_close = True

@@ -52,7 +52,9 @@ def prepare(path: Path) -> None:
         raise ConfigurationError(f"The history cannot be kept in {path}: it is no file; move it away.")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
+        if path.exists():
+            return
+        with contextlib.suppress(FileExistsError):  # somebody else's, made meanwhile
             os.close(os.open(real_path(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         raise ConfigurationError(f"The history cannot be kept in {path}: {why_not(error)}.") from error
@@ -104,6 +106,24 @@ def refuse_orphaned_log(path: Path) -> None:
                 f"{path} is missing or empty, but {log.name} is there and may hold tasks; put the file back, "
                 f"or delete {log.name} to begin a new history."
             )
+
+
+def refuse_log_of_another_name(path: Path) -> None:
+    """Raise `ConfigurationError` where the write-ahead log stands beside another hard link of the file, in the same folder.
+
+    SQLite looks for it beside the name that it is given: by this one it would miss what was committed last, and spoil the file.
+    """
+    real, mine = real_path(path), path.stat()
+    if mine.st_nlink < 2:
+        return
+    for other in real.parent.iterdir():
+        log = other.with_name(f"{other.name}-wal")
+        with contextlib.suppress(OSError):
+            if other.name != real.name and os.path.samestat(other.stat(), mine) and log.stat().st_size:
+                raise ConfigurationError(
+                    f"{path} and {other.name} are one file, and {log.name} holds what was committed last; "
+                    f"start the server on {other}, or stop it there in order, and delete the other name."
+                )
 
 
 def identity_of(path: str) -> Identity | None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError
-from callboard.persistence.claim import is_claimed
+from callboard.persistence.claim import claimed_by, is_claimed
 from callboard.persistence.database_file import OLDEST_SQLITE, real_path, refuse_orphaned_log, sqlite_path
 from callboard.persistence.engine import create, database_of, existing
 from callboard.persistence.findings import Finding, Level, of_tables
@@ -143,6 +143,11 @@ def _file(path: Path) -> Iterator[Finding]:
         yield _writable("file", path) or _found("ok", "file", f"{path} is empty: there is no history yet.")
     else:
         yield _writable("file", path) or _privacy("file", path, f"chmod 600 {path}")
+        if (names := path.stat().st_nlink) > 1:
+            message = (
+                f"{path} has {names} names (hard links), and SQLite keeps its log beside the one that it is opened by."
+            )
+            yield _found("warning", "names", message, "Delete the others: who opens it by another name misses the log.")
 
 
 def _is_empty(path: Path) -> bool:
@@ -155,7 +160,11 @@ def _is_empty(path: Path) -> bool:
 
 def _database(url: URL, settings: Settings, clock: Clock) -> Iterator[Finding]:
     served = is_claimed(settings)
-    yield _found("ok", "server", "A server is at work on it." if served else "No server is at work on it.")
+    yield _found(
+        "ok",
+        "server",
+        f"A server is at work on it: {claimed_by(settings)}." if served else "No server is at work on it.",
+    )
     engine = _reading_engine(url, served=served)
     try:
         with engine.connect() as connection:

@@ -24,7 +24,14 @@ from pathlib import Path
 from callboard import inheritance, processes
 from callboard.errors import ConfigurationError, StoreUnavailable
 from callboard.paths import why_not
-from callboard.persistence.database_file import DatabaseFile, Identity, identity_of, prepare, real_path
+from callboard.persistence.database_file import (
+    DatabaseFile,
+    Identity,
+    identity_of,
+    prepare,
+    real_path,
+    refuse_log_of_another_name,
+)
 
 _PATIENCE_S = 0.5
 """How long a lock is tried for: a server that was killed while it started a program leaves its locks to that one until it is
@@ -58,6 +65,11 @@ class FileClaim:
                 _held.add(self._identity)
             undo.pop_all()
         self._file = DatabaseFile(path)
+        try:
+            refuse_log_of_another_name(path)
+        except BaseException:
+            self._unlock()
+            raise
         _write_note(self._name)
         self._end_withholding = inheritance.withhold(lambda: (self._name, self._database))
 
@@ -76,6 +88,9 @@ class FileClaim:
 
     def let_go(self) -> None:
         self._end_withholding()
+        self._unlock()
+
+    def _unlock(self) -> None:
         with contextlib.suppress(OSError):
             os.ftruncate(self._name, 0)
         os.close(self._name)

@@ -4,7 +4,7 @@
 any thread. Imported by whoever wires the actors, and by the actors for the `Store` interface.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
@@ -160,17 +160,32 @@ class Store(Protocol):
 class SqlStore(Reader):
     """A `Store` in SQLite or PostgreSQL."""
 
-    def __init__(self, writer: Engine, readers: Engine, file: DatabaseFile | None = None) -> None:
+    def __init__(
+        self,
+        writer: Engine,
+        readers: Engine,
+        file: DatabaseFile | None = None,
+        lost: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__(readers)
         self._engines = (readers, writer)  # the writer last: it empties the write-ahead log into the file
-        self._transaction = Transaction(writer, file, on_renewed=readers.dispose)
+        self._transaction = Transaction(writer, file, on_renewed=readers.dispose, lost=lost)
         self._writer = Writer(writer, self._transaction, file)
         self._pruner = Pruner(writer, self._transaction)
         self._end_copying = inheritance.in_copies(self._shut)
 
     @classmethod
-    def open(cls, settings: Settings, *, clock: Clock = _CLOCK, lock_wait_ms: int = LOCK_WAIT_MS) -> "SqlStore":
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        clock: Clock = _CLOCK,
+        lock_wait_ms: int = LOCK_WAIT_MS,
+        lost: Callable[[], bool] = lambda: False,
+    ) -> "SqlStore":
         """Open the history that the settings name: create what is missing and migrate it.
+
+        While `lost` says that the hold on it is another server's, nothing is written: `StoreUnavailable`.
 
         Raises `ConfigurationError` where it cannot be kept, or was made by a newer version.
         """
@@ -179,7 +194,7 @@ class SqlStore(Reader):
         try:
             migrate(writer)
             file = DatabaseFile(sqlite_path(url)) if url.get_backend_name() == "sqlite" else None
-            return cls(writer, open_readers(url, lock_wait_ms=lock_wait_ms, file=file), file)
+            return cls(writer, open_readers(url, lock_wait_ms=lock_wait_ms, file=file), file, lost)
         except BaseException as error:
             writer.dispose()
             if isinstance(error, DBAPIError):

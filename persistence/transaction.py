@@ -29,15 +29,20 @@ class Transaction:
 
     An error of the database leaves as `StoreUnavailable` or `StorageFull`, with the connection replaced the
     next time; any other error leaves as it is. `file` is the SQLite file to watch over, `on_renewed` is called when
-    every other connection to it has to be replaced too.
+    every other connection to it has to be replaced too. While `lost` says so there is none.
     """
 
     def __init__(
-        self, engine: Engine, file: DatabaseFile | None = None, on_renewed: Callable[[], None] = lambda: None
+        self,
+        engine: Engine,
+        file: DatabaseFile | None = None,
+        on_renewed: Callable[[], None] = lambda: None,
+        lost: Callable[[], bool] = lambda: False,
     ) -> None:
         self._engine = engine
         self._file = file
         self._on_renewed = on_renewed
+        self._lost = lost
         self._sqlite = engine.dialect.name == "sqlite"
         self._connection: PoolProxiedConnection | None = None
         self._log: Identity | None = None  # the write-ahead log that the connection writes
@@ -54,6 +59,11 @@ class Transaction:
             raise StoreUnavailable("The store is closed.")
         if self._file is not None:
             self._watch(self._file)
+        if self._lost():
+            self._refused = True
+            raise StoreUnavailable(
+                "Another server may have the history by now, so nothing is written; /health says who."
+            )
         try:
             cursor = self._cursor()
             if self._sqlite:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from callboard.agent.mcp.schema_types import Schema
+from callboard.agent.mcp.schema_width import is_too_much, widest
 from callboard.agent.mcp.stub import Parameter, signature
 from callboard.values import storable
 
@@ -21,8 +22,22 @@ _BACKTRACKS = 100_000
 _MAX_MESSAGE_CHARS = 500
 
 
-def validator_for(schema: Schema) -> "jsonschema_rs.Validator":
-    """Return what checks values against the schema; raise `ValueError` if it is none."""
+class Check:
+    """A schema as a check of values; raises `ValueError` if it is none. Immutable.
+
+    What would have to be looked at too often is not checked: the server does it itself.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self._validator = _validator_for(schema)
+        self._width = widest(schema)
+
+    def mismatch(self, value: Any) -> tuple[list[str | int], str] | None:
+        """Return where and how a value does not fit, None if it does."""
+        return None if is_too_much(self._width, value) else _mismatch(self._validator, value)
+
+
+def _validator_for(schema: Schema) -> "jsonschema_rs.Validator":
     import jsonschema_rs
 
     options = jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACKS)
@@ -38,8 +53,7 @@ def validator_for(schema: Schema) -> "jsonschema_rs.Validator":
     raise ValueError(f"its schema cannot be used: {_first_line(first)}") from first
 
 
-def mismatch(validator: "jsonschema_rs.Validator", value: Any) -> tuple[list[str | int], str] | None:
-    """Return where and how a value does not fit, None if it does."""
+def _mismatch(validator: "jsonschema_rs.Validator", value: Any) -> tuple[list[str | int], str] | None:
     import jsonschema_rs
 
     try:
@@ -62,7 +76,7 @@ class Arguments:
         self._signature = signature(declared)
         self._wire_names = {p.name: p.wire_name for p in declared}
         self._by_wire_name = {p.wire_name: p.name for p in declared if p.wire_name is not None}
-        self._validator = validator_for(schema)
+        self._schema = Check(schema)
 
     def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the object to send; raise `TypeError` or `ValueError` naming the argument that does not fit.
@@ -92,7 +106,7 @@ class Arguments:
         return {key: storable(inner) for key, inner in value.items()}
 
     def _check(self, sent: dict[str, Any]) -> None:
-        found = mismatch(self._validator, sent)
+        found = self._schema.mismatch(sent)
         if found is not None:
             (path, what) = found
             shown = ".".join(str(part) for part in (*(self._by_wire_name.get(str(p), p) for p in path[:1]), *path[1:]))

@@ -5,7 +5,7 @@ SECURITY: a schema is a server's text. Nothing of it reaches the stub but the va
 Pure functions; any thread. Imported by the stubs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 MAX_DEPTH = 5
@@ -14,6 +14,8 @@ MAX_DEPTH = 5
 MAX_CHOICES = 40
 MAX_LITERAL_CHARS = 80
 MAX_REFERENCES = 16
+MAX_LOOKED_AT = 2_000
+"""How many schemas one type is read from: a few that refer to each other can stand for more than there is time for."""
 
 _PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 
@@ -26,9 +28,14 @@ _NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentS
 Schema = Mapping[str, Any]
 
 
-def python_type(schema: Any, root: Schema, depth: int = 0) -> str:
+def python_type(schema: Any, root: Schema) -> str:
     """Return the type of a schema's values; `root` is the document that `#/…` leads into."""
-    members = list(dict.fromkeys(_members(schema, root, depth)))
+    return _type(schema, root, 0, iter(range(MAX_LOOKED_AT)))
+
+
+def _type(schema: Any, root: Schema, depth: int, left: Iterator[int]) -> str:
+    """Return the type of a schema's values; each schema that is looked at takes one of what is `left`."""
+    members = list(dict.fromkeys(_members(schema, root, depth, left)))
     if not members or "Any" in members:
         return "Any"
     members.sort(key=lambda each: each == "None")  # `str | None` reads better than `None | str`
@@ -40,11 +47,11 @@ def resolved(schema: Any, root: Schema) -> Any:
     for _ in range(MAX_REFERENCES):
         if not isinstance(schema, Mapping) or "$ref" not in schema:
             return schema
-        schema = _pointed_at(schema["$ref"], root)
+        schema = pointed_at(schema["$ref"], root)
     return None
 
 
-def _pointed_at(reference: Any, root: Schema) -> Any:
+def pointed_at(reference: Any, root: Schema) -> Any:
     if reference == "#":
         return root
     if not isinstance(reference, str) or not reference.startswith("#/"):
@@ -57,42 +64,42 @@ def _pointed_at(reference: Any, root: Schema) -> Any:
     return found
 
 
-def _members(schema: Any, root: Schema, depth: int) -> list[str]:
+def _members(schema: Any, root: Schema, depth: int, left: Iterator[int]) -> list[str]:
     """Return the members of the union that the schema's values belong to."""
     schema = resolved(schema, root)
-    if depth > MAX_DEPTH or not isinstance(schema, Mapping):
+    if depth > MAX_DEPTH or not isinstance(schema, Mapping) or next(left, None) is None:
         return ["Any"]
     if "enum" in schema or "const" in schema:
         literal = _literal(schema["enum"] if "enum" in schema else [schema["const"]])
-        return [literal] if literal else _by_type(schema, root, depth)
+        return [literal] if literal else _by_type(schema, root, depth, left)
     for key in ("anyOf", "oneOf"):
         if isinstance(schema.get(key), list):
             branches = schema[key]
             if len(branches) > MAX_CHOICES:
                 return ["Any"]
-            return [member for branch in branches for member in _members(branch, root, depth + 1)]
+            return [member for branch in branches for member in _members(branch, root, depth + 1, left)]
     parts = schema.get("allOf")
     if "type" not in schema and isinstance(parts, list) and len(parts) == 1:
-        return _members(parts[0], root, depth + 1)
-    return _by_type(schema, root, depth)
+        return _members(parts[0], root, depth + 1, left)
+    return _by_type(schema, root, depth, left)
 
 
-def _by_type(schema: Schema, root: Schema, depth: int) -> list[str]:
+def _by_type(schema: Schema, root: Schema, depth: int, left: Iterator[int]) -> list[str]:
     kinds = schema.get("type")
     if isinstance(kinds, list):
-        return [_of_kind(kind, schema, root, depth) for kind in kinds[: len(_PLAIN) + 2]]
+        return [_of_kind(kind, schema, root, depth, left) for kind in kinds[: len(_PLAIN) + 2]]
     if kinds is None and isinstance(schema.get("properties"), Mapping):
         kinds = "object"
-    return [_of_kind(kinds, schema, root, depth)]
+    return [_of_kind(kinds, schema, root, depth, left)]
 
 
-def _of_kind(kind: Any, schema: Schema, root: Schema, depth: int) -> str:
+def _of_kind(kind: Any, schema: Schema, root: Schema, depth: int, left: Iterator[int]) -> str:
     if kind == "array":
-        return f"list[{python_type(schema.get('items'), root, depth + 1)}]"
+        return f"list[{_type(schema.get('items'), root, depth + 1, left)}]"
     if kind == "object":
         values = schema.get("additionalProperties")
         same = isinstance(values, Mapping) and not schema.get("properties") and "patternProperties" not in schema
-        return f"dict[str, {python_type(values, root, depth + 1) if same else 'Any'}]"
+        return f"dict[str, {_type(values, root, depth + 1, left) if same else 'Any'}]"
     return _PLAIN.get(kind, "Any") if isinstance(kind, str) else "Any"
 
 

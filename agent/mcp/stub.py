@@ -96,7 +96,7 @@ def _properties(schema: Schema) -> tuple[dict[str, Any], frozenset[str]]:
     """Return the named arguments, those of the branches of a union too, and which of them every call needs."""
     properties: dict[str, Any] = {}
     required: set[str] = set()
-    for part, certain in _parts(schema, schema, certain=True, depth=0):
+    for part, certain in _parts(schema, schema, set(), certain=True, depth=0):
         named = part.get("properties")
         if isinstance(named, Mapping):
             for name, inner in named.items():
@@ -109,16 +109,19 @@ def _properties(schema: Schema) -> tuple[dict[str, Any], frozenset[str]]:
     return properties, frozenset(required)
 
 
-def _parts(schema: Any, root: Schema, *, certain: bool, depth: int) -> Iterator[tuple[Schema, bool]]:
-    """Yield the schema and those it is put together from; `certain` says that all values fulfil it."""
+def _parts(
+    schema: Any, root: Schema, seen: set[tuple[int, bool]], *, certain: bool, depth: int
+) -> Iterator[tuple[Schema, bool]]:
+    """Yield the schema and those it is put together from, each once; `certain` says that all values fulfil it."""
     schema = resolved(schema, root)
-    if not isinstance(schema, Mapping) or depth > 3:
+    if not isinstance(schema, Mapping) or depth > 3 or (id(schema), certain) in seen:
         return
+    seen.add((id(schema), certain))
     yield schema, certain
     for key in ("allOf", "anyOf", "oneOf"):
         branches = schema.get(key)
         for branch in branches[:_MAX_BRANCHES] if isinstance(branches, list) else ():
-            yield from _parts(branch, root, certain=certain and key == "allOf", depth=depth + 1)
+            yield from _parts(branch, root, seen, certain=certain and key == "allOf", depth=depth + 1)
 
 
 def _lets_in_more(schema: Schema, properties: Mapping[str, Any]) -> bool:

@@ -8,9 +8,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from callboard.agent.mcp.arguments import Arguments, mismatch, validator_for
+from callboard.agent.mcp.arguments import Arguments, Check
 from callboard.agent.mcp.config import ServerConfig
 from callboard.agent.mcp.naming import hyphenated, skill_name
 from callboard.agent.mcp.remembered import Tool
@@ -20,9 +20,6 @@ from callboard.agent.mcp.stub import MAX_DESCRIPTION_CHARS, MAX_DOCSTRING_CHARS,
 from callboard.agent.skill import Replay, RetryableError, SkillContext
 from callboard.limits import VALUE_DEPTH
 from callboard.values import storable
-
-if TYPE_CHECKING:
-    import jsonschema_rs
 
 MAX_SCHEMA_BYTES = 100_000
 PERMISSIONS = ("mcp", "network")
@@ -69,7 +66,7 @@ class McpTool:
     kind: str = "mcp"
     line: Line = field(repr=False)
     arguments: Arguments = field(repr=False)
-    answers: "jsonschema_rs.Validator | None" = field(repr=False, default=None)
+    answers: Check | None = field(repr=False, default=None)
 
     @property
     def python_name(self) -> str:
@@ -105,7 +102,7 @@ class McpTool:
             value = json.loads(texts_of(answer))
         except (ValueError, RecursionError):
             return answer
-        return answer if mismatch(self.answers, value) is not None else {**answer, "structuredContent": value}
+        return answer if self.answers.mismatch(value) is not None else {**answer, "structuredContent": value}
 
     def _hold_to_its_word(self, answer: Mapping[str, Any]) -> None:
         """Raise `ToolFailed` if the answer is not what the tool's `outputSchema` says: the stub has said it too."""
@@ -113,7 +110,7 @@ class McpTool:
             return
         if answer.get("structuredContent") is None:
             raise ToolFailed("the tool was called and answered without the structured content that its schema promises")
-        found = mismatch(self.answers, answer["structuredContent"])
+        found = self.answers.mismatch(answer["structuredContent"])
         if found is not None:
             where = ".".join(str(part) for part in found[0]) or "the answer"
             raise ToolFailed(f"the tool was called, but its answer is not what its schema says; {where}: {found[1]}")
@@ -146,14 +143,14 @@ def make_tool(listed: Tool, server: ServerConfig, version: str, line: Line) -> M
     )
 
 
-def _answers(listed: Tool, line: Line) -> "tuple[Mapping[str, Any] | None, jsonschema_rs.Validator | None]":
+def _answers(listed: Tool, line: Line) -> tuple[Mapping[str, Any] | None, Check | None]:
     """Return what the tool's answers are said to be, and what checks them; nothing where that is of no use."""
     output = listed.get("outputSchema")
     if output in (None, True, {}):
         return None, None
     try:
         schema = _usable(output, "outputSchema")
-        return schema, validator_for(schema)
+        return schema, Check(schema)
     except ValueError as error:
         line.tell(f"the answers of its tool {listed['name'][:64]!r} are not checked: {error}")
         return None, None

@@ -8,6 +8,8 @@ _END_MARKS = (
     "<｜end▁of▁sentence｜>",
     *(f"<|{name}|>" for name in ("im_end", "endoftext", "eot_id", "end", "return", "end_of_text")),
 )
+_END_MARK = re.compile("|".join(map(re.escape, _END_MARKS)))
+_LONGEST_END_MARK = max(map(len, _END_MARKS))
 _FENCES_ALONE = re.compile(r"\s*+(?:`{3,}+|~{3,}+)[\w+-]*+\s*+(?:(?:`{3,}+|~{3,}+)\s*+)?")
 _FENCE = re.compile(r"[ \t>]*(`{3,}|~{3,})(.*)")
 _UNSEEN = frozenset("\u115f\u1160\u2800\u3164\ufe0f\uffa0\ufffd")
@@ -15,9 +17,18 @@ _UNSEEN = frozenset("\u115f\u1160\u2800\u3164\ufe0f\uffa0\ufffd")
 
 def without_end_marks(text: str) -> str:
     """Return a text without the marks that end a turn, which some servers leave in it."""
-    while (bare := text.rstrip()).endswith(_END_MARKS):
-        text = bare[: bare.rindex("<")].rstrip()
-    return text
+    end, found = len(text), _END_MARK.fullmatch
+    while True:
+        # PERF: what is left is not copied for each mark, of which a text may have thousands
+        bare = end
+        while bare and text[bare - 1].isspace():
+            bare -= 1
+        begin = text.rfind("<", max(0, bare - _LONGEST_END_MARK), bare)
+        if begin < 0 or found(text, begin, bare) is None:
+            return text[:end]
+        end = begin
+        while end and text[end - 1].isspace():
+            end -= 1
 
 
 def says_nothing(text: str) -> bool:

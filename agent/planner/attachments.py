@@ -222,7 +222,7 @@ def _reading_it(plan: Plan, file: File) -> Plan:
 def _is_expression(source: str) -> bool:
     try:
         ast.parse(source, mode="eval")
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
 

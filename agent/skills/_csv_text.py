@@ -9,8 +9,11 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from callboard.agent.cancel import let_go
+
 _SEPARATORS = "\t;,|"
-_RULE = re.compile(r"\s*\|?(?:\s*:?-+:?\s*\|)*\s*:?-+:?\s*\|?\s*")
+# The possessive quantifiers matter: blanks could be shared out in many ways otherwise.
+_RULE = re.compile(r"\s*+\|?+\s*+:?+-++:?+\s*+(?:\|\s*+:?+-++:?+\s*+)*+\|?+\s*+")
 _SEP_LINE = re.compile(r"\"?sep=([,;\t|])\"?[ \t]*(?:\r\n|\r|\n)", re.IGNORECASE)
 _BREAK = re.compile(r"\r\n|\r|\n")
 _BAR = re.compile(r"(?<!\\)\|")
@@ -59,6 +62,7 @@ def _records(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
     line = 1
     while True:
+        let_go()
         try:
             cells = next(reader)
         except StopIteration:
@@ -80,6 +84,7 @@ def _told(error: str, line: int) -> str:
 def _markdown(text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield rows of cells between bars; Markdown has no quoting but `\\|`."""
     for number, line in enumerate(_BREAK.split(text), 1):
+        let_go()
         if number == 2 and _RULE.fullmatch(line) and "-" in line:
             continue
         bare = line.strip()

@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+from callboard.agent.cancel import let_go
 from callboard.agent.skills import _codes
 from callboard.agent.skills._cell_units import SIZES, known_unit, scaled, sure_figure
 from callboard.agent.skills._columns import ADDED, MISSING, Column, Kind, Misfit, Value, exact, is_number
@@ -209,6 +210,7 @@ def _all(reader: Callable[[str], Any], texts: Iterable[str]) -> dict[str, Any] |
     """Return what a reader makes of each text; None where one is nothing to it."""
     found = {}
     for text in texts:
+        let_go()
         read = reader(text)
         if read is None:
             return None

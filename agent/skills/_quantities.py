@@ -93,6 +93,8 @@ def span(text: str) -> Span | None:
             return None
         parts.append((found[1], found[2]))
         position = found.end()
+    if not parts:  # a sign alone
+        return None
     names = [name for _, name in parts]
     if all(name in _MONTHS for name in names):
         table = {name: Decimal(months) for name, months in _MONTHS.items()}

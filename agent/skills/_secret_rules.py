@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
+from callboard.agent.cancel import let_go
 from callboard.agent.skills._security import Level, Weakness
 
 _HARD_CODED = 798
@@ -85,6 +86,7 @@ def find_all(text: str) -> Iterator[Weakness]:
     yield from (weakness for _, _, weakness in known)
     spans = sorted((begin, end) for begin, end, _ in known)
     for found in _NAMED.finditer(text):
+        let_go()
         group = next(name for name in ("double", "single", "bare") if found[name])
         if _is_secret(found[group], quoted=group != "bare") and not _overlaps(spans, *found.span(group)):
             confidence: Level = "medium" if group != "bare" or _entropy(found[group]) >= _ENTROPY else "low"

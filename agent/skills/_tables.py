@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from callboard.agent.cancel import let_go
 from callboard.agent.skills._cell_units import sure_figure
 from callboard.agent.skills._codes import may_be_versions
 from callboard.agent.skills._columns import ADDED, Column, Kind, exact, is_missing, is_number
@@ -61,6 +62,7 @@ class Table:
 
     def typed(self, column: str) -> Column:
         """Return a column by its own name, with its kind and what its cells mean."""
+        let_go()
         if column not in self._typed:
             self._typed[column] = typed(
                 column, plain(column), self.cells(column), self.lines, self._separator, lambda: self._notation(column)

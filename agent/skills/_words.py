@@ -5,6 +5,8 @@ Pure functions; any thread; imported by the text skills only. Every pattern runs
 
 import re
 
+from callboard.agent.cancel import let_go
+
 # A number with its points, commas and colons is one word, and so is an abbreviation such as e.g. or U.S.A.
 WORD = re.compile(r"\d+(?:[.,:'’]\d+)+[^\W_]*|(?:[^\W\d_]\.){2,}|[^\W_]+(?:['’\-][^\W_]+)*")
 PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*\n\s*")
@@ -42,6 +44,7 @@ def sentences(text: str) -> list[str]:
 def _of_block(block: str) -> list[str]:
     found, start = [], 0
     for stop in _STOP.finditer(block):
+        let_go()
         if _ends_sentence(block, start, stop):
             found.append(block[start : stop.end()].strip())
             start = stop.end()

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _LIMIT = Fraction(10) ** 300
 
 
+MAX_CHARS = 1000
+
+
 @skill(replay="pure")
 def convert_units(quantity: str, unit: str) -> int | float:
     """Convert a quantity such as `3 miles`, `5 ft 11 in`, `-40 °F` or `10 Mbit/s` into another unit.
@@ -22,6 +25,8 @@ def convert_units(quantity: str, unit: str) -> int | float:
     what it cannot read, for units of different kinds, and where a name stands for several units that give different
     answers, such as gallon, cup, ton, calorie or MB; then it says what to write.
     """
+    if len(quantity) + len(unit) > MAX_CHARS:
+        raise ValueError(f"The quantity and the unit have more than {MAX_CHARS} characters, which is the limit.")
     found = parts(quantity)
     choices = [meanings(name) for _, name in found] + [meanings(unit)]
     if not choices[-1]:

@@ -10,6 +10,7 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
+from callboard.agent.cancel import let_go
 from callboard.agent.skill import SkillContext, skill
 from callboard.agent.skills._columns import Column, Value
 from callboard.agent.skills._folds import fold, mean, numbers, ordered, total, written
@@ -51,6 +52,7 @@ def describe_table(data: str, path: str | None = None, ctx: SkillContext | None 
 
 
 def _column(column: Column) -> dict[str, Any]:
+    let_go()
     filled = [index for index in range(len(column.cells)) if not column.missing(index)]
     cells = [column.cells[index] for index in filled]
     counts = Counter(map(_key, cells))
@@ -86,6 +88,7 @@ def _problem(column: Column, filled: Sequence[int]) -> dict[str, str]:
 
 
 def _details(column: Column, filled: Sequence[int]) -> dict[str, Any]:
+    let_go()
     if column.kind == "mixed":
         odd = [column.cells[index] for index in filled if not isinstance(column.values[index], Value)]
         others = list(dict.fromkeys(_shown(one) for one in odd))[:_ODD]

@@ -11,6 +11,7 @@ import math
 from collections import Counter, deque
 from heapq import heapify, heappop, heappush
 
+from callboard.agent.cancel import let_go
 from callboard.agent.skill import SkillContext, skill
 from callboard.agent.skills._words import check_length, sentences, words
 
@@ -88,6 +89,7 @@ def _choose(found: list[str], wanted: int) -> list[int]:
     heapify(heap)
     chosen: list[int] = []
     while len(chosen) < wanted:
+        let_go()
         scored, best, same = heappop(heap)
         score = -_score(contents[best], weights, best)
         if score != scored:

@@ -103,14 +103,14 @@ class _Remote:
 def _in_process(where: Where, *, say_so: bool = False) -> Iterator[Place]:
     """Start a system on the history of the settings; stop it at the end."""
     from callboard.logs import configure_logging
-    from callboard.persistence.claim import is_claimed
+    from callboard.persistence.claim import claimed_by, is_claimed
     from callboard.providers import unread
     from callboard.settings import environment
     from callboard.system import AgentSystem
 
     settings = where.settings()
     if is_claimed(settings):
-        raise ConfigurationError(_taken(settings))
+        raise ConfigurationError(_taken(settings, claimed_by(settings)))
     if say_so and is_terminal(err=True):
         notice(f"{where.absence()}; this process works on the task itself, with the history in {settings.data_dir}.")
     for name, remedy in unread(environment()).items():
@@ -128,18 +128,18 @@ def _in_process(where: Where, *, say_so: bool = False) -> Iterator[Place]:
         system.stop(_STOP_S)
 
 
-def _taken(settings: "Settings") -> str:
+def _taken(settings: "Settings", holder: str) -> str:
     """Return why no second process may work on the history, and what to do: who has it listens somewhere, or nowhere."""
     running = server_file.read(settings.data_dir)
     if running is not None and running.alive:
         return (
-            f"Another server is at work on the history in {settings.data_dir}; have it do the task with --url {running.url}, or set "
-            "CALLBOARD_DATA_DIR to use another history."
+            f"Another server is at work on the history in {settings.data_dir}: {holder}; have it do the task with "
+            f"--url {running.url}, or set CALLBOARD_DATA_DIR to use another history."
         )
     return (
-        f"Another server is at work on the history in {settings.data_dir}, or another `callboard run`, or a program; where it "
-        "listens is not known here. Wait until it has ended, name it with --url or CALLBOARD_URL, or set CALLBOARD_DATA_DIR to use "
-        "another history."
+        f"Another server is at work on the history in {settings.data_dir}, or another `callboard run`, or a program: {holder}; "
+        "where it listens is not known here. Wait until it has ended, name it with --url or CALLBOARD_URL, or set CALLBOARD_DATA_DIR "
+        "to use another history."
     )
 
 

@@ -6,19 +6,19 @@ Runs in the main thread, which ends as waitress' loop; registered by main.py.
 import errno
 import gc
 import os
-import signal
-from collections.abc import Callable
 from ipaddress import ip_address
 from socket import gaierror
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from callboard import inheritance
 from callboard.cli.ask import seen_from_here
 from callboard.cli.exit import starting
 from callboard.cli.greeting import OPEN, greet
 from callboard.cli.server_file import announced
 from callboard.errors import CallboardError
+from callboard.processes import listeners, who
 
 if TYPE_CHECKING:
     from callboard.settings import Settings
@@ -73,6 +73,7 @@ def serve(host: str | None, port: int | None) -> None:
 
 def _serve(settings: "Settings") -> bool:
     """Listen, start the actors, answer until a signal, stop in order; return whether all ended in time."""
+    from callboard.cli.ending import Ending
     from callboard.http.server import Server, listen
     from callboard.logs import get_logger
     from callboard.system import AgentSystem
@@ -80,20 +81,18 @@ def _serve(settings: "Settings") -> bool:
     try:
         listening = listen(settings)  # first: a server that cannot listen must touch no task
     except (OSError, UnicodeError) as error:  # the latter of a name that no host can have
-        raise CallboardError(f"cannot listen on {settings.host}:{settings.port}: {_why_not(error)}.") from error
-    closing_s: list[float] = []
+        raise CallboardError(
+            f"cannot listen on {settings.host}:{settings.port}: {_why_not(error, settings.port)}."
+        ) from error
+    ending = Ending(settings.drain_s)
     with listening:
+        inheritance.withhold(lambda: (listening.fileno(),))
         with starting(settings):
             system = AgentSystem.start(settings)
         try:
             with starting(settings):
                 server = Server(system, listening=listening)
-
-            def close() -> None:
-                closing_s.append(system.clock.monotonic())
-                server.close()
-
-            _stop_on_signals(close)
+            ending.on_signals(server.close)
             gc.freeze()  # PERF: what start-up made lives as long as the server; the collector need not look at it
             is_open = not settings.api_key and not ip_address(server.host).is_loopback
             if is_open:
@@ -103,14 +102,15 @@ def _serve(settings: "Settings") -> bool:
                 if fault is not None:
                     get_logger("callboard.cli").warning(UNANNOUNCED, folder=str(settings.data_dir), error=str(fault))
                 greet(url, system, is_open=is_open)
-                server.run()
+                server.run(ending.between)
         finally:
-            spent_s = system.clock.monotonic() - closing_s[0] if closing_s else 0.0
-            clean = system.stop(max(1.0, settings.drain_s - spent_s))
+            clean = system.stop(ending.left_s)
+    if left := ending.end_processes():
+        get_logger("callboard.cli").warning("processes that skills had left were ended", processes=left)
     return clean
 
 
-def _why_not(error: OSError | UnicodeError) -> str:
+def _why_not(error: OSError | UnicodeError, port: int) -> str:
     """Return why an address cannot be listened on, and what to do."""
     if isinstance(error, UnicodeError):
         return "that is no name of a host; set CALLBOARD_HOST"
@@ -120,21 +120,11 @@ def _why_not(error: OSError | UnicodeError) -> str:
     match error.errno:
         case errno.EADDRNOTAVAIL:
             return f"{why}; set CALLBOARD_HOST to an address of this machine"
+        case errno.EADDRINUSE:
+            unknown = (
+                f"which process listens there is not told to this user; `sudo ss -ltnp 'sport = :{port}'` names it"
+            )
+            why = f"{why}: {who(listeners(port), otherwise=unknown)}"
         case errno.EACCES:
             return f"{why}; set CALLBOARD_PORT to 1024 or more, or let this user have the port"
     return f"{why}; free the port or set CALLBOARD_PORT"
-
-
-def _stop_on_signals(close: Callable[[], object]) -> None:
-    """End the server on the first SIGINT or SIGTERM, the process on the second."""
-    asked = False
-
-    def handle(_number: int, _frame: Any) -> None:
-        nonlocal asked
-        if asked:
-            os._exit(130)
-        asked = True
-        close()
-
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)

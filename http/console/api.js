@@ -86,7 +86,7 @@ export function freshKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((one) => one.toString(16).padStart(2, "0")).join("");
 }
 
-async function request(method, path, { query, body, headers, signal } = {}) {
+async function request(method, path, { query, body, headers, signal, exact = false } = {}) {
   for (;;) {
     const sent = { Accept: "application/json", ...headers };
     if (body !== undefined) sent["Content-Type"] = "application/json";
@@ -96,7 +96,7 @@ async function request(method, path, { query, body, headers, signal } = {}) {
       body: body === undefined ? undefined : JSON.stringify(body),
       signal,
     });
-    if (response.ok || (path === "/health" && response.status === 503)) return parsed(response);
+    if (response.ok || (path === "/health" && response.status === 503)) return parsed(response, exact);
     const error = await errorOf(response);
     if (!isAboutKey(error) || !(await haveKey(error))) throw error;
   }
@@ -122,10 +122,10 @@ function tell(reached) {
   for (const listener of listeners) listener(reached);
 }
 
-async function parsed(response) {
+async function parsed(response, exact) {
   if (response.status === 204) return null;
   try {
-    return parseExactly(await response.text());
+    return parseExactly(await response.text(), { all: exact });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError({ status: response.status, code: "bad_reply", message: "The server's answer is not JSON." });

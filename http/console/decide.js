@@ -3,6 +3,8 @@
 import { api } from "./api.js";
 import { h, replace } from "./dom.js";
 import { parseExactly } from "./exact.js";
+import { number } from "./format.js";
+import { visibleJson } from "./hidden.js";
 import { toast, to } from "./shell.js";
 import { block, dialog, failure, failureText, field, snippet } from "./widgets.js";
 
@@ -16,9 +18,10 @@ export function decidePanel(record, decided) {
   const { pause } = record;
   if (pause.reason === "subagents") return waitingFor(pause);
   const problem = h("div");
-  const path = `/agent/tasks/${encodeURIComponent(record.taskId)}/decide`;
+  const path = `/agent/tasks/${encodeURIComponent(record.taskId)}`;
+  const about = { ...(pause.call ? { call: pause.call } : {}), ...(pause.digest ? { digest: pause.digest } : {}) };
   const send = async (body) => {
-    await api.post(path, { ...body, ...(pause.call ? { call: pause.call } : {}) });
+    await api.post(`${path}/decide`, { ...body, ...about });
     toast(`Decision taken: ${body.decision.replace("_", " ")}`);
     decided();
   };
@@ -26,7 +29,7 @@ export function decidePanel(record, decided) {
     button.disabled = true;
     try {
       if (PLAIN.has(decision)) await send({ decision });
-      else await asked(decision, pause, send);
+      else await asked(decision, () => whole(path, pause), send);
       replace(problem);
     } catch (error) {
       replace(problem, failure(error, () => take(decision, button)));
@@ -37,14 +40,12 @@ export function decidePanel(record, decided) {
   const buttons = (pause.decisions ?? []).map((one, i) =>
     h("button", { type: "button", class: i === 0 ? "primary" : one === "fail" || one === "reject" ? "danger" : null, dataset: { decision: one }, onclick: (event) => take(one, event.currentTarget) }, LABELS[one] ?? one),
   );
-  const given = h("div", null, block(argumentsOf(pause)));
-  if (pause.args?.length && !pause.edited) named(pause).then((value) => replace(given, block(value)), () => {}); // names are nicer, not needed
   return h(
     "section",
     { class: "card decide", "aria-label": "Decision" },
     h("h2", null, pause.reason === "approval" ? "A call waits for your approval" : "What became of this call?"),
     h("p", { dir: "auto" }, pause.message),
-    h("div", null, h("p", { class: "part-label" }, "Call"), h("p", null, h("code", { dir: "auto" }, pause.skill)), given),
+    h("div", null, h("p", { class: "part-label" }, "Call"), h("p", null, h("code", { dir: "auto" }, pause.skill)), argumentsPart(path, pause)),
     h("div", { class: "row" }, buttons),
     problem,
   );
@@ -53,6 +54,52 @@ export function decidePanel(record, decided) {
 function waitingFor(pause) {
   const agents = (pause.agents ?? []).map((one) => h("li", null, h("a", { href: to("/tasks", one.taskId) }, one.agent), " ", snippet(one.task, 100)));
   return h("section", { class: "card decide" }, h("h2", null, "Waiting for agents"), h("p", { class: "muted" }, pause.message), h("ul", { class: "plain-list" }, agents));
+}
+
+/** The pause with its whole arguments, their numbers as they are written; an error where they are not those of `pause`. */
+async function whole(path, pause) {
+  const found = (await api.get(`${path}/pause`, null, { exact: true })).pause;
+  if (found.digest !== pause.digest) throw new Error("The task waits with other arguments by now; look at it again.");
+  return found;
+}
+
+/** The arguments, what is left out of them here and a button to see it, and their digest. */
+function argumentsPart(path, pause) {
+  const made = h("div", { class: "arguments" });
+  const problem = h("div");
+  let seen = pause;
+  let value = argumentsOf(pause);
+  let ascii = false;
+  const draw = () => {
+    const text = visibleJson(value, { ascii });
+    const foreign = ascii || /[^\x00-\x7f]/.test(text);
+    replace(
+      made,
+      seen.argsTruncated && h("p", { class: "row" }, h("strong", null, `Shortened here: it is called with ${number(pause.argsBytes ?? 0)} bytes of arguments.`), h("button", { type: "button", class: "small", onclick: showAll }, "Show all arguments")),
+      block(text, { dir: "ltr", limit: seen === pause ? 2000 : Infinity }),
+      foreign && h("button", { type: "button", class: "small", "aria-pressed": String(ascii), onclick: () => ((ascii = !ascii), draw()) }, "Escape what is not ASCII"),
+      pause.digest && h("p", { class: "muted mono" }, `SHA-256 ${pause.digest}`),
+      problem,
+    );
+  };
+  const show = async (one) => {
+    seen = one;
+    const found = await named(one).catch(() => argumentsOf(one)); // names are nicer, not needed
+    if (seen !== one) return; // all of them were asked for meanwhile
+    value = found;
+    draw();
+  };
+  const showAll = async () => {
+    try {
+      await show(await whole(path, pause));
+      replace(problem);
+    } catch (error) {
+      replace(problem, failure(error, showAll));
+    }
+  };
+  draw();
+  if (pause.args?.length && !pause.edited) show(pause);
+  return made;
 }
 
 /** The call's arguments as they are shown; positional ones have no names here. */
@@ -74,12 +121,14 @@ async function named(pause) {
   return { ...Object.fromEntries(names.filter((name) => name in given).map((name) => [name, given[name]])), ...given };
 }
 
-async function asked(decision, pause, send) {
+async function asked(decision, load, send) {
   const reason = h("input", { type: "text", maxlength: "1000", dir: "auto" });
   const why = field("Reason", reason, "Kept in the task's log; may be empty.");
   const editor = decision === "edit" || decision === "assume_done";
-  const value = decision === "edit" ? await named(pause) : null;
-  const json = editor ? h("textarea", { class: "code", rows: "10", spellcheck: "false", dir: "ltr", value: JSON.stringify(value, null, 2) }) : null;
+  const pause = decision === "edit" ? await load() : null;
+  if (pause?.argsTruncated) throw new Error("The server has not kept these arguments whole; give all of them with POST …/decide.");
+  const value = pause && (await named(pause));
+  const json = editor ? h("textarea", { class: "code", rows: "10", spellcheck: "false", dir: "ltr", value: visibleJson(value) }) : null;
   const texts = {
     edit: ["Edit the arguments", "Make the call with these", () => field("Arguments, as JSON", json, "All arguments of the call by name.")],
     assume_done: ["Assume that it was done", "Go on with this result", () => field("What the call returned, as JSON", json, "null, if it returns nothing.")],
@@ -109,7 +158,7 @@ async function asked(decision, pause, send) {
 function read(text, mustBeObject) {
   let value;
   try {
-    value = parseExactly(text);
+    value = parseExactly(text, { all: true });
   } catch (error) {
     return [null, `This is not JSON: ${error.message}`];
   }

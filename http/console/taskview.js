@@ -70,7 +70,7 @@ function show(view) {
   draw(view, parts.actions, ended, () => actions(view));
   draw(view, parts.about, [ended, metadata, startedAt, endedAt, notBefore, redrivenAs], () => about(record));
   const pause = status === "paused" ? record.pause : null;
-  draw(view, parts.decide, pause && [pause.reason, pause.call, pause.attempt], () => pause && decidePanel(record, () => refreshSoon(view)));
+  draw(view, parts.decide, pause && [pause.reason, pause.call, pause.attempt, pause.digest], () => pause && decidePanel(record, () => refreshSoon(view)));
   if (ended) draw(view, parts.answer.node, [status, output, error], () => parts.answer.finish(record));
   else parts.answer.wait({ paused: "The task is paused.", pending: "The task waits for its turn." }[status] ?? "The task is being worked on.");
   tick(view);

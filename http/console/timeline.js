@@ -2,6 +2,7 @@
 
 import { h, replace } from "./dom.js";
 import { clock, date, duration, money, number, short, took } from "./format.js";
+import { visible, visibleJson } from "./hidden.js";
 import { highlight } from "./python.js";
 import { to } from "./shell.js";
 import { block, details, longText, snippet, tail } from "./widgets.js";
@@ -181,7 +182,7 @@ function makeRound(event, before) {
 }
 
 function codeBlock(code) {
-  return block(code, { limit: 4000, render: highlight });
+  return block(visible(code), { limit: 4000, render: highlight });
 }
 
 function modelText(models) {
@@ -235,7 +236,7 @@ function makeCall(data) {
   const word = h("span", { class: "call-state" }, data.skill && data.call ? "running" : "");
   const result = h("div", { class: "call-result" });
   const link = data.taskId ? h("a", { href: to("/tasks", data.taskId) }, "open its task") : null;
-  const given = data.edited ? { kwargs: data.edited } : data;
+  const given = data.edited ? { kwargs: data.edited, argsTruncated: data.argsTruncated } : data;
   const head = h("div", { class: "call-head" }, h("code", { class: "call-name", dir: "auto" }, data.agent ? `${data.skill} → ${data.agent}` : data.skill), callArguments(given), link, word);
   const body = h("div", { class: "call-body" }, data.edited ? h("p", { class: "muted" }, "With arguments that a person put in place of the code's.") : null, longArguments(given), result);
   const node = h("li", { class: "call", dataset: { state: "running" } }, head, body);
@@ -268,7 +269,7 @@ const INLINE = 100;
 function written(data) {
   const args = (data.args ?? []).map((one) => JSON.stringify(one));
   const named = Object.entries(data.kwargs ?? {}).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
-  return [...args, ...named].join(", ");
+  return visible([...args, ...named].join(", "));
 }
 
 function callArguments(data) {
@@ -278,7 +279,10 @@ function callArguments(data) {
 
 function longArguments(data) {
   if (written(data).length <= INLINE) return null;
-  return details("Arguments", block({ ...(data.args?.length ? { args: data.args } : {}), ...data.kwargs }));
+  return details("Arguments", [
+    data.argsTruncated ? h("p", { class: "muted" }, "Shortened in the log.") : null,
+    block(visibleJson({ ...(data.args?.length ? { args: data.args } : {}), ...data.kwargs }), { dir: "ltr" }),
+  ]);
 }
 
 function shownResult(value) {

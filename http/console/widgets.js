@@ -216,9 +216,9 @@ export function tail(whole) {
 }
 
 /** The same for text in which each character has its width, or for a JSON value. */
-export function block(value, { limit = 2000, render = null } = {}) {
+export function block(value, { limit = 2000, render = null, dir = "auto" } = {}) {
   const whole = shown(value);
-  const make = (part) => h("pre", { class: "block", dir: "auto", tabindex: "0" }, h("code", null, render ? render(part) : part));
+  const make = (part) => h("pre", { class: "block", dir, tabindex: "0" }, h("code", null, render ? render(part) : part));
   return limit === Infinity || (whole.length <= limit && whole.split("\n").length <= 40) ? make(whole) : collapsible(whole, limit, make);
 }
 

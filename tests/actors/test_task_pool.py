@@ -32,6 +32,7 @@ class Lacking:
             result_logger=Address(self.logger),
             master_agent=Address(Mailbox("master agent", 100)),
             draining=lambda: False,
+            lost=lambda: False,
         )
 
     def tools(self) -> Any:

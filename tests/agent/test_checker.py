@@ -1,5 +1,7 @@
 """The type checker has limits of its own, and a check that takes long holds up nobody else."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -100,6 +102,19 @@ def test_a_checker_that_was_killed_in_the_last_instant_is_not_used_again(checks:
     for _ in range(4):
         checks.findings("1 + 1", (), LateToken(), NO_SKILLS)
         assert checks.findings("1 + 1", (), CancelToken(), NO_SKILLS) is None
+
+
+def test_a_checker_that_died_while_it_was_idle_is_replaced(checks: Checker) -> None:
+    assert checks.findings("1 + 1", (), CancelToken(), NO_SKILLS) is None
+    warm = checks._idle.get()
+    warm.session.__exit__(None, None, None)
+    checks._idle.put(warm)
+    assert checks.findings("1 + 1", (), CancelToken(), NO_SKILLS) is None
+    warm = checks._idle.get()
+    assert warm.session.worker_pid is not None
+    os.kill(warm.session.worker_pid, signal.SIGKILL)
+    checks._idle.put(warm)
+    assert checks.findings("1 + 1", (), CancelToken(), NO_SKILLS) is None
 
 
 def test_a_warm_checker_never_checks_against_other_skills_than_the_codes_own(checks: Checker) -> None:

@@ -71,6 +71,13 @@ def test_a_model_may_answer_in_words(with_model: WITH_MODEL) -> None:
     assert record.metadata["costUsd"] > 0
 
 
+def test_code_that_calls_too_often_is_mended_in_the_next_round(with_model: WITH_MODEL) -> None:
+    often = block("from skills import calculate\nfor n in range(9):\n    last = calculate(f'{n} + 1')\nlast")
+    system, _ = with_model(often, block("print(6 * 7)\n6 * 7"), sandbox_skill_calls=3)
+    record = system.execute("What is 6 times 7?", wait_s=20)
+    assert (record.status, record.output, record.error) == (Status.COMPLETED, 42, None)
+
+
 def test_a_models_code_calls_skills_and_its_value_is_the_answer(with_model: WITH_MODEL) -> None:
     system, provider = with_model(block("from skills import calculate\nf'It is {calculate(\"12 * 7\")}.'"))
     record = system.execute("What is 12 times 7?", wait_s=20)

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(600 * times())]
 
-EXAMPLES_EACH = 200
+BODIES, TEXTS = 1000, 200
+"""How many of each are sent."""
+
 OWN_CPU_S = 2.0
 TASK_S = 10
 PATHS = (
@@ -39,14 +41,16 @@ PATHS = (
     "/agent/dead-letters/{task}/redrive",
 )
 
-often = hypothesis.settings(
-    max_examples=EXAMPLES_EACH * times(),
-    deadline=None,
-    derandomize=not is_nightly(),
-    database=None,
-    suppress_health_check=list(hypothesis.HealthCheck),
-    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],  # what fails is long; to shorten it takes longer
-)
+
+def examples(usual: int) -> hypothesis.settings:
+    return hypothesis.settings(
+        max_examples=usual * times(),
+        deadline=None,
+        derandomize=not is_nightly(),
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        phases=[hypothesis.Phase.generate],  # what fails is long; to shorten it takes longer
+    )
 
 
 class Target:
@@ -79,6 +83,11 @@ class Target:
         self.some_task = answer["taskId"]
 
 
+@pytest.fixture(autouse=True)
+def no_thread_is_left_behind() -> None:
+    """Leave the check out: the provider of the module has a thread for each connection, which come and go."""
+
+
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     said = [""]
@@ -104,7 +113,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 
 @hypothesis.given(body=bodies(), path=hypothesis.strategies.sampled_from(PATHS))
-@often
+@examples(BODIES)
 def test_no_body_is_an_error_of_the_servers_own(target: Target, body: bytes, path: str) -> None:
     target.said[0] = "Well."
     before_s = target.cpu_s()
@@ -114,14 +123,14 @@ def test_no_body_is_an_error_of_the_servers_own(target: Target, body: bytes, pat
 
 
 @hypothesis.given(code=codes())
-@often
+@examples(TEXTS)
 def test_no_code_is_an_error_of_the_servers_own(target: Target, code: str) -> None:
     target.said[0] = f"```python\n{code}\n```"
     target.ended({"task": "Do as you are told."})
 
 
 @hypothesis.given(answer=answers())
-@often
+@examples(TEXTS)
 def test_no_answer_of_a_model_is_an_error_of_the_servers_own(target: Target, answer: str) -> None:
     target.said[0] = answer
     target.ended({"task": "Say something."})

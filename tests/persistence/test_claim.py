@@ -1,20 +1,27 @@
 """One server at a time works on a history, and a dead one's hold is gone with it."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 
-from callboard import AgentSystem, Settings
-from callboard.errors import ConfigurationError, StoreUnavailable
+from callboard import AgentSystem, CancelTask, Settings
+from callboard.errors import CallboardError, ConfigurationError, StoreUnavailable
+from callboard.persistence.backup import back_up
 from callboard.persistence.claim import claim, is_claimed
+from callboard.persistence.doctor import examine
 from callboard.persistence.file_claim import FileClaim
 from callboard.persistence.postgresql_claim import ADVISORY_KEY, PostgresqlClaim, holder
+from callboard.persistence.reading import open_reader
+from callboard.persistence.store import SqlStore
+from tests.callboard.harness import Gates, code, submit
 
 HOLDER = """
 import sys
@@ -88,6 +95,163 @@ def test_a_file_s_hold_is_renewed_without_ado(make_settings: Callable[..., Setti
     held.let_go()
 
 
+@pytest.mark.parametrize("how", ["symlink", "hard link", "folder link", "deleted lock", "replaced lock"])
+def test_the_hold_is_on_the_database_and_not_on_its_path(make_settings: Callable[..., Settings], how: str) -> None:
+    settings = make_settings()
+    held = claim(settings)
+    path = settings.data_dir / "callboard.db"
+    other = settings.data_dir / "other.db"
+    if how == "symlink":
+        other.symlink_to(path)
+    elif how == "hard link":
+        other.hardlink_to(path)
+    elif how == "folder link":
+        (settings.data_dir / "link").symlink_to(settings.data_dir)
+        other = settings.data_dir / "link" / path.name
+    else:
+        path.with_name("callboard.db.lock").unlink()
+        other = path
+        if how == "replaced lock":
+            path.with_name("callboard.db.lock").touch()
+    again = make_settings(database_url=f"sqlite:///{other}")
+    with pytest.raises(ConfigurationError, match="it is this process itself"):
+        claim(again)
+    assert is_claimed(again)
+    held.renew()
+    held.let_go()
+    assert not is_claimed(again)
+    claim(again).let_go()
+
+
+def test_a_hold_is_refused_with_the_process_that_has_it(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(settings.data_dir)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        (settings.data_dir / "other.db").hardlink_to(settings.data_dir / "callboard.db")
+        with pytest.raises(
+            ConfigurationError, match=rf"it is process {holder.pid} \(.*since 20.*`kill {holder.pid}` ends"
+        ):
+            claim(make_settings(database_url=f"sqlite:///{settings.data_dir}/other.db"))
+        holder.kill()
+
+
+def test_a_database_whose_log_stands_beside_another_name_of_it_is_not_opened_without_it(
+    make_settings: Callable[..., Settings],
+) -> None:
+    settings = make_settings()
+    claim(settings).let_go()
+    path, other = settings.data_dir / "callboard.db", settings.data_dir / "other.db"
+    other.hardlink_to(path)
+    claim(make_settings(database_url=f"sqlite:///{other}")).let_go()
+    path.with_name("callboard.db-wal").write_bytes(b"what was committed last")
+    path.write_bytes(b"a database")
+    with pytest.raises(
+        ConfigurationError, match=r"are one file, and callboard.db-wal holds .*start the server on .*callboard.db"
+    ):
+        claim(make_settings(database_url=f"sqlite:///{other}"))
+    claim(settings).let_go()
+
+
+def test_a_copy_of_a_process_has_neither_the_hold_nor_the_use_of_the_store(
+    start_system: Callable[..., AgentSystem], make_settings: Callable[..., Settings]
+) -> None:
+    system = start_system()
+    system.execute("What is 2 + 2?")
+    claimed = system._claim
+    assert isinstance(claimed, FileClaim)
+    descriptors = (claimed._name, claimed._database)
+    if (pid := os.fork()) == 0:
+        status = 1
+        try:
+            assert all(os.path.samestat(os.fstat(one), Path(os.devnull).stat()) for one in descriptors)
+            for use in (
+                system._store.ping,
+                system._store._transaction.__enter__,
+                lambda: system._store.prune_step(older_than=None, keep=1),
+            ):
+                with contextlib.suppress(StoreUnavailable):
+                    use()
+                    raise AssertionError
+            assert system.stop()
+            system._store.close()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert system.execute("What is 3 + 3?").output == 6
+    with pytest.raises(ConfigurationError):
+        claim(make_settings())
+
+
+def test_the_database_of_a_running_system_is_opened_by_sqlite_alone(
+    start_system: Callable[..., AgentSystem], make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    system = start_system()
+    settings = make_settings()
+    identity = (settings.data_dir / "callboard.db").stat()
+    opened: list[str] = []
+
+    def note(name: str, args: tuple[object, ...]) -> None:
+        if watching and name == "open" and isinstance(args[0], str | bytes | os.PathLike):
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.stat(args[0]), identity):  # noqa: PTH116
+                    opened.append(os.fsdecode(args[0]))
+
+    watching = True
+    sys.addaudithook(note)
+    try:
+        system.execute("What is 2 + 2?")
+        assert is_claimed(settings)
+        with pytest.raises(ConfigurationError):
+            AgentSystem.start(settings)
+        assert all(finding.level != "error" for finding in examine(settings))
+        back_up(settings, tmp_path / "copy.db")
+        reader = open_reader(settings)
+        assert reader is not None
+        reader.close()
+        with_store = SqlStore.open(settings)
+        with_store.close()
+        system.health()
+        system._probe_store()
+    finally:
+        watching = False
+    assert opened == []
+
+
+@pytest.fixture
+def gates(tmp_path: Path) -> Gates:
+    return Gates(tmp_path / "gates")
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_work_stops_at_its_next_step_when_the_database_is_another_one(
+    start_system: Callable[..., AgentSystem], gates: Gates, how: str
+) -> None:
+    system = start_system(skills_dir=gates.skills, health_interval_s=0.1)
+    file = system.settings.data_dir / "callboard.db"
+    task_id = submit(system, code('from skills import gate\ngate("first")\ngate("second")\ngate("third")'))
+    gates.wait_entered("first")
+    system._claim.renew()
+    file.unlink()
+    if how == "replaced":
+        file.write_bytes(b"of somebody else")
+    gates.open("first")
+    until(lambda: not system._pool.running)
+    assert not (gates.folder / "second.entered").exists()
+    until(lambda: any("put it back" in problem for problem in system.health().problems))
+    assert system.health().status == "unhealthy"
+    with pytest.raises(StoreUnavailable):
+        submit(system, "What is 3 + 3?")
+    assert not system._pool.running, "none is started either"
+    with contextlib.suppress(CallboardError):
+        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)
+    system.stop()
+    assert file.read_bytes() == b"of somebody else" if how == "replaced" else not file.exists()
+
+
 # --- PostgreSQL: the hold is a connection's, and connections break ---------------------------------------------------
 
 
@@ -134,7 +298,9 @@ def test_a_history_that_another_server_took_meanwhile_is_not_renewed_until_it_is
     cut()
     other = claim(settings)
     for _ in range(2):
-        with pytest.raises(StoreUnavailable, match=r"Another server has taken the history .*; stop one of them"):
+        with pytest.raises(
+            StoreUnavailable, match=r"Another server has taken the history .*has it; end that .*Stop one of them"
+        ):
             held.renew()
     other.renew()
     other.let_go()
@@ -173,7 +339,10 @@ def test_health_says_that_another_server_has_taken_the_history_and_when_it_has_g
         taking.join(10)
         until(lambda: system.health().status == "unhealthy")
         assert any("Another server has taken the history" in problem for problem in system.health().problems)
+        with pytest.raises(StoreUnavailable):
+            submit(system, "What is 2 + 2?")
     until(lambda: system.health().status == "healthy")
+    assert system.execute("What is 2 + 2?").output == 4
 
 
 def held_by(engine: Engine) -> int:
