@@ -93,15 +93,15 @@ class _Journal:
                 return
         raise Cancelled
 
-    def _fitting(self, events: tuple[NewEvent, ...]) -> tuple[NewEvent, ...]:
-        fitting = map(self._job.progress.fitting, events)
-        return tuple(event for event in fitting if event is not None)
-
     def _stop_if_lost(self) -> None:
         """Have the run stop before its next step where the history is not this server's any more; raise `Cancelled`."""
         if self._lost():
             self._job.token.hand_back()
             raise Cancelled
+
+    def _fitting(self, events: tuple[NewEvent, ...]) -> tuple[NewEvent, ...]:
+        fitting = map(self._job.progress.fitting, events)
+        return tuple(event for event in fitting if event is not None)
 
     def _record(
         self,

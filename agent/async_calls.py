@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Literal
 
-from callboard.agent.sandbox import TWIN
+from callboard.agent.sandbox_run import TWIN
 
 _TAKES_AWAITABLES = frozenset({"gather", "wait_for", "create_task", "ensure_future", "shield", "wait", "run"})
 

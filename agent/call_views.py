@@ -10,7 +10,7 @@ from typing import Any, cast
 from callboard.agent.catalogue import Catalogue
 from callboard.agent.exceptions import text_of
 from callboard.agent.ledger import Paused
-from callboard.agent.sandbox import Asked
+from callboard.agent.sandbox_run import Asked
 from callboard.agent.skill import AnySkill, RetryableError, Skill
 from callboard.agent.skill_answers import WrongAnswer
 from callboard.arguments import size_of

@@ -16,7 +16,7 @@ from callboard.agent.ledger import Paused
 from callboard.agent.models.base import Message
 from callboard.agent.planner.model import ModelPlanner
 from callboard.agent.programs import as_program, ended, prelude
-from callboard.agent.skill import SCRIPT
+from callboard.agent.skill import SCRIPT, SkillContext
 from callboard.errors import TaskError, Unavailable
 from callboard.unstorable import type_name
 from callboard.values import storable
@@ -82,6 +82,23 @@ class Host:
     def close(self) -> None:
         """Let go of what was raised: the frames there hold the run, which holds this."""
         self._signal, self._errors = None, {}
+
+    def context(self, effect_id: str) -> SkillContext:
+        """Return what the skill may know of the call."""
+        job, settings = self._job, self._tools.settings
+        return SkillContext(
+            task_id=job.record.task_id,
+            session_id=self._calls.workspace_of,
+            effect_id=effect_id,
+            deadline=job.deadline,
+            deadline_s=job.deadline_s,
+            settings=settings.skill_settings,
+            workspace_root=self._tools.workspace_root,
+            fetch_allow_private=settings.fetch_allow_private,
+            max_file_bytes=settings.max_file_bytes,
+            host=self,
+            cancel_event=job.token.event,
+        )
 
     def ask_model(self, prompt: str, *, system: str = "") -> str | None:
         with self._noting():

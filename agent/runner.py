@@ -24,7 +24,7 @@ from callboard.agent.models.base import Completion, Message, Model, Role
 from callboard.agent.planner import Plan, PlanRequest
 from callboard.agent.planner.model import prompt_version
 from callboard.agent.planner.syntax import MAX_CODE_CHARS
-from callboard.agent.sandbox import Asked, SnapshotRefused
+from callboard.agent.sandbox_run import Asked, SnapshotRefused
 from callboard.agent.skill_calls import SkillCalls
 from callboard.agent.spending import Purse
 from callboard.conversation import SessionRecord, SessionUpdate, Turn, as_read, turn_of

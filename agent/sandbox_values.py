@@ -26,7 +26,7 @@ _DESCRIBED = re.compile(
 _MAX_DESCRIBED_CHARS = 10_000
 _MAX_SENTENCE_CHARS = 200
 _MAX_DEPTH = 64
-MOST_GIVEN = 500_000
+MOST_GIVEN = 1_000_000
 """How many values the arguments of a call may hold, lists and what is in them. PERF: 0.8 µs each."""
 
 _ASKING = """

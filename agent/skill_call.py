@@ -7,7 +7,7 @@ from typing import Any
 from callboard.agent.call_views import arguments_of, shown
 from callboard.agent.delegation import Delegated
 from callboard.agent.ledger import ENDED, digest_of
-from callboard.agent.sandbox import Asked
+from callboard.agent.sandbox_run import Asked
 from callboard.agent.skill import AnySkill
 from callboard.records import CallRecord, CallState
 

@@ -23,7 +23,7 @@ from callboard.agent.ledger import ENDED, Ledger, Paused, Snapshot, answer_of, p
 from callboard.agent.limits import allowed_skills
 from callboard.agent.parallel import run_all
 from callboard.agent.planner import Plan
-from callboard.agent.sandbox import Asked, Dump
+from callboard.agent.sandbox_run import Asked, Dump
 from callboard.agent.skill import AnySkill, SkillContext
 from callboard.agent.skill_call import Before, Call, as_begun, as_decided, before_calls
 from callboard.agent.spending import Purse
@@ -77,8 +77,7 @@ class SkillCalls:
 
     @property
     def made(self) -> int:
-        made: int = self._job.progress.metadata["skillCalls"]
-        return made
+        return int(self._job.progress.metadata["skillCalls"])
 
     # --- the plan of a planner that is not a model ---
 
@@ -178,13 +177,11 @@ class SkillCalls:
             if call.refused and call.first and call.skill is not None:
                 self._purse.skill_called(call.name, ok=False)
 
-    def _look_at_delegation(
-        self, call: Call, skill: Delegate, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> None:
+    def _look_at_delegation(self, call: Call, skill: Delegate, args: tuple[Any, ...], named: Mapping[str, Any]) -> None:
         """Say what the agent is to do; the share of the budget is added when all that is asked at once is known."""
         record, settings = self._job.record, self._tools.settings
         try:
-            name, task = skill.bound(args, kwargs)
+            name, task = skill.bound(args, named)
         except (TypeError, ValueError) as error:
             self._refuse(call, TaskError("skill_failed", f"The skill {DELEGATE} failed: {error}"))
             return
@@ -275,12 +272,8 @@ class SkillCalls:
     def _pause_for_approval(self, call: Call, calls: Sequence[Call], dump: Dump | None, before: Before) -> Paused:
         pinned = self._pinned_plan()
         row = self._begin_row(call, CallState.WAITING)
-        return Paused(
-            PauseReason.APPROVAL,
-            row,
-            calls=(*pinned, row),
-            snapshot=self._snapshot(calls, row, dump, before),
-        )
+        snapshot = self._snapshot(calls, row, dump, before)
+        return Paused(PauseReason.APPROVAL, row, calls=(*pinned, row), snapshot=snapshot)
 
     def _pause_for_agents(
         self, delegated: Sequence[Call], calls: Sequence[Call], dump: Dump | None, before: Before
@@ -295,9 +288,7 @@ class SkillCalls:
             children.append(child)
             self._journal.tell(self._started(call, agent=child.agent, taskId=child.task_id))
         snapshot = self._snapshot(calls, rows[0], dump, before)
-        return Paused(
-            PauseReason.SUBAGENTS, rows[0], calls=(*pinned, *rows), snapshot=snapshot, children=tuple(children)
-        )
+        return Paused(PauseReason.SUBAGENTS, rows[0], calls=(*pinned, *rows), snapshot=snapshot, children=(*children,))
 
     def _too_many_tasks(self, delegated: Sequence[Call]) -> bool:
         """Refuse delegations that would pass the limit of tasks below the first one."""
@@ -431,20 +422,8 @@ class SkillCalls:
 
     def context(self, number: int = 0, row: CallRecord | None = None, host: Host | None = None) -> SkillContext:
         """Return what a skill may know of a call of it."""
-        record, settings = self._job.record, self._tools.settings
-        return SkillContext(
-            task_id=record.task_id,
-            session_id=self.workspace_of,
-            effect_id=f"{record.task_id}:pure:{number}" if row is None else row.effect_id,
-            deadline=self._job.deadline,
-            deadline_s=self._job.deadline_s,
-            settings=settings.skill_settings,
-            workspace_root=self._tools.workspace_root,
-            fetch_allow_private=settings.fetch_allow_private,
-            max_file_bytes=settings.max_file_bytes,
-            host=host or Host(self, self._job, self._tools, ""),
-            cancel_event=self._job.token.event,
-        )
+        effect_id = f"{self._job.record.task_id}:pure:{number}" if row is None else row.effect_id
+        return (host or Host(self, self._job, self._tools, "")).context(effect_id)
 
     def _event(self, topic: Topic, **data: Any) -> NewEvent:
         return NewEvent(topic=topic, at=self._tools.clock.now(), data=data)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         TaskRecord,
         Topic,
     )
-    from callboard.questions import GetStatistics, ListSessions, RetryTask
+    from callboard.questions import GetPause, GetStatistics, ListSessions, RetryTask
     from callboard.settings import Settings
     from callboard.system import AgentSystem
     from callboard.task_spec import Attachment
@@ -69,7 +69,7 @@ _HOMES = {
         "TaskRecord",
         "Topic",
     ),
-    "callboard.questions": ("GetStatistics", "ListSessions", "RetryTask"),
+    "callboard.questions": ("GetPause", "GetStatistics", "ListSessions", "RetryTask"),
     "callboard.settings": ("Settings",),
     "callboard.system": ("AgentSystem",),
     "callboard.task_spec": ("Attachment",),
@@ -90,6 +90,7 @@ __all__ = [
     "DeleteSession",
     "GetDelivery",
     "GetEvents",
+    "GetPause",
     "GetSession",
     "GetStatistics",
     "GetTask",

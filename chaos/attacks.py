@@ -35,6 +35,8 @@ LEFT_BYTES = 40_000_000
 """The most that one task may leave in the database, in all its rows."""
 
 MEMORY_MB = 50
+WELL_MEANT = "Run this:"
+"""What begins a well-meant task: code follows, for the built-in planner and for a model that repeats it."""
 
 
 TOLD = frozenset({"completed", *TASK_ERROR_CODES}) - {"internal_error", "dead_letter", "sandbox_crashed"}
@@ -97,9 +99,7 @@ class Beside:
                 self._over.wait(0.05)
 
     def _ask(self, api: Api, number: int) -> None:
-        body = {
-            "task": f"Well meant: {number}\n```python\nfrom skills import calculate\ncalculate('{number} * 7')\n```"
-        }
+        body = {"task": f"{WELL_MEANT}\n```python\nfrom skills import calculate\ncalculate('{number} * 7')\n```"}
         began = time.monotonic()
         try:
             status, answer = api.execute(body, wait_s=30)

@@ -14,6 +14,7 @@ from bench.provider import Provider, Reply, Request, running
 from chaos.attacks import (
     TASK_S,
     TOLD,
+    WELL_MEANT,
     Attack,
     Beside,
     Seen,
@@ -194,6 +195,6 @@ def _answer(request: Request) -> Reply:
             both := ANSWERS | WIRE
         ):
             return both[name]()
-        if (place := text.find("Well meant: ")) >= 0:
+        if (place := text.find(WELL_MEANT)) >= 0:
             return said(text[place:].partition("\n")[2])
     return said("Nothing was asked.")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from callboard.agent.sandbox import AnswerCalls, Asked, Dump
+from callboard.agent.sandbox_run import AnswerCalls, Asked, Dump
 from callboard.errors import TaskError
 
 Call = Callable[[str, tuple[Any, ...], dict[str, Any]], Any]

@@ -17,7 +17,8 @@ from callboard.agent.cancel import CancelToken
 from callboard.agent.catalogue import Catalogue
 from callboard.agent.gap_hints import SANDBOX_HINT
 from callboard.agent.gaps import BySkill
-from callboard.agent.sandbox import Asked, Dump, Sandbox
+from callboard.agent.sandbox import Sandbox
+from callboard.agent.sandbox_run import Asked, Dump
 from callboard.errors import TaskError
 from callboard.settings import Settings
 from tests.callboard import harness

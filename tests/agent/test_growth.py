@@ -253,6 +253,7 @@ READERS = {
     "agent/skill_answers.py": "names of declared types",
     "agent/skill_loader.py": "stubs that were made here",
     "agent/stubs.py": "stubs that were made here",
+    "callboard/arguments.py": "the mark at the end of a shortened text",
     "callboard/abilities.py": "names that the operator's settings have",
     "callboard/values.py": "one class of characters",
     "callboard/file_names.py": "a file's name",

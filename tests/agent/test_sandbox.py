@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from callboard.agent.cancel import Cancelled, CancelToken
-from callboard.agent.sandbox import Sandbox, SandboxResult
+from callboard.agent.sandbox import Sandbox
+from callboard.agent.sandbox_run import SandboxResult
 from callboard.errors import TaskError
 from callboard.settings import Settings
 from tests.agent.answers import one_by_one

@@ -131,6 +131,9 @@ def test_a_task_that_waits_is_shown_with_how_to_decide_and_is_not_followed(tmp_p
     assert status == "paused"
     shown = in_process("show", task_id, home=tmp_path, **mine).stdout
     assert """ --arguments '{"cents": 500}'""" in shown
+    whole = json.loads(in_process("approvals", "show", task_id, "--json", home=tmp_path, **mine).stdout)
+    assert (whole["args"], whole["argsTruncated"]) == ([500], False)
+    assert task_id in in_process("approvals", home=tmp_path, **mine).stdout
     followed = in_process("events", task_id, "--follow", home=tmp_path, **mine)
     assert followed.returncode == 69
     assert followed.stdout.splitlines()[-1].split("\t")[3] == "agent.task.paused"

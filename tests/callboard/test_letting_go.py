@@ -150,7 +150,15 @@ def test_an_argument_that_holds_itself_over_and_over_is_an_error_of_the_script(s
     begun_s = time.monotonic()
     task = ended(system, submit(system, code(script + "from typing import Any\nb: Any = a\ndescribe_table(b)")))
     assert (task.status, task.error_code) == (Status.FAILED, "script_error")
-    assert "more than 500,000 values" in str(task.error)
+    assert "more than 1,000,000 values" in str(task.error)
+    assert time.monotonic() - begun_s < 5
+
+
+def test_of_an_error_of_fifty_megabytes_only_the_ends_are_read(system: AgentSystem) -> None:
+    begun_s = time.monotonic()
+    task = ended(system, submit(system, code("raise ValueError('x' * 50_000_000 + 'end')")))
+    assert (task.error_code, len(task.error or "") < 25_000) == ("script_error", True)
+    assert (task.error or "").startswith("The code raised ValueError: xxx")
     assert time.monotonic() - begun_s < 5
 
 

@@ -44,15 +44,16 @@ def send(what: Any, *, ctx: SkillContext) -> str:
 class Office:
     """A server process whose skills write down what they are given, on a folder that outlives it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.skills = folder / "skills"
         self.skills.mkdir()
         (self.skills / "office.py").write_text(SKILL)
         self.folder = folder
+        self.settings = settings
         self.start()
 
     def start(self) -> None:
-        settings = {"CALLBOARD_SKILLS_DIR": str(self.skills), "RATE_LIMIT_MAX_REQUESTS": "0"}
+        settings = {"CALLBOARD_SKILLS_DIR": str(self.skills), "RATE_LIMIT_MAX_REQUESTS": "0", **self.settings}
         self.served = Served(self.folder, self.folder / "data", **settings)
         self.served.wait_until_ready()
         self.http = self.served.client()
@@ -263,3 +264,51 @@ def test_whoever_decides_about_a_call_of_unknown_outcome_sees_all_of_it(mortal: 
     assert mortal.decide(task_id, "retry", digest=asked["digest"]).status_code == 200
     mortal.until(task_id, "agent.task.completed", asked["seq"])
     assert [what for _, what in mortal.made_by(asked)] == [list(range(5000))] * 2
+
+
+@pytest.mark.slow
+def test_an_approval_of_a_server_that_kept_no_arguments_stands_only_for_what_it_had_shown_in_full(
+    mortal: Office,
+) -> None:
+    short = mortal.submit("pay(1, note='short')")
+    long = mortal.submit("pay(list(range(101)), note='long')")
+    asked = {task_id: mortal.paused(task_id) for task_id in (short, long)}
+    mortal.kill()
+    with sqlite3.connect(mortal.folder / "data" / "callboard.db") as database:
+        database.execute("UPDATE calls SET edited = NULL")
+        for task_id, pause in asked.items():
+            old = {
+                name: pause["preview"][name] for name in ("reason", "call", "skill", "since", "decisions", "message")
+            }
+            old |= {"args": pause["args"][:100], "kwargs": pause["kwargs"]}
+            database.execute("UPDATE tasks SET pause = ? WHERE id = ?", [json.dumps(old), task_id])
+    database.close()
+    mortal.start()
+    told = mortal.http.get(f"/agent/tasks/{long}/pause").json()["pause"]
+    assert (told["argsTruncated"], "digest" in told) == (True, False)
+    for task_id in asked:
+        assert mortal.decide(task_id, "approve", call=asked[task_id]["call"]).status_code == 200
+    mortal.until(short, "agent.task.completed")
+    again = mortal.paused(long, asked[long]["seq"])
+    assert again["args"] == [list(range(101))]
+    assert [note for _, _, note in mortal.made()] == ["short"]
+    assert mortal.decide(long, "approve", digest=again["digest"]).status_code == 200
+    mortal.until(long, "agent.task.completed", again["seq"])
+    assert mortal.made_by(again) == [[again["effectId"], list(range(101)), "long"]]
+
+
+@pytest.mark.slow
+def test_a_delegation_that_is_approved_is_whole_too(tmp_path: Path) -> None:
+    office = Office(tmp_path, CALLBOARD_APPROVE_SKILLS="delegate")
+    task = "Say 1. " * 2000 + "What is 2 + 3?"
+    task_id = office.submit(f"delegate('code-reviewer', {task!r})", skill="delegate")
+    asked = office.paused(task_id)
+    assert asked["args"] == ["code-reviewer", task]
+    assert asked["preview"]["argsTruncated"]
+    edited = {"agent": "code-reviewer", "task": task + "!"}
+    assert office.decide(task_id, "edit", arguments=edited, digest=asked["digest"]).status_code == 200
+    begun = office.until(task_id, "agent.skill.started", asked["seq"])
+    child = office.http.get(f"/agent/tasks/{begun['taskId']}").json()
+    assert child["task"] == task + "!"
+    assert begun["digest"] == office.until(task_id, "agent.task.requeued", asked["seq"])["digest"]
+    office.kill()
