@@ -115,6 +115,13 @@ def log_import(origin: str, raised: BaseException) -> None:
 
 def _traceback(raised: BaseException) -> str:
     """Return what Python would print of an exception, bounded: its text, its notes, its causes and its members may be of any size."""
+    try:
+        return _whole(raised)
+    except BaseException as failed:  # noqa: BLE001  # the exceptions' own code runs in it
+        return f"{text_of(raised)} (the rest cannot be shown: {bare_name(type(failed))})"
+
+
+def _whole(raised: BaseException) -> str:
     told, after = [_alone(raised)], raised
     for before in _chain(raised):
         if isinstance(before, str):

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from callboard import AgentSystem, Settings, TaskRecord
+from callboard.agent import exceptions
+from callboard.limits import TRACE_CHARS
 from tests.callboard.harness import code, ended, submit
 from tests.template import lay_history
 
@@ -339,3 +341,40 @@ def test_a_file_that_cannot_be_imported_is_named_with_its_line_and_its_traceback
     assert "at line 5)" in problem
     (record,) = [record for record in caplog.records if record.name == "callboard.skills"]
     assert f'File "{tmp_path / "late.py"}", line 8, in <module>' in record.getMessage()
+
+
+class Hostile(Exception):
+    """Has its own ideas of what every exception has."""
+
+    @property
+    def __notes__(self) -> Any:  # type: ignore[override]
+        raise SystemExit
+
+    @property
+    def __cause__(self) -> Any:  # type: ignore[override]
+        raise SystemExit
+
+
+def _of_many() -> BaseException:
+    group = ExceptionGroup("many" * 10_000, [ValueError("member" * 10_000) for _ in range(10_000)])
+    for _ in range(10_000):
+        group.add_note("note" * 10_000)
+    raised: BaseException = group
+    for number in range(1000):
+        later = ValueError(f"{number}" * 10_000)
+        later.__cause__, raised = raised, later
+    return raised
+
+
+@pytest.mark.parametrize(
+    "raised", [Hostile("hostile"), _of_many(), ValueError("x" * 40_000_000)], ids=["hostile", "many", "long"]
+)
+def test_the_traceback_in_the_servers_log_is_bounded_whatever_was_raised(
+    raised: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "callboard.skills")
+    exceptions.log_import("some.py", raised)
+    [line] = caplog.messages
+    assert line.startswith("some.py cannot be loaded")
+    assert type(raised).__name__ in line
+    assert len(line) <= TRACE_CHARS + 100
