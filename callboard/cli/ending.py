@@ -86,7 +86,7 @@ class Ending:
         fcntl.fcntl(writing, fcntl.F_SETFL, os.O_NONBLOCK)
         grace, spared = str(self._drain_s - _SPARE_S / 2), (str(pid) for pid, _began in self._descendants.before)
         self._watch = subprocess.Popen(  # noqa: S603  # a file of ours
-            [sys.executable, "-I", "-S", descendants.__file__, grace, *spared],
+            [sys.executable, "-I", "-S", descendants.__file__, str(os.getpid()), grace, *spared],
             stdin=reading,
             stdout=subprocess.DEVNULL,
             env={},
