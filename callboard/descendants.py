@@ -137,15 +137,17 @@ def _signal(one: _Known, number: int) -> None:
 # --- the watch ---
 
 
-def watch(grace_s: float, spared: set[int]) -> None:
-    """End the parent once `grace_s` have passed since a signal that asks it to end, and soon after a second one.
+def watch(parent: int, grace_s: float, spared: set[int]) -> None:
+    """End the parent, the process of that id, once `grace_s` have passed since a signal that asks it to end, and soon after a second one.
 
     Each byte on standard input is the number of a signal that the parent got: written by the interpreter's own handler, in C,
     which needs nobody's leave. `spared` are children that the parent had before it began to serve.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # who signals the whole group means the server
-    parent = os.getppid()
+    # Invariant: whoever has adopted this process since its server died is a stranger, maybe everybody's parent
+    if os.getppid() != parent:
+        return
     server = os.pidfd_open(parent)
     if os.getppid() != parent:
         return
@@ -163,6 +165,8 @@ def watch(grace_s: float, spared: set[int]) -> None:
             for _ in filter((signal.SIGINT, signal.SIGTERM).__contains__, told):
                 asked += 1
                 until_s = min(until_s, time.monotonic() + (grace_s if asked == 1 else _ASKED_TWICE_S))
+    if os.getppid() != parent:
+        return
     os.write(2, b"callboard: the server did not end in time, since something holds its interpreter; it is killed\n")
     left = {one for one in _all_below(parent) if one[0] not in {*spared, os.getpid()}}
     signal.pidfd_send_signal(server, signal.SIGKILL)
@@ -171,4 +175,4 @@ def watch(grace_s: float, spared: set[int]) -> None:
 
 
 if __name__ == "__main__":
-    watch(float(sys.argv[1]), {int(word) for word in sys.argv[2:]})
+    watch(int(sys.argv[1]), float(sys.argv[2]), {int(word) for word in sys.argv[3:]})

@@ -5,6 +5,7 @@ which at most `max_waiting` are ever held by a wait (http/waiting.py), so that `
 may be called from any thread and from a signal handler. Imported by the command line and by tests.
 """
 
+import errno
 import socket
 import threading
 import time
@@ -32,6 +33,9 @@ CONNECTION_LIMIT = 2000
 CHANNEL_TIMEOUT_S = 30
 BACKLOG = 1024
 _DRAIN_TURN_S = 0.05
+_PATIENCE_S = 0.5
+"""How long a port that is in use is tried for: a server that was killed while it started a program leaves it to that one until it is
+loaded."""
 
 _log = get_logger("callboard.http")
 
@@ -172,4 +176,11 @@ def listen(settings: Settings) -> socket.socket:
             "read the history; set API_KEY, or CALLBOARD_ALLOW_KEYLESS=true if that is meant."
         )
     dual = host == "::" and socket.has_dualstack_ipv6()
-    return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual)
+    until_s = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > until_s:
+                raise
+        time.sleep(0.01)

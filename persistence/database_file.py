@@ -77,9 +77,14 @@ class DatabaseFile:
         if not os.access(self.path, os.W_OK):
             raise StoreUnavailable(f"The database file {self.path} is read-only; make it writable.")
 
+    @property
+    def lost(self) -> bool:
+        """Whether the path names another file than the one that was opened, or none."""
+        return identity_of(str(self.path)) != self._opened
+
     def check_identity(self) -> None:
         """Raise `StoreUnavailable` unless the path names the file that was opened."""
-        if identity_of(str(self.path)) != self._opened:
+        if self.lost:
             raise StoreUnavailable(
                 f"The database file {self.path} is gone or another one is in its place; put it back, "
                 "or restart the server."

@@ -10,8 +10,10 @@ Any thread; imported by `claim.py`.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
+import logging
 import os
 import struct
 import sys
@@ -33,6 +35,8 @@ from callboard.persistence.database_file import (
     refuse_log_of_another_name,
 )
 
+logger = logging.getLogger("callboard.store")
+
 _PATIENCE_S = 0.5
 """How long a lock is tried for: a server that was killed while it started a program leaves its locks to that one until it is
 loaded, a few milliseconds or, on a busy machine, a few hundred."""
@@ -42,6 +46,9 @@ _BYTE = 1 << 62
 
 _OFD = sys.platform == "linux"  # locks of an opening, which no other descriptor's end drops; NFS has them too
 _STRUCT_FLOCK = struct.Struct("hhqqi0q")
+_UNKNOWN = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What systems say that have no locks of an opening, such as some sandboxes for containers."""
+
 _NOTE_BYTES = 4096
 
 # Guards `_held` and what is opened and closed for it: between a look at whether this process has the database and the
@@ -76,7 +83,7 @@ class FileClaim:
     @property
     def lost(self) -> bool:
         """Whether the path names another database by now, or none; any thread."""
-        return identity_of(str(self._path)) != self._identity
+        return self._file.lost
 
     def renew(self) -> None:
         self._file.check_identity()
@@ -149,6 +156,11 @@ class FileClaim:
             close_beside_nobody(descriptor)
             if isinstance(error, BlockingIOError | PermissionError):
                 raise self._taken() from error
+            if error.errno in _UNKNOWN:
+                logger.warning(
+                    "%s cannot be locked by its inode here; only its path keeps a second server away", self._path
+                )
+                return opened, -1
             raise ConfigurationError(
                 f"{self._path} cannot be locked: {why_not(error)}; put the data folder on a local disk."
             ) from error

@@ -45,14 +45,20 @@ class Ending:
             signal.setitimer(signal.ITIMER_REAL, self._drain_s - _SPARE_S)
             close()
 
+        self._handlers = {signal.SIGALRM: self._overdue, signal.SIGINT: handle, signal.SIGTERM: handle}
         self._start_watch()
-        signal.signal(signal.SIGALRM, self._overdue)
-        signal.signal(signal.SIGINT, handle)
-        signal.signal(signal.SIGTERM, handle)
+        self._listen()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._handlers)  # a skill may have blocked them when it was loaded
 
     def between(self) -> None:
         """Do what is to be done now and then; costs next to nothing."""
+        self._listen()
         self._descendants.reap()
+
+    def _listen(self) -> None:
+        """Take the signals, again and again: a library that a skill has loaded may have taken them."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
     @property
     def left_s(self) -> float:
@@ -80,7 +86,7 @@ class Ending:
         fcntl.fcntl(writing, fcntl.F_SETFL, os.O_NONBLOCK)
         grace, spared = str(self._drain_s - _SPARE_S / 2), (str(pid) for pid, _began in self._descendants.before)
         self._watch = subprocess.Popen(  # noqa: S603  # a file of ours
-            [sys.executable, "-I", "-S", descendants.__file__, grace, *spared],
+            [sys.executable, "-I", "-S", descendants.__file__, str(os.getpid()), grace, *spared],
             stdin=reading,
             stdout=subprocess.DEVNULL,
             env={},

@@ -76,3 +76,22 @@ done.set()
 worker.join()
 assert made[1:] == [None]
 """)
+
+
+def test_the_watch_of_a_server_that_has_ended_already_means_nobody_else() -> None:
+    """What adopts it is everybody's parent: this process stands for that."""
+    run("""
+import ctypes, signal, sys
+from callboard import descendants
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+bystander = subprocess.Popen(["sleep", "1000"])
+reading, writing = os.pipe()
+os.write(writing, bytes([signal.SIGTERM, signal.SIGINT, signal.SIGTERM]))
+gone = subprocess.Popen(["true"])
+gone.wait()
+for parent in (gone.pid, 1):
+    watch = subprocess.Popen([sys.executable, "-I", "-S", descendants.__file__, str(parent), "0.01"], stdin=reading)
+    assert watch.wait(10) == 0, "it is not its server's child"
+assert bystander.poll() is None
+bystander.kill(); bystander.wait()
+""")

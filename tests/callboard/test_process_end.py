@@ -24,7 +24,7 @@ MARGIN_S = 1.0
 """What a busy machine may add, with the interpreter's own end."""
 
 SKILLS = '''
-import atexit, multiprocessing, os, re, signal, subprocess, sys, threading, time
+import atexit, ctypes, multiprocessing, os, re, signal, subprocess, sys, threading, time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from callboard import skill
 
 FOLDER = Path({folder!r})
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
 SLEEP = [sys.executable, "-c", "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)"]
 
 
@@ -91,7 +92,8 @@ def raise_twice() -> int:
 @skill(replay="pure")
 def hang(how: str) -> str:
     """Never come to an end, in one way or another."""
-    (FOLDER / "hung").touch()
+    if how != "signals":
+        (FOLDER / "hung").touch()
     if how == "sleep":
         while True:
             try:
@@ -102,6 +104,13 @@ def hang(how: str) -> str:
         re.match(r"(a+)+$", "a" * 60 + "b")
     elif how == "thread":
         threading.Thread(target=time.sleep, args=[1000], daemon=False).start()
+    elif how == "signals":
+        ctypes.CDLL(None).signal(signal.SIGTERM, 1)
+        bit = 1 << signal.SIGTERM - 1
+        while int(re.search("SigIgn:\\t(.*)", Path("/proc/self/status").read_text())[1], 16) & bit:
+            time.sleep(0.01)
+        (FOLDER / "hung").touch()
+        time.sleep(1000)
     elif how == "hook":
         atexit.register(time.sleep, 1000)
     return how
@@ -200,7 +209,8 @@ def test_a_copy_that_comes_back_from_a_skill_ends_there_and_writes_nothing(serve
 
 
 @pytest.mark.parametrize(
-    ("how", "number"), [("sleep", signal.SIGTERM), ("thread", signal.SIGINT), ("hook", signal.SIGTERM)]
+    ("how", "number"),
+    [("sleep", signal.SIGTERM), ("thread", signal.SIGINT), ("hook", signal.SIGTERM), ("signals", signal.SIGTERM)],
 )
 def test_a_server_ends_in_time_whatever_a_skill_does(server: Server, how: str, number: signal.Signals) -> None:
     assert hang(server, how, number) == 0
