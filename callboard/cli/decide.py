@@ -168,6 +168,7 @@ def decide(
 
 def _decided(client: "Client", task_id: str, decision: str, more: dict[str, Any], where: Where) -> "Decided":
     """Take a decision about what waits, or about what was seen where its digest is given."""
+    seen = more["digest"]
     if decision == "edit" and "arguments" not in more:
         pause = client.pause(task_id)
         given = by_name(pause, parameters_at(where))
@@ -177,9 +178,10 @@ def _decided(client: "Client", task_id: str, decision: str, more: dict[str, Any]
         if text is None:
             raise click.UsageError("the arguments were not saved in the editor; nothing is decided.")
         more["arguments"] = _object(text)
-    else:
-        pause = client.task(task_id).pause or {}
-    return client.decide(task_id, decision, **{**more, "digest": more["digest"] or pause.get("digest")})
+        seen = seen or pause.get("digest")
+    return client.decide(
+        task_id, decision, **{**more, "digest": seen or (client.task(task_id).pause or {}).get("digest")}
+    )
 
 
 def _text_of(given: str) -> str:

@@ -372,15 +372,19 @@ def test_no_dead_letters_are_said_to_be_none(start_server: Callable[..., Running
     assert json.loads(call(running, "dead-letters", "list", "--json").stdout) == []
 
 
+SEEN = ("--digest", "5" * 64)
+"""What the arguments were that somebody has seen; without it the command looks at the task first."""
+
+
 def test_the_command_line_decides(shared: Running, decided: list[DecideTask]) -> None:
-    arguments = ("decide", NO_TASK, "assume_done", "--result", '{"charged": true}', "--reason", "seen")
+    arguments = ("decide", NO_TASK, "assume_done", "--result", '{"charged": true}', "--reason", "seen", *SEEN)
     done = call(shared, *arguments)
     assert (done.exit_code, done.stdout) == (0, "Decision taken: assume_done; the task is completed.\n")
     assert (decided[0].result, decided[0].reason) == ({"charged": True}, "seen")
 
 
 def test_the_command_line_edits_a_calls_arguments(shared: Running, decided: list[DecideTask]) -> None:
-    done = call(shared, "decide", NO_TASK, "edit", "--arguments", '{"cents": 500}')
+    done = call(shared, "decide", NO_TASK, "edit", "--arguments", '{"cents": 500}', *SEEN)
     assert (done.exit_code, done.stdout) == (0, "Decision taken: edit; the task is completed.\n")
     assert decided[0].arguments == {"cents": 500}
     wrong = call(shared, "decide", NO_TASK, "edit", "--arguments", "cents=500")
@@ -390,7 +394,7 @@ def test_the_command_line_edits_a_calls_arguments(shared: Running, decided: list
 def test_a_refusal_is_said_with_its_exit_status(shared: Running) -> None:
     for status, *arguments in (
         (4, "dead-letters", "redrive", "no such thing"),
-        (1, "decide", NO_TASK, "fail", "--result", "1"),
+        (1, "decide", NO_TASK, "fail", "--result", "1", *SEEN),
     ):
         done = call(shared, *map(str, arguments))
         assert (done.exit_code, done.stdout) == (status, "")

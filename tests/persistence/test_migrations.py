@@ -288,6 +288,7 @@ def test_the_average_time_by_the_clock_is_that_of_the_tasks_that_are_stored(
 
 
 LONG = "é" * 60_000 + "x" * 60_000
+CUT = "é" * 50_000 + "\n… [20000 more characters left out]\n" + "x" * 50_000
 
 
 def test_conversations_and_variables_of_before_are_moved(
@@ -317,7 +318,7 @@ def test_conversations_and_variables_of_before_are_moved(
         (1, "user", 'Say "hi" — 日本\n'),
         (2, "assistant", "hi"),
     ]
-    assert [turn.content for turn in bob.conversation] == [turn_of("user", LONG).content, "x" * 100_000]
+    assert [turn.content for turn in bob.conversation] == [CUT, "x" * 100_000]
     assert store.session("carol").conversation == ()
     store.close()
     with writer.begin() as connection:

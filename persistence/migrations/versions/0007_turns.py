@@ -32,7 +32,7 @@ _TURNS = {
 }
 _CUT = """
     CASE WHEN length(content) > 100000 THEN substr(content, 1, 50000) || '
-… (' || (length(content) - 100000) || ' characters left out) …
+… [' || (length(content) - 100000) || ' more characters left out]
 ' || substr(content, length(content) - 49999) ELSE content END
 """
 _CONVERSATION = {
