@@ -116,12 +116,9 @@ def lacking(sandbox: Sandbox, tries: dict[str, str]) -> set[str]:
 
 def refused(sandbox: Sandbox, tries: dict[str, str]) -> set[str]:
     """Return the names of the lines of code that the type checker itself finds fault with."""
-    try:
-        sandbox.check("\n".join(tries.values()))
-    except TaskError as error:
-        lines = {int(found) for found in re.findall(r"^line (\d+), column \d+: error\[", error.message, re.M)}
-        return {name for number, name in enumerate(tries, start=1) if number in lines}
-    return set()
+    findings = sandbox._checker.findings("\n".join(tries.values()), (), CancelToken(), sandbox._modules) or ""
+    lines = {int(found) for found in re.findall(r"^line (\d+), column \d+: error\[", findings, re.M)}
+    return {name for number, name in enumerate(tries, start=1) if number in lines}
 
 
 def members_of_modules() -> dict[str, str]:
