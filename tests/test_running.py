@@ -63,6 +63,7 @@ def test_a_run_in_which_nothing_takes_too_long_passes(tmp_path: Path) -> None:
     assert run(file, "-p", "tests.times", "--longest-s", "30").returncode == pytest.ExitCode.OK
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_a_failure_with_the_name_of_its_test(tmp_path: Path) -> None:
     file = tmp_path / "test_some.py"
     file.write_text("import os\n\n\ndef test_that_dies(): os._exit(0)\n\n\ndef test_that_lives(): ...\n")
@@ -88,6 +89,7 @@ def test_that_shares(shared, number): ...
 """
 
 
+@pytest.mark.slow
 def test_the_tests_that_share_a_modules_fixture_stay_in_one_process(tmp_path: Path) -> None:
     file = tmp_path / "test_some.py"
     file.write_text(SHARING)

@@ -232,6 +232,7 @@ def shared() -> Any:
 
 @pytest.mark.parametrize("hint", [Any, str, list[Any], dict[str, int]])
 @pytest.mark.parametrize("make", [shared, Endless, lambda: "x" * 20_000_000, lambda: [0] * 2_000_000])
+@pytest.mark.slow
 def test_what_is_too_large_is_an_error_before_it_is_made(hint: Any, make: Callable[[], Any]) -> None:
     with pytest.raises(WrongAnswer, match="more than 16,000,000 bytes, which is the limit: return less"):
         answer(hint, make())

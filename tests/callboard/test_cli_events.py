@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.callboard.conftest import Gate, python
 from tests.callboard.in_process import in_process
@@ -59,6 +60,7 @@ def test_a_failed_call_is_shown_with_the_file_and_line_in_its_skill(served: Serv
     assert re.search(r"skill\.completed  rate failed at some\.py:\d+: The skill rate failed: KeyError", terminal.text)
 
 
+@pytest.mark.slow
 def test_a_task_is_followed_across_a_restart_with_no_gap_and_no_repeat(
     serve: Callable[..., Served], tmp_path: Path, gate: Gate
 ) -> None:
@@ -80,6 +82,7 @@ def test_a_task_is_followed_across_a_restart_with_no_gap_and_no_repeat(
     assert (seen[-1]["topic"], seen[-1]["data"]["output"]) == ("agent.task.completed", "found")
 
 
+@pytest.mark.slow
 def test_the_feed_of_all_goes_on_across_a_restart_until_ctrl_c(serve: Callable[..., Served], tmp_path: Path) -> None:
     port = free_port()
     first = serve(port=port)

@@ -131,6 +131,7 @@ def test_what_is_not_there_is_4(served: Served, tmp_path: Path) -> None:
     sentence(in_process("skills", "show", "fly", home=tmp_path), 4)
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_is_141_without_a_word(served: Served, tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
@@ -173,6 +174,7 @@ def test_a_full_disk_is_a_sentence(served: Served, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+@pytest.mark.slow
 def test_a_stream_that_the_caller_has_closed_is_done_without(served: Served, tmp_path: Path, closed: str) -> None:
     served.result("6*7")  # so that there is something to list
     for words in (("tasks",), ("run", "6*7"), ("run", "--local", "6*7")):

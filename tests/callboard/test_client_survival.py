@@ -112,6 +112,7 @@ def test_a_stream_has_no_gap_and_no_repeat_when_the_server_is_killed_in_the_midd
         assert seen[-1][1] == "agent.task.completed"
 
 
+@pytest.mark.slow
 def test_execute_makes_one_task_and_returns_its_result_when_the_server_is_killed_in_the_middle(
     mortal: Mortal, kill_in_each_call: Callable[[Event], None]
 ) -> None:

@@ -155,6 +155,7 @@ HEADS = [
 
 
 @pytest.mark.parametrize("body", BODIES)
+@pytest.mark.slow
 def test_a_hostile_task_is_planned_or_refused_at_once(desk: Any, body: str) -> None:
     for head in HEADS:
         task = (head + body * (LONG // len(body)))[: LONG - 1] + "?"

@@ -161,6 +161,7 @@ def test_data_that_cannot_be_read_is_refused_with_the_reason(data: str, reason: 
     ],
     ids=["two columns", "one column", "wide", "exponents", "digits", "huge"],
 )
+@pytest.mark.slow
 def test_data_at_the_limits_takes_a_few_seconds(data: str) -> None:
     started = time.thread_time()
     assert describe_table(data)["rows"] >= 1

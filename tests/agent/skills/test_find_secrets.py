@@ -145,6 +145,7 @@ def test_what_is_no_text_to_search_is_refused() -> None:
     ["password", "password=", "a.", "-", "eyJ", "eyJaaaaaaaaaaaa.", "http://a:", "://", "pwd=", 'pwd="a', "secret  ", "'", "=",
      "-----BEGIN A ", "authorization: basic ", "hooks.slack.com/services/", "password = abcdefgh1 ", "password=abc1234\n", "\x00", "🤖"],
 )  # fmt: skip
+@pytest.mark.slow
 def test_no_text_takes_long(unit: str) -> None:
     started = time.thread_time()
     find_secrets((unit * 500_000)[:500_000])

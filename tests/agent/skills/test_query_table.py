@@ -359,6 +359,7 @@ def test_a_cell_that_a_filter_cannot_compare_is_named_and_can_be_left_out() -> N
     ],
     ids=["dates", "money", "sizes", "text", "brackets", "marks", "blanks"],
 )
+@pytest.mark.slow
 def test_a_table_of_a_megabyte_takes_about_a_second(cells: Any) -> None:
     line, lines = 0, ["k;x"]
     while line < 999_000:

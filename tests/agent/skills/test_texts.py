@@ -144,6 +144,7 @@ HOSTILE = [
     [(summarize, summarising.MAX_CHARS, {"max_sentences": 50}), (text_statistics, counting.MAX_CHARS, {})],
     ids=["summarize", "text-statistics"],
 )
+@pytest.mark.slow
 def test_no_text_takes_long(function: Callable[..., Any], limit: int, options: dict[str, int], unit: str) -> None:
     text = (unit * limit)[: limit - 1] + "x"
     started = time.thread_time()
