@@ -68,7 +68,7 @@ class CountingConnection(sqlite3.Connection):
 
 def main() -> None:
     connect = sqlite3.dbapi2.connect
-    sqlite3.dbapi2.connect = lambda *args, **kwargs: connect(*args, **{"factory": CountingConnection, **kwargs})
+    sqlite3.dbapi2.connect = lambda *args, **kwargs: connect(*args, **{**kwargs, "factory": CountingConnection})
     from callboard.cli.main import main as callboard
 
     callboard(["serve"])

@@ -133,8 +133,8 @@ def measure(run: Run) -> list[Figure]:
     with running(_answer) as provider:
         with _server(run, provider) as server:
             server.start()
-            before_mb = memory_mb(server)
             alone = one_after_another(server, attacks, run)
+            before_mb = memory_mb(server)  # warm: what it takes once is not what attacks take
             with Beside(server.port) as beside:
                 together = all_at_once(server, attacks)
             memory = memory_back(server, before_mb)
@@ -172,7 +172,13 @@ def _attack(name: str) -> Attack:
 
 def _server(run: Run, provider: Provider) -> Server:
     model = {"llm_provider": "openai", "llm_base_url": provider.openai_url, "llm_model": "hostile", "llm_api_key": "k"}
-    limits: dict[str, Any] = {"max_rounds": ROUNDS, "llm_timeout_s": 8, "llm_retries": 1, "sandbox_time_s": 3}
+    limits: dict[str, Any] = {
+        "max_rounds": ROUNDS,
+        "llm_timeout_s": 8,
+        "llm_retries": 1,
+        "sandbox_time_s": 3,
+        "sandbox_skill_calls": 300,
+    }
     return Server(run.new_folder("hostile-model"), skills_dir="", **model, **limits)
 
 

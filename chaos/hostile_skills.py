@@ -47,8 +47,8 @@ def measure(run: Run) -> list[Figure]:
     attacks = [Attack(name=name, body={"task": _calling(name)}, ends=TOLD) for name in chosen]
     with _server(run) as server:
         server.start()
-        before_mb = memory_mb(server)
         alone = one_after_another(server, attacks, run)
+        before_mb = memory_mb(server)  # warm: what it takes once is not what attacks take
         with Beside(server.port) as beside:
             together = all_at_once(server, attacks)
         memory = memory_back(server, before_mb)

@@ -308,6 +308,7 @@ def test_a_delegation_that_is_approved_is_whole_too(tmp_path: Path) -> None:
     edited = {"agent": "code-reviewer", "task": task + "!"}
     assert office.decide(task_id, "edit", arguments=edited, digest=asked["digest"]).status_code == 200
     begun = office.until(task_id, "agent.skill.started", asked["seq"])
+    office.until(task_id, "agent.task.paused", asked["seq"])  # which is committed with the agent's task
     child = office.http.get(f"/agent/tasks/{begun['taskId']}").json()
     assert child["task"] == task + "!"
     assert begun["digest"] == office.until(task_id, "agent.task.requeued", asked["seq"])["digest"]
