@@ -15,7 +15,7 @@ from callboard.agent.ledger import Ledger, answer_of
 from callboard.agent.models.base import Completion, Message, Model, ModelCall, TokenUse
 from callboard.agent.spending import Purse
 from callboard.errors import TaskError
-from callboard.excerpts import excerpt
+from callboard.excerpts import excerpt, excerpt_as
 from callboard.limits import TOLD_CHARS, cut_middle
 from callboard.messages import Topic
 from callboard.records import CallRecord, CallState, NewEvent
@@ -142,7 +142,7 @@ class ModelCalls:
             **({"cachedTokens": use.cached} if use.cached else {}),
             **({"estimated": True} if completion.estimated else {}),
             **({"cut": True} if completion.cut else {}),
-            **({"tools": excerpt(completion.tools)} if completion.tools else {}),
+            **(excerpt_as("tools", completion.tools) if completion.tools else {}),
             **({"thoughts": completion.thoughts} if completion.thoughts else {}),
             **about.more,
             **more,

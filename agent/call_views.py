@@ -15,7 +15,7 @@ from callboard.agent.skill import AnySkill, RetryableError, Skill
 from callboard.agent.skill_answers import WrongAnswer
 from callboard.arguments import size_of
 from callboard.errors import TaskError
-from callboard.excerpts import excerpt, excerpted
+from callboard.excerpts import excerpt_as, excerpted
 from callboard.messages import DECISIONS, PauseReason
 from callboard.records import CallRecord
 from callboard.values import mend_text, recordable
@@ -33,7 +33,9 @@ def question_of(paused: Paused) -> dict[str, Any]:
     told: dict[str, Any] = {"reason": paused.reason.value}
     if paused.reason is PauseReason.SUBAGENTS:
         told["message"] = "The task waits for the agents that it has delegated to."
-        told["agents"] = [{"taskId": c.task_id, "agent": c.agent, "task": excerpt(c.task)} for c in paused.children]
+        told["agents"] = [
+            {"taskId": c.task_id, "agent": c.agent, **excerpt_as("task", c.task)} for c in paused.children
+        ]
         told["calls"] = [row.number for row in paused.calls if row.kind == "agent"]
         return told
     if paused.reason is PauseReason.APPROVAL:

@@ -41,7 +41,7 @@ def text_of(raised: BaseException, most_chars: int = EXCEPTION_CHARS) -> str:
         text = str(raised)
     except BaseException as failed:  # noqa: BLE001  # it is anybody's code
         return mend_text(f"{name} (its text cannot be shown: its __str__ raised {bare_name(type(failed))})")
-    return mend_text(f"{name}: {cut(text, most_chars - len(name) - 2)}" if text else name)
+    return mend_text(f"{name}: {cut_middle(text, most_chars - len(name) - 2)}" if text else name)
 
 
 def report(raised: BaseException, skill: AnySkill, call: int, task_id: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from callboard.agent.skill_calls import SkillCalls
 from callboard.agent.spending import Purse
 from callboard.conversation import SessionRecord, SessionUpdate, Turn, as_read, turn_of
 from callboard.errors import TASK_ERROR_CODES, TaskError
-from callboard.excerpts import excerpt
+from callboard.excerpts import excerpt_as
 from callboard.limits import STATE_BYTES, TOLD_CHARS, VARIABLES_CHARS, cut_middle
 from callboard.messages import PauseReason, Topic
 from callboard.records import CallState, NewEvent, TaskLedger
@@ -176,7 +176,7 @@ class TaskRun:
             if again is None:
                 raise
             return False, again
-        self._tell_step_over(started_s, ok=True, printed=excerpt(printed))
+        self._tell_step_over(started_s, ok=True, **excerpt_as("printed", printed))
         if printed:
             self._metadata["printed"] = printed
         if (output is None or plan.doubt) and self._tools.planner.learns and step < self._most_rounds:

@@ -30,7 +30,7 @@ from callboard.agent.spending import Purse
 from callboard.arguments import as_recorded, exact
 from callboard.clock import new_id
 from callboard.errors import TaskError
-from callboard.excerpts import excerpt
+from callboard.excerpts import excerpt_as
 from callboard.inheritance import OnlyHere
 from callboard.limits import SNAPSHOT_BYTES
 from callboard.messages import PauseReason, Topic
@@ -360,7 +360,7 @@ class SkillCalls:
             self._tell(Topic.SKILL_COMPLETED, ok=False, error=error.message, errorCode=error.code, **ended)
             call.settle(error)
             return
-        self._tell(Topic.SKILL_COMPLETED, ok=True, result=excerpt(value), **ended)
+        self._tell(Topic.SKILL_COMPLETED, ok=True, **excerpt_as("result", value), **ended)
         call.settle(value)
 
     def _started(self, call: Call, **more: Any) -> NewEvent:
@@ -398,7 +398,7 @@ class SkillCalls:
             done = row and self.ledger.done(row, value, self._tools.clock.now())
         except TaskError as error:  # there is no room for its answer
             return self._failed(call, error, started_s)
-        self._tell_ended(call, done, started_s, ok=True, result=excerpt(value))
+        self._tell_ended(call, done, started_s, ok=True, **excerpt_as("result", value))
         return value
 
     def _failed(self, call: Call, error: TaskError, started_s: float, **told: Any) -> TaskError:

@@ -25,6 +25,12 @@ def excerpt(value: Any) -> Any:
     return excerpted(value)[0]
 
 
+def excerpt_as(name: str, value: Any) -> dict[str, Any]:
+    """Return the field of an event that shows a value, with `truncated` beside it where something is left out."""
+    shown, is_cut = excerpted(value)
+    return {name: shown, "truncated": True} if is_cut else {name: shown}
+
+
 def excerpted(value: Any) -> tuple[Any, bool]:
     """Return the excerpt of a value, and whether anything is left out of it."""
     made = _Excerpt()

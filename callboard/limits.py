@@ -16,7 +16,7 @@ ERROR_CHARS = 4_000
 """Longest text of an error: in the task's row, in events, in the ledger, to a model. Beyond: its middle is left out."""
 
 EXCEPTION_CHARS = 2_000
-"""Longest text of a skill's exception within such an error. Beyond: cut."""
+"""Longest text of a skill's exception within such an error. Beyond: its middle is left out."""
 
 CAUSE_CHARS = 300
 """Longest text of an exception that another one came from. Beyond: cut."""
@@ -45,7 +45,7 @@ ANSWER_CHARS = 1_000_000
 # --- what events and lists show ---
 
 SHOWN_CHARS = 4_000
-"""Longest text in an excerpt, of arguments and results in events, and longest task, output, error and metadata in a list. Beyond: cut; the task has it whole."""
+"""Longest text in an excerpt, of arguments and results in events, and longest task, output, error and metadata in a list. Beyond: cut; the task has its own whole, a pause the arguments that wait, and those of other calls, and their results, are nowhere else for people to read."""
 
 EXCERPT_CHARS = 20_000
 """Most text in one excerpt, all its entries together. Beyond: entries are left out."""

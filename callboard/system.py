@@ -20,6 +20,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -318,7 +319,12 @@ class AgentSystem:
 
         Without `details` it has only numbers where files and servers of others may have said something.
         """
-        return self._abilities.added_to(self._board.read(), details=details)
+        report = self._abilities.added_to(self._board.read(), details=details)
+        if self.draining:
+            told = "The server is shutting down and takes no new tasks."
+            status = "degraded" if report.status == "healthy" else report.status
+            report = replace(report, status=status, problems=(told, *report.problems))
+        return report
 
     @property
     def skill_problems(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 Runs in the main thread, which ends as waitress' loop; registered by main.py.
 """
 
+import contextlib
 import errno
 import gc
 import os
@@ -16,8 +17,8 @@ from callboard import inheritance
 from callboard.cli.ask import seen_from_here
 from callboard.cli.exit import starting
 from callboard.cli.greeting import OPEN, greet
-from callboard.cli.server_file import announced
-from callboard.errors import CallboardError
+from callboard.cli.server_file import ServerFile, announced, read
+from callboard.errors import CallboardError, ConfigurationError
 from callboard.processes import listeners, who
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _serve(settings: "Settings") -> bool:
         listening = listen(settings)  # first: a server that cannot listen must touch no task
     except (OSError, UnicodeError) as error:  # the latter of a name that no host can have
         raise CallboardError(
-            f"cannot listen on {settings.host}:{settings.port}: {_why_not(error, settings.port)}."
+            f"cannot listen on {settings.host}:{settings.port}: {_why_not(error, settings)}."
         ) from error
     ending = Ending(settings.drain_s)
     with listening:
@@ -105,12 +106,12 @@ def _serve(settings: "Settings") -> bool:
                 server.run(ending.between)
         finally:
             clean = system.stop(ending.left_s)
-    if left := ending.end_processes():
-        get_logger("callboard.cli").warning("processes that skills had left were ended", processes=left)
+    if left := ending.end_processes():  # the sandboxes of skills that hang are among them
+        get_logger("callboard.cli").warning("processes that were still there were ended", processes=left)
     return clean
 
 
-def _why_not(error: OSError | UnicodeError, port: int) -> str:
+def _why_not(error: OSError | UnicodeError, settings: "Settings") -> str:
     """Return why an address cannot be listened on, and what to do."""
     if isinstance(error, UnicodeError):
         return "that is no name of a host; set CALLBOARD_HOST"
@@ -121,10 +122,31 @@ def _why_not(error: OSError | UnicodeError, port: int) -> str:
         case errno.EADDRNOTAVAIL:
             return f"{why}; set CALLBOARD_HOST to an address of this machine"
         case errno.EADDRINUSE:
+            port, found = settings.port, listeners(settings.port)
+            if (ours := _server_of(settings)) is not None and ours.pid in found:
+                return f"the server of this data folder, process {ours.pid}, is at work there already; {_as_it_stands(ours.url)}"
             unknown = (
                 f"which process listens there is not told to this user; `sudo ss -ltnp 'sport = :{port}'` names it"
             )
-            why = f"{why}: {who(listeners(port), otherwise=unknown)}"
+            why = f"{why}: {who(found, otherwise=unknown)}"
         case errno.EACCES:
             return f"{why}; set CALLBOARD_PORT to 1024 or more, or let this user have the port"
     return f"{why}; free the port or set CALLBOARD_PORT"
+
+
+def _server_of(settings: "Settings") -> ServerFile | None:
+    """Return the server that works on the settings' data folder, None where it is not told."""
+    with contextlib.suppress(ConfigurationError, OSError):
+        found = read(settings.data_dir) if settings.data_dir is not None else None
+        return found if found is not None and found.alive else None
+    return None
+
+
+def _as_it_stands(url: str) -> str:
+    """Return what to do about a server that is there, which may be on its way out."""
+    import httpx
+
+    with contextlib.suppress(httpx.HTTPError, ValueError):
+        if httpx.get(f"{url}/health/ready", timeout=1).json().get("status") == "draining":
+            return "it is shutting down: start this one when it has ended, and send it no second signal"
+    return f"commands find it at {url}"

@@ -195,7 +195,7 @@ def test_an_orderly_end_ends_what_skills_have_left_and_nothing_else(server: Serv
     finally:
         stranger.kill()
         stranger.wait()
-    assert "processes that skills had left were ended" in server.log.read_text()
+    assert "processes that were still there were ended" in server.log.read_text()
 
 
 def test_a_copy_that_comes_back_from_a_skill_ends_there_and_writes_nothing(server: Server) -> None:

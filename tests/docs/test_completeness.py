@@ -226,6 +226,9 @@ def test_every_topic_is_documented_with_the_fields_its_events_have(served: Serve
     served.result('```python\nfrom skills import weekday\nweekday("soon")\n```')
     served.result("```python\nfrom skills import weekday\nweekday('2026-01-01')\n```", availableSkills=["summarize"])
     served.result("```python\nfrom skills import weekday\nweekday('x' * 5000)\n```")
+    served.result(
+        "```python\nfrom skills import read_file, write_file\nwrite_file('a.txt', 'x' * 5000)\nprint(read_file('a.txt'))\n```"
+    )
     served.result("```python\nwhile True: pass\n```", timeoutMs=1)
     _cancel_one(served)
     seen: defaultdict[str, set[str]] = defaultdict(set)
