@@ -71,6 +71,7 @@ class Target:
     def ended(self, body: dict[str, Any]) -> None:
         """Return how a task ended; fail if it cost too much, or ended as an error of the server's own."""
         before_s, until_s = self.cpu_s(), time.monotonic() + TASK_S + 15
+        self.api.close()  # the server may have closed it meanwhile, since nobody asked for a while
         status, answer = self.api.execute({"timeoutMs": TASK_S * 1000, **body}, wait_s=30)
         assert status in (200, 400, 413), (status, answer)
         if status != 200:

@@ -34,7 +34,7 @@ def test_a_session_is_a_conversation_that_can_be_continued(world: World, visit: 
     expect(page.get_by_role("list", name="Variables")).to_contain_text("hotel_eur")
     expect(page.get_by_role("row", name="What does the hotel cost")).to_contain_text("completed")
     page.get_by_role("link", name="Continue").click()
-    expect(page.get_by_label("Session")).to_have_value("lisbon-trip")
+    expect(page.get_by_role("combobox", name="Session")).to_have_value("lisbon-trip")
 
 
 def test_the_turns_before_a_page_of_a_conversation_are_fetched_when_asked_for(
