@@ -8,6 +8,7 @@
 In the request's waitress thread. Imported by http/app.py only.
 """
 
+import re
 from urllib.parse import urlsplit
 
 import falcon
@@ -63,6 +64,10 @@ class CrossOriginProtection:
             )
 
 
+_HOST = re.compile(r"([\w.-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{0,5})?", re.ASCII)
+"""A name or an address, and a port."""
+
+
 class AllowedHosts:
     """The names that a `Host` header may have, in any case and with any port; `*.example.com` are all below that one."""
 
@@ -71,6 +76,8 @@ class AllowedHosts:
         self._suffixes = ("localhost", *(name[2:].lower() for name in names if name.startswith("*.")))
 
     def __contains__(self, host: str) -> bool:
+        if not _HOST.fullmatch(host):
+            return False
         name = _without_port(host.lower()).removesuffix(".")
         address = parse_address(name)
         if address is not None:

@@ -40,11 +40,8 @@ def real_path(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def prepare(path: Path) -> None:
-    """Make sure of a database's file, readable by its owner only; SQLite gives its -wal and -shm the same mode.
-
-    # Invariant: a file that is there is not opened: to close it again would drop the locks that SQLite has on it in this process.
-    """
+def check_place(path: Path) -> None:
+    """Make sure of the folder of a database's file, and that nothing else is in its place."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old; 3.35 or later is needed.")
     refuse_orphaned_log(path)
@@ -52,6 +49,17 @@ def prepare(path: Path) -> None:
         raise ConfigurationError(f"The history cannot be kept in {path}: it is no file; move it away.")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"The history cannot be kept in {path}: {why_not(error)}.") from error
+
+
+def prepare(path: Path) -> None:
+    """Make sure of a database's file, readable by its owner only; SQLite gives its -wal and -shm the same mode.
+
+    # Invariant: a file that is there is not opened: to close it again would drop the locks that SQLite has on it in this process.
+    """
+    check_place(path)
+    try:
         if path.exists():
             return
         with contextlib.suppress(FileExistsError):  # somebody else's, made meanwhile

@@ -29,6 +29,7 @@ from callboard.paths import why_not
 from callboard.persistence.database_file import (
     DatabaseFile,
     Identity,
+    check_place,
     identity_of,
     prepare,
     real_path,
@@ -63,10 +64,13 @@ class FileClaim:
     def __init__(self, path: Path) -> None:
         """Raise `ConfigurationError` where another server, in this process or any other, has one of them."""
         self._path, self._lock_path = path, _lock_of(path)
-        prepare(path)
+        check_place(path)
         with contextlib.ExitStack() as undo:
             self._name = self._by_name()
             undo.callback(os.close, self._name)
+            prepare(
+                path
+            )  # not before: where the file of a server that is at work has been moved away, none is to be in its place
             with _lock:
                 self._identity, self._database = self._by_inode()
                 _held.add(self._identity)

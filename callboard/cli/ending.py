@@ -5,6 +5,7 @@ not stop, a thread that the interpreter waits for at its end or a hook of a skil
 (callboard/descendants.py), for a skill that holds the interpreter so that no handler runs. The main thread; imported by serve.py.
 """
 
+import atexit
 import fcntl
 import os
 import signal
@@ -20,7 +21,7 @@ from callboard.descendants import Descendants
 _LAST_S = 0.3
 """How much of the time is kept for the processes that skills have left."""
 
-_SPARE_S = 0.2
+_SPARE_S = 0.4
 """How much of the time is left when the alarm goes off; the watch waits for half of it."""
 
 
@@ -32,6 +33,8 @@ class Ending:
         self._ends_by_s: float | None = None
         self._stopped = False
         self._descendants = Descendants()
+        # behind the hooks of skills, and before the interpreter takes the handlers away, which would leave the alarm to kill
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
         self._end_copies = inheritance.end_copies_with_us()
 
     def on_signals(self, close: Callable[[], object]) -> None:

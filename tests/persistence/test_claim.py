@@ -95,6 +95,19 @@ def test_a_file_s_hold_is_renewed_without_ado(make_settings: Callable[..., Setti
     held.let_go()
 
 
+def test_a_start_that_is_refused_puts_nothing_in_the_place_of_a_file_that_was_moved_away(
+    make_settings: Callable[..., Settings],
+) -> None:
+    settings = make_settings()
+    held = claim(settings)
+    path = settings.require_data_dir() / "callboard.db"
+    path.rename(path.with_name("away"))
+    with pytest.raises(ConfigurationError, match="Another server"):
+        claim(settings)
+    assert not path.exists()
+    held.let_go()
+
+
 @pytest.mark.parametrize("how", ["symlink", "hard link", "folder link", "deleted lock", "replaced lock"])
 def test_the_hold_is_on_the_database_and_not_on_its_path(make_settings: Callable[..., Settings], how: str) -> None:
     settings = make_settings()
