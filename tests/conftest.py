@@ -71,13 +71,6 @@ def _group(item: pytest.Item) -> str | None:
     return None
 
 
-# what is looked at is what comes out, not how long it takes on a machine that has other things to do
-hypothesis.settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("any machine")
-
-
 @pytest.fixture(autouse=True, scope="session")
 def nobodys_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the tests from the history of whoever runs them: the default data folder is an empty one."""
