@@ -3,10 +3,12 @@
 Each asks a server, in the main thread, or reads the data folder where there is none. Registered by main.py.
 """
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,14 +18,12 @@ from callboard.cli.decide import by_name, parameters_at, pause_in_words, ways_to
 from callboard.cli.exit import Ended, Exit
 from callboard.cli.groups import ListingGroup
 from callboard.cli.output import Column, notice, print_fields, print_json, print_list
-from callboard.cli.text import ago, call_of, dumps, iso
+from callboard.cli.text import MOST_CHARS, ago, call_of, dumps, iso, one_line
 
 if TYPE_CHECKING:
     from callboard.cli.history import LocalHistory
     from callboard.client import Client
     from callboard.client.models import Task
-
-_MOST_CHARS = 10_000
 
 
 @click.group(cls=ListingGroup)
@@ -119,20 +119,42 @@ def show(task_id: str, full: bool, ascii_only: bool, output: Path | None, as_jso
     if output is not None:
         if given is None:
             raise Ended(Exit.FAILED, "The arguments are not known by name in full; --json has what there is.")
-        output.write_text(dumps(given, ascii_only=ascii_only) + "\n", encoding="utf-8")
+        _write(dumps(given, ascii_only=ascii_only) + "\n", output)
         notice(f"callboard: the arguments are in {output}; their digest is {pause.get('digest')}")
     elif as_json:
         click.echo(dumps(pause, ascii_only=ascii_only))
     else:
-        print_fields(_fields(meant, pause))
         whole = {name: pause[name] for name in ("args", "kwargs", "edited") if pause.get(name)}
-        _print_cut(dumps(whole if given is None else given, ascii_only=ascii_only), full=full)
+        text = dumps(whole if given is None else given, ascii_only=ascii_only)
+        cut = not full and len(text) > MOST_CHARS
+        print_fields(_fields(meant, pause, len(text) if cut else None))
+        if cut:
+            look = f"callboard approvals show {quote(one_line(meant))}"
+            click.echo(text[:MOST_CHARS])
+            click.echo(
+                f"… {len(text) - MOST_CHARS:,} more characters. Look at all of it before you decide: `{look} --full{where.options()}` "
+                f"shows it, `{look} --output FILE{where.options()}` writes it."
+            )
+        else:
+            click.echo(text)
         for way in ways_to_decide(meant, {**pause, "argsTruncated": True}, where, parameters):
             if not way.startswith("callboard approvals"):
                 click.echo(way)
 
 
-def _fields(task_id: str, pause: dict[str, Any]) -> Iterator[tuple[str, object]]:
+def _write(text: str, file: Path) -> None:
+    """Write a text into a new file of its owner's; one that is there is not touched."""
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError as error:
+        raise Ended(
+            Exit.FAILED, f"{file} is there already and stays as it is; give --output another name, or remove it."
+        ) from error
+
+
+def _fields(task_id: str, pause: dict[str, Any], cut_chars: int | None) -> Iterator[tuple[str, object]]:
+    """Yield what stands above the arguments; `cut_chars` is how long they are where they are not shown whole."""
     yield "task", task_id
     if pause.get("skill"):
         yield "skill", pause["skill"]
@@ -143,16 +165,8 @@ def _fields(task_id: str, pause: dict[str, Any]) -> Iterator[tuple[str, object]]
         yield "digest", pause["digest"]
     if pause.get("argsTruncated"):
         yield "arguments", "shortened: an earlier version, or their size, has kept the server from keeping them whole"
-    elif "edited" in pause:
-        yield "arguments", "edited by a person"
-    else:
-        yield "arguments", "whole:"
-
-
-def _print_cut(text: str, *, full: bool) -> None:
-    """Print a text, of a long one the beginning and how much more there is."""
-    if full or len(text) <= _MOST_CHARS:
-        click.echo(text)
         return
-    click.echo(text[:_MOST_CHARS])
-    click.echo(f"… {len(text) - _MOST_CHARS:,} more characters; --full shows all, --output FILE writes them")
+    shown = (
+        "whole:" if cut_chars is None else f"the first {MOST_CHARS:,} of {cut_chars:,} characters; --full shows all:"
+    )
+    yield "arguments", f"edited by a person, {shown}" if "edited" in pause else shown

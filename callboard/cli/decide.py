@@ -3,25 +3,28 @@
 Runs in the main thread; registered by main.py.
 """
 
-import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from callboard.cli.ask import Where, as_json, asks, with_task
-from callboard.cli.output import print_json
+from callboard.cli.editor import edited, json_object, json_value
+from callboard.cli.output import notice, print_json
 from callboard.cli.text import clean, dumps, one_line
-from callboard.errors import CallboardError
-from callboard.values import decoded, unmarked
+from callboard.errors import CallboardError, DecisionOutdated
+from callboard.values import decoded
 
 if TYPE_CHECKING:
     from callboard.client import Client
     from callboard.client.models import Decided
+
+Answer = TypeVar("Answer")
 
 DECISIONS = ("retry", "assume_done", "fail", "approve", "reject", "edit")
 """`messages.Decision`, written again so that `--help` need not load it; a test compares."""
@@ -29,6 +32,7 @@ DECISIONS = ("retry", "assume_done", "fail", "approve", "reject", "edit")
 Parameters = Callable[[str], Sequence[str]]
 """Returns the names of a skill's parameters in their order, none where they cannot be known."""
 
+_DIGEST_CHARS = 64
 _MORE = {
     "assume_done": " --result '\"what it returned\"'",
     "reject": ' --reason "why not"',
@@ -104,6 +108,23 @@ class _Decision(click.Choice[str]):
         return str(value)
 
 
+class _Digest(click.ParamType[str]):
+    """The digest of what waits, or as much of its beginning as a list shows."""
+
+    name = "digest"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        digest = str(value).strip().lower()
+        if re.fullmatch(r"[0-9a-f]{8,64}", digest) is None:
+            self.fail(
+                f"{value!r} is no digest; give it as `callboard approvals` shows it, or at least its first 8 characters "
+                "(0 to 9 and a to f).",
+                param,
+                ctx,
+            )
+        return digest
+
+
 @click.command()
 @click.argument("task_id")
 @click.argument("decision", type=_Decision(DECISIONS), metavar="DECISION")
@@ -118,7 +139,10 @@ class _Decision(click.Choice[str]):
 )
 @click.option(
     "--digest",
-    help="That of the arguments that it is about, as the task's pause has it; refused if others wait.  [default: what waits now]",
+    type=_Digest(),
+    metavar="DIGEST",
+    help="That of the arguments that it is about, or its first 8 characters or more, as `callboard approvals` shows it; refused if "
+    "others wait.  [default: what waits now]",
 )
 @click.option("--reason", help="Why, for the task's log.")
 @as_json
@@ -153,9 +177,9 @@ def decide(
     """
     more: dict[str, Any] = {"call": call, "digest": digest, "reason": reason}
     if result is not None:
-        more["result"] = from_json(result, "--result")
+        more["result"] = _json(json_value, result, "--result")
     if arguments is not None:
-        more["arguments"] = _object(_text_of(arguments))
+        more["arguments"] = _json(json_object, _text_of(arguments), "--arguments")
     elif decision == "edit" and not sys.stdin.isatty():
         raise click.UsageError("edit needs --arguments: there is no terminal to open an editor on.")
     with where.changing("go on with a task that is paused") as client:
@@ -168,20 +192,68 @@ def decide(
 
 def _decided(client: "Client", task_id: str, decision: str, more: dict[str, Any], where: Where) -> "Decided":
     """Take a decision about what waits, or about what was seen where its digest is given."""
-    seen = more["digest"]
     if decision == "edit" and "arguments" not in more:
-        pause = client.pause(task_id)
-        given = by_name(pause, parameters_at(where))
-        if given is None:
-            raise click.UsageError("the arguments are not known by name in full; give them all with --arguments.")
-        text = click.edit(dumps(given) + "\n", extension=".json")
-        if text is None:
-            raise click.UsageError("the arguments were not saved in the editor; nothing is decided.")
-        more["arguments"] = _object(text)
-        seen = seen or pause.get("digest")
-    return client.decide(
-        task_id, decision, **{**more, "digest": seen or (client.task(task_id).pause or {}).get("digest")}
-    )
+        return _edited(client, task_id, more, where)
+    digest = more["digest"]
+    if digest is None:
+        digest = (client.task(task_id).pause or {}).get("digest")
+    elif len(digest) < _DIGEST_CHARS:
+        digest = _whole_digest(task_id, digest, client.pause(task_id))
+    try:
+        return client.decide(task_id, decision, **{**more, "digest": digest})
+    except CallboardError:
+        _say_how_to_get_whole(task_id, more.get("arguments"), where)
+        raise
+
+
+def _edited(client: "Client", task_id: str, more: Mapping[str, Any], where: Where) -> "Decided":
+    """Have the person edit the arguments of what waits, and decide with what is saved."""
+    pause = client.pause(task_id)
+    digest = _whole_digest(task_id, more["digest"], pause)
+    given = by_name(pause, parameters_at(where))
+    if given is None:
+        raise click.UsageError("the arguments are not known by name in full; give them all with --arguments.")
+
+    def go_on(file: Path, error: BaseException) -> str:
+        command = f"callboard decide {quote(one_line(task_id))} edit"
+        outdated = isinstance(error, CallboardError) and error.code == DecisionOutdated.code
+        about = {} if outdated else {"call": more["call"], "digest": digest}
+        for name, value in {**about, "reason": more["reason"]}.items():
+            command += "" if value is None else f" --{name} {quote(one_line(value))}"
+        seen = f" when you have seen what waits now with `callboard approvals show {quote(one_line(task_id))}{where.options()}`"
+        return (
+            f"your edit is kept in {file}; go on{seen if outdated else ''} with: "
+            f"{command} --arguments {quote(f'@{file}')}{where.options()}"
+        )
+
+    with edited(given, go_on) as arguments:
+        try:
+            return client.decide(task_id, "edit", **{**more, "arguments": arguments, "digest": digest})
+        except CallboardError:
+            _say_how_to_get_whole(task_id, arguments, where)
+            raise
+
+
+def _whole_digest(task_id: str, digest: str | None, pause: Mapping[str, Any]) -> str | None:
+    """Return the digest of what waits, which has to begin as the one that was given; raise `DecisionOutdated`."""
+    waits: str | None = pause.get("digest")
+    if digest is not None and not (waits or "").startswith(digest):
+        raise DecisionOutdated(
+            f"The decision is about arguments with the digest {digest}, and the call {pause.get('call')} of the task {task_id} waits "
+            f"with {waits or 'none'}; look at it again with `callboard approvals show {quote(one_line(task_id))}`."
+        )
+    return waits
+
+
+def _say_how_to_get_whole(task_id: str, arguments: Mapping[str, Any] | None, where: Where) -> None:
+    """Say where the whole arguments are, if those of an edit that was refused have texts that were shortened to be shown."""
+    from callboard.arguments import marks
+
+    if any(marks(arguments or {})):
+        command = f"callboard approvals show {quote(one_line(task_id))} --output FILE{where.options()}"
+        notice(
+            f"callboard: there may be shortened texts in the arguments; `{command}` writes the whole ones into a file."
+        )
 
 
 def _text_of(given: str) -> str:
@@ -195,16 +267,9 @@ def _text_of(given: str) -> str:
         raise click.BadParameter(f"cannot be read from {given}: {why}", param_hint="--arguments") from error
 
 
-def _object(text: str) -> dict[str, Any]:
-    found = from_json(text, "--arguments")
-    if not isinstance(found, dict):
-        raise click.BadParameter("is no JSON object", param_hint="--arguments")
-    return found
-
-
-def from_json(text: str, option: str) -> Any:
+def _json(read: Callable[[str], Answer], text: str, option: str) -> Answer:
     """Return the value of an option that is JSON; what is none is a mistake in the command line."""
     try:
-        return json.loads(unmarked(text))
-    except (ValueError, RecursionError) as error:
-        raise click.BadParameter(f"is not JSON: {error}", param_hint=option) from error
+        return read(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from error

@@ -22,6 +22,9 @@ _HIDDEN = re.compile(
     f"{_OBEYED.pattern[:-1]}\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+MOST_CHARS = 10_000
+"""How much of a long text is printed for people unless they ask for all of it."""
+
 _SPACE = re.compile(r"\s+")
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 

@@ -1,6 +1,7 @@
 """The commands that look at a server and drive its tasks, in pipes and on a terminal."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -204,7 +205,9 @@ def test_what_waits_for_approval_is_listed_shown_whole_and_edited_whole(
     assert (row[1], row[4]) == ("approval", pause["digest"])
     assert f"callboard approvals show {task_id}" in ask("show", task_id).stdout
     short, full = ask("approvals", "show", task_id).stdout, ask("approvals", "show", task_id, "--full").stdout
-    assert "more characters; --full shows all" in short
+    assert "\narguments    the first 10,000 of " in short
+    assert f"Look at all of it before you decide: `callboard approvals show {task_id} --full` shows it" in short
+    assert "\narguments    whole:\n" in full
     assert "\\u202e" in short
     assert "\u202e" not in full
     assert '"999"' not in short
@@ -214,6 +217,9 @@ def test_what_waits_for_approval_is_listed_shown_whole_and_edited_whole(
     assert (whole["args"], whole["argsTruncated"]) == (["Zoë \u202e" * 5000 + "end"], False)
     file = tmp_path / "arguments.json"
     assert ask("approvals", "show", task_id, "--output", str(file)).returncode == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    again = ask("approvals", "show", task_id, "--output", str(file))
+    assert (again.returncode, f"{file} is there already" in again.stderr) == (1, True)
     arguments = json.loads(file.read_text())
     assert arguments == {"letter": whole["args"][0], **whole["kwargs"]}
     file.write_text(json.dumps({**arguments, "letter": arguments["letter"] + "!"}))
@@ -236,6 +242,72 @@ def test_an_editor_is_given_the_whole_arguments(served: Served, ask: Ask, tmp_pa
         assert terminal.end() == 0, terminal.text
     last = ask("events", task_id, "--follow", "--json").stdout.splitlines()[-1]
     assert json.loads(last)["data"]["output"] == "25003 END 1000 999"
+
+
+def test_what_was_saved_in_an_editor_is_kept_where_it_cannot_be_used(served: Served, ask: Ask, tmp_path: Path) -> None:
+    task_id, pause = paused(ask, served, PAY)
+    saved = tmp_path / "saved"
+    there = {"CALLBOARD_URL": served.url, "VISUAL": f"cp {saved}", "TMPDIR": str(tmp_path)}
+
+    def edit(text: str, *words: str) -> str:
+        saved.write_text(text)
+        with Terminal("decide", task_id, "edit", *words, home=tmp_path, **there) as terminal:
+            assert terminal.end() == 1, terminal.text
+        return " ".join(terminal.text.split())
+
+    for text, why in (
+        ('{"cents": 300', "what was saved in the editor is not JSON"),
+        ("[300]", "what was saved in the editor is no JSON object"),
+        ('{"euros": 3}', "do not fit the skill pay"),
+        ('{"cents": "… 7 of 9 characters left out …"}', "do not fit the skill pay"),
+    ):
+        told = edit(text, "--reason", "too much")
+        assert (why in told, "Usage:" in told) == (True, False), told
+        [kept] = tmp_path.glob("callboard-edit-*.json")
+        assert (kept.read_text(), kept.stat().st_mode & 0o777) == (text, 0o600)
+        assert (
+            f"your edit is kept in {kept}; go on with: callboard decide {task_id} edit --digest {pause['digest']} "
+            in told
+        )
+        assert f"--reason 'too much' --arguments @{kept}" in told
+        kept.unlink()
+    assert "nothing was changed in the editor" in edit(json.dumps({"cents": 500}, indent=2) + "\n")
+    assert "is about arguments with the digest 00000000" in edit('{"cents": 1}', "--digest", "0" * 8)
+    assert not list(tmp_path.glob("callboard-edit-*.json")), "there was nothing to lose"
+
+    saved.write_text('{"cents": 200}')
+    decided = f"sh -c 'cp {saved} \"$0\"; {sys.executable} -m callboard decide {task_id} approve'"
+    with Terminal("decide", task_id, "edit", home=tmp_path, **{**there, "VISUAL": decided}) as terminal:
+        assert terminal.end() == 1, "somebody was faster"
+    [kept] = tmp_path.glob("callboard-edit-*.json")
+    assert kept.read_text() == '{"cents": 200}'
+    with Terminal("decide", paused(ask, served, PAY)[0], "edit", home=tmp_path, **there) as terminal:
+        assert terminal.end() == 0, terminal.text
+    assert list(tmp_path.glob("callboard-edit-*.json")) == [kept], "what was taken is not left lying about"
+
+
+def test_a_digest_may_be_as_short_as_a_list_shows_it(ask: Ask, served: Served) -> None:
+    task_id, pause = paused(ask, served, PAY)
+    for digest in ("0" * 12, pause["digest"][:11] + ("0" if pause["digest"][11] != "0" else "1")):
+        other = ask("decide", task_id, "approve", "--digest", digest)
+        assert (other.returncode, f"with the digest {digest}, and the call" in other.stderr) == (1, True)
+    for digest in ("abc", pause["digest"][:7], "approve it", pause["digest"] + "0"):
+        wrong = ask("decide", task_id, "approve", "--digest", digest)
+        assert (wrong.returncode, "is no digest; give it as `callboard approvals` shows it" in wrong.stderr) == (
+            2,
+            True,
+        )
+    done = ask("decide", task_id[-12:], "approve", "--digest", pause["digest"][:12].upper())
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_shortened_text_in_an_edit_is_answered_with_how_to_get_the_whole(ask: Ask, served: Served) -> None:
+    task_id, pause = paused(ask, served, POST)
+    done = ask("decide", task_id, "edit", "--arguments", json.dumps({"letter": pause["args"][0], "to": ["1"]}))
+    assert (done.returncode, f"`callboard approvals show {task_id} --output FILE` writes the whole" in done.stderr) == (
+        1,
+        True,
+    )
 
 
 # --- sessions, skills, agents, health ---

@@ -19,7 +19,7 @@ from callboard import AgentSystem, Settings
 from callboard.agent.mcp.config import load_config
 from callboard.agent.roster import Roster
 from callboard.cli.ask import Where
-from callboard.cli.decide import from_json
+from callboard.cli.editor import json_object
 from callboard.cli.exit import Ended, Exit, starting
 from callboard.cli.groups import Root
 from callboard.cli.run import _as_number, run
@@ -152,7 +152,7 @@ def test_files_that_begin_with_a_mark_are_read(tmp_path: Path, encoding: str) ->
 
 
 def test_json_on_the_command_line_may_begin_with_a_mark() -> None:
-    assert from_json(f'{BOM}{{"a": 1}}', "--arguments") == {"a": 1}
+    assert json_object(f'{BOM}{{"a": 1}}') == {"a": 1}
 
 
 @pytest.mark.parametrize(
