@@ -56,6 +56,9 @@ class Arguments:
         return digest_of(skill, effect_id, *self.made_with) == self.digest
 
 
+DIGEST_PATTERN = "^[0-9a-f]{64}$"
+
+
 def digest_of(skill: str, effect_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """Return the SHA-256, in hexadecimal, of `[skill, effectId, args, kwargs]` as JSON.
 

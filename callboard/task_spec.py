@@ -29,6 +29,7 @@ from callboard.values import INT64_MAX, INT64_MIN, check_text, unmarked
 _PRINTABLE = r"[!-~]*"
 _HTTP_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:(0*[1-9][0-9]{0,4})?)?([/?#][!-~]*)?$"
 SESSION_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
+SESSION_ID_RULE = "must be 1 to 128 letters, digits and . _ : - of ASCII, the first a letter or a digit"
 
 
 def _not_blank(text: str) -> str:

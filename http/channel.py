@@ -126,7 +126,6 @@ def channel_class(settings: Settings, log_line: LogLine) -> type[HTTPChannel]:
     """Return the class of a server's connections."""
     header_block = HeaderBlock(production=settings.production)
     messages = {
-        413: too_large(settings.max_body_bytes),
         431: f"The headers are larger than the limit of {MAX_HEADER_BYTES} bytes.",
         500: "Something went wrong inside the server; its log has the details.",
         501: "The only transfer coding that can be read is chunked.",
@@ -153,6 +152,8 @@ def channel_class(settings: Settings, log_line: LogLine) -> type[HTTPChannel]:
             error = self.request.error
             title, code = SERVER_STATUSES.get(error.code, SERVER_STATUSES[400])
             message = messages.get(error.code, f"This is not valid HTTP: {shown(error.body, 200)}.")
+            if error.code == 413:
+                message = too_large(settings.max_body_bytes, getattr(self.request, "path", ""))
             request_id = request_id_from(self.request.headers.get("X_REQUEST_ID"))
             body = encode(body_of(title, message, code, request_id), JSON)
             self.status = f"{error.code} {error.reason}"

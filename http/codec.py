@@ -26,6 +26,7 @@ MSGPACK_TYPES = (MSGPACK, "application/x-msgpack", "application/vnd.msgpack")
 _JSON_FIRST = (JSON, *MSGPACK_TYPES)
 _MSGPACK_FIRST = (*MSGPACK_TYPES, JSON)
 _MAX_ITEMS = 10_000
+TASKS_PATH = "/agent/execute"
 _READABLE = f"send {JSON} or {MSGPACK}"
 
 
@@ -128,7 +129,7 @@ def read_bytes(req: FalconRequest, limit_bytes: int) -> bytes:
         _refuse_encoded(encoding)
     length = int(req.env.get("CONTENT_LENGTH") or 0)
     if length > limit_bytes:
-        raise BodyTooLarge(too_large(limit_bytes))
+        raise BodyTooLarge(too_large(limit_bytes, req.path))
     body: bytes = req.stream.read(length) if length else b""
     if len(body) < length:
         raise MalformedBody(f"The body ended after {len(body)} of {length} bytes.")
@@ -145,13 +146,13 @@ def _refuse_encoded(encoding: str) -> None:
         )
 
 
-def too_large(limit_bytes: int) -> str:
-    """Return what is said of a body over the limit; an attachment is what most often makes one."""
+def too_large(limit_bytes: int, path: str) -> str:
+    """Return what is said of a body over the limit; of a task an attachment is what most often makes one."""
+    said = f"The body is larger than the limit of {limit_bytes} bytes (CALLBOARD_MAX_BODY_BYTES)"
+    if path != TASKS_PATH:
+        return f"{said}; send less, or have whoever runs the server raise the limit."
     fits = max(0, limit_bytes - 1000) * 3 // 4  # base64, and a little for the rest of the body
-    return (
-        f"The body is larger than the limit of {limit_bytes} bytes; attachments of about {fits} bytes in all fit into it, "
-        "larger ones are given by url."
-    )
+    return f"{said}; attachments of about {fits} bytes in all fit into it, larger ones are given by url."
 
 
 def decode_body(body: bytes, content_type: str | None) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 from pydantic.alias_generators import to_camel
 
+from callboard.arguments import DIGEST_PATTERN
 from callboard.errors import InvalidRequest
 from callboard.http.request import Request
 from callboard.http.validation import explained, require_fields
@@ -39,7 +40,7 @@ class DecisionSpec(BaseModel):
     )
     digest: StrictStr | None = Field(
         default=None,
-        pattern="^[0-9a-f]{64}$",
+        pattern=DIGEST_PATTERN,
         description="The `digest` of the task's pause: what was decided on. Refused with 409 if the call that waits has other "
         "arguments.",
     )

@@ -13,7 +13,7 @@ from callboard.deliveries import DeliveryState
 from callboard.errors import DeliveryNotFound, InvalidRequest, SessionNotFound, TaskNotFound
 from callboard.http.codec import shown
 from callboard.messages import Status
-from callboard.task_spec import SESSION_ID_PATTERN
+from callboard.task_spec import SESSION_ID_PATTERN, SESSION_ID_RULE
 from callboard.values import INT64_MAX, check_text, unmarked
 
 TASK_ID_PATTERN = r"^[0-9A-Za-z-]{1,64}$"
@@ -85,7 +85,7 @@ def session_in(query: Mapping[str, str]) -> str | None:
     """Return the session to filter by, if one is given."""
     text = query.get("sessionId")
     if text is not None and not _SESSION_ID.fullmatch(text):
-        raise InvalidRequest(f"The query parameter sessionId is {shown(text)}; it must match {SESSION_ID_PATTERN}.")
+        raise InvalidRequest(f"The query parameter sessionId is {shown(text)}; it {SESSION_ID_RULE}.")
     return text
 
 

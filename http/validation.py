@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from callboard.arguments import DIGEST_PATTERN
 from callboard.budget import Budget
 from callboard.errors import InvalidRequest
 from callboard.http.codec import read_body, shown
 from callboard.http.request import Request
 from callboard.messages import SubmitTask
-from callboard.task_spec import Attachment, RetryPolicy, TaskSpec
+from callboard.task_spec import SESSION_ID_PATTERN, SESSION_ID_RULE, Attachment, RetryPolicy, TaskSpec
 from callboard.values import INT64_MAX, INT64_MIN
 
 FIELDS = frozenset(field.alias or name for name, field in TaskSpec.model_fields.items())
@@ -114,7 +115,6 @@ _PROBLEMS: Mapping[str, str] = {
     "tuple_type": "must be an array",
     "string_too_short": "is empty",
     "string_too_long": "is longer than {max_length} characters",
-    "string_pattern_mismatch": "does not match {pattern}",
     "too_short": "is empty",
     "too_long": "is longer than {max_length}",
     "greater_than_equal": "is less than {ge}",
@@ -123,6 +123,12 @@ _PROBLEMS: Mapping[str, str] = {
 }
 """pydantic's kinds of fault in our words; any other keeps pydantic's own."""
 
+_RULES: Mapping[str, str] = {
+    DIGEST_PATTERN: "must be the whole digest of the task's pause: 64 characters of 0 to 9 and a to f",
+    SESSION_ID_PATTERN: SESSION_ID_RULE,
+}
+"""What the patterns mean, for people."""
+
 _INNER: Mapping[str, type[BaseModel]] = {"attachments": Attachment, "budget": Budget, "retry": RetryPolicy}
 
 
@@ -130,5 +136,7 @@ def _problem(fault: Mapping[str, Any]) -> str:
     inner = _INNER.get(str(fault["loc"][0])) if fault["loc"] else None
     if fault["type"] == "extra_forbidden" and inner is not None:
         return f"is not known; there are {', '.join(str(field.alias) for field in inner.model_fields.values())}"
+    if fault["type"] == "string_pattern_mismatch" and (rule := _RULES.get(fault["ctx"]["pattern"])):
+        return rule
     ours = _PROBLEMS.get(fault["type"])
     return ours.format_map(fault.get("ctx", {})) if ours else f"is not valid: {fault['msg']}"

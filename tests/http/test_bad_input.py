@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from typing import TYPE_CHECKING, Any
 
 import msgpack  # type: ignore[import-untyped]
@@ -107,8 +108,8 @@ def nothing_is_accepted(shared: Running) -> Iterator[None]:
     assert shared.client.get("/agent/results", params={"limit": 1}).json()["results"] == newest
 
 
-def _post(running: Running, body: bytes, content_type: str = "application/json") -> Any:
-    return running.client.post("/agent/execute", content=body, headers={"Content-Type": content_type})
+def _post(running: Running, body: bytes, content_type: str = "application/json", path: str = "/agent/execute") -> Any:
+    return running.client.post(path, content=body, headers={"Content-Type": content_type})
 
 
 @pytest.mark.parametrize("body", MALFORMED_JSON.values(), ids=MALFORMED_JSON.keys())
@@ -251,7 +252,23 @@ def test_an_unknown_path_is_not_found(shared: Running, assert_problem: Any, path
 @pytest.mark.parametrize("size", [2_000_001, 3_000_000])
 def test_a_body_over_the_limit_is_refused(shared: Running, assert_problem: Any, size: int) -> None:
     body = assert_problem(_post(shared, b'{"task": "' + b"a" * (size - 12) + b'"}'), 413, "body_too_large")
-    assert "2000000" in body["message"]
+    assert "2000000 bytes (CALLBOARD_MAX_BODY_BYTES)" in body["message"]
+    other = assert_problem(_post(shared, b"a" * size, path="/agent/tasks/x/decide"), 413, "body_too_large")
+    assert ("(CALLBOARD_MAX_BODY_BYTES)" in other["message"], "attach" in other["message"]) == (True, False)
+
+
+def test_what_a_text_has_to_look_like_is_said_in_words(shared: Running, assert_problem: Any) -> None:
+    for digest in ("abc", "0" * 63 + "A"):
+        answer = _post(
+            shared, json.dumps({"decision": "approve", "digest": digest}).encode(), path="/agent/tasks/x/decide"
+        )
+        said = assert_problem(answer, 400, "invalid_request")["message"]
+        assert said == "digest must be the whole digest of the task's pause: 64 characters of 0 to 9 and a to f."
+    for body in (
+        _post(shared, b'{"task": "x", "sessionId": "a b"}'),
+        shared.client.get("/agent/results?sessionId=a%20b"),
+    ):
+        assert "must be 1 to 128 letters, digits" in assert_problem(body, 400, "invalid_request")["message"]
 
 
 def test_a_body_of_the_limit_is_read(shared: Running, assert_problem: Any) -> None:
