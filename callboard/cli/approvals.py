@@ -6,7 +6,6 @@ Each asks a server, in the main thread, or reads the data folder where there is 
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from callboard.cli.ask import ID_CHARS, Where, as_json, asks, with_task
 from callboard.cli.decide import by_name, parameters_at, pause_in_words, ways_to_decide
 from callboard.cli.exit import Ended, Exit
 from callboard.cli.groups import ListingGroup
-from callboard.cli.output import Column, notice, print_fields, print_json, print_list
+from callboard.cli.output import Column, notice, print_fields, print_some
 from callboard.cli.text import MOST_CHARS, ago, call_of, dumps, iso, one_line
 
 if TYPE_CHECKING:
@@ -39,12 +38,13 @@ def approvals() -> None:
 
 @approvals.command("list")
 @click.option(
-    "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="How many at most, newest first."
+    "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="How many at most, oldest first."
 )
+@click.option("--all", "every", is_flag=True, help="All there are, however many.")
 @as_json
 @asks
-def list_approvals(limit: int, as_json: bool, where: Where) -> None:
-    """List the tasks that wait for a person, newest first.
+def list_approvals(limit: int, every: bool, as_json: bool, where: Where) -> None:
+    """List the tasks that wait for a person, oldest first: the time of those is up first.
 
     In a pipe: id, reason, when it was accepted, the call with its arguments shortened, and their digest, split by tabs.
 
@@ -65,12 +65,18 @@ def list_approvals(limit: int, as_json: bool, where: Where) -> None:
             pretty=lambda row: str(_pause(row).get("digest") or "")[:12],
         ),
     )
-    with where.history() as history:
-        rows = islice(_waiting(history), limit)
-        if as_json:
-            print_json([{"taskId": row.task_id, "sessionId": row.session_id, "pause": row.pause} for row in rows])
-        else:
-            print_list(columns, rows, none="No task waits for a person.")
+    with where.history(patient=every) as history:
+        print_some(
+            columns,
+            _waiting(history),
+            limit=None if every else limit,
+            none="No task waits for a person.",
+            json_of=_row if as_json else None,
+        )
+
+
+def _row(task: "Task") -> dict[str, Any]:
+    return {"taskId": task.task_id, "sessionId": task.session_id, "pause": task.pause}
 
 
 def _pause(task: "Task") -> dict[str, Any]:
@@ -78,9 +84,13 @@ def _pause(task: "Task") -> dict[str, Any]:
 
 
 def _waiting(history: "Client | LocalHistory") -> "Iterator[Task]":
-    """Yield the tasks that somebody has to decide about; those that wait for agents are none."""
-    for listed in history.tasks(status="paused"):
-        task = history.task(listed.task_id)
+    """Yield the tasks that somebody has to decide about, oldest first; those that wait for agents are none.
+
+    Only the ids of all are read first, since a list begins with the newest and may be long.
+    """
+    newest_first = [listed.task_id for listed in history.tasks(status="paused")]
+    for task_id in reversed(newest_first):
+        task = history.task(task_id)
         if _pause(task).get("decisions"):
             yield task
 

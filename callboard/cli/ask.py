@@ -26,6 +26,7 @@ from callboard.values import decoded
 if TYPE_CHECKING:
     from callboard.cli.history import LocalHistory
     from callboard.client import Client
+    from callboard.client.models import Model
     from callboard.client.transport import ConnectionChange
     from callboard.settings import Settings
 
@@ -237,6 +238,11 @@ def asks(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def as_dict(answer: "Model") -> dict[str, Any]:
+    """Return an answer as the HTTP interface has it, for `--json`."""
+    return answer.model_dump(by_alias=True, mode="json")
 
 
 def with_task(client: "Client | LocalHistory", given: str, ask: Callable[[str], Answer]) -> Answer:

@@ -74,6 +74,28 @@ def print_list(columns: Sequence[Column[Row]], rows: Iterable[Row], *, none: str
         click.echo("\t".join(one_line(column.plain(row)) or "-" for column in columns))
 
 
+def print_some(
+    columns: Sequence[Column[Row]],
+    rows: Iterable[Row],
+    *,
+    limit: int | None,
+    none: str,
+    json_of: Callable[[Row], Any] | None = None,
+) -> None:
+    """Print as many rows as are wanted, all if `limit` is None; where there are more, standard error says so: none hides.
+
+    As `print_list` does, or as one JSON document of what `json_of` makes of them.
+    """
+    rows = iter(rows)
+    some = rows if limit is None else islice(rows, limit)
+    if json_of is not None:
+        print_json([json_of(row) for row in some])
+    else:
+        print_list(columns, some, none=none)
+    if limit is not None and next(rows, None) is not None:
+        notice(f"There are more than these {limit:,}; --all shows them, --limit N as many as you say.")
+
+
 def _print_tables(columns: Sequence[Column[Row]], first: Row, rows: Iterator[Row]) -> None:
     """Print a table for every few hundred rows, so that a long list begins at once; only the first has a head."""
     out, batch = console(), [first, *islice(rows, _BATCH - 1)]

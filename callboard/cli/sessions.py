@@ -4,14 +4,14 @@ Each asks a server, in the main thread; those that only look read the data folde
 """
 
 from datetime import UTC, datetime
-from itertools import islice
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
-from callboard.cli.ask import Where, as_json, asks
+from callboard.cli.ask import Where, as_dict, as_json, asks
 from callboard.cli.groups import ListingGroup
-from callboard.cli.output import Column, print_fields, print_json, print_list
+from callboard.cli.output import Column, print_fields, print_json, print_some
 from callboard.cli.text import ago, clean, iso, one_line
 
 if TYPE_CHECKING:
@@ -59,11 +59,13 @@ def list_sessions(limit: int, every: bool, as_json: bool, where: Where) -> None:
         Column(name="last question", plain=lambda row: row.preview or "", stretches=True),
     )
     with where.history(patient=every) as history:
-        rows = history.sessions() if every else islice(history.sessions(), limit)
-        if as_json:
-            print_json([row.model_dump(by_alias=True, mode="json") for row in rows])
-        else:
-            print_list(columns, rows, none="There are no sessions.")
+        print_some(
+            columns,
+            history.sessions(),
+            limit=None if every else limit,
+            none="There are no sessions.",
+            json_of=as_dict if as_json else None,
+        )
 
 
 @sessions.command()
@@ -92,10 +94,16 @@ def show(session_id: str, before: int | None, as_json: bool, where: Where) -> No
             ("variables", ", ".join(session.variables) or "-"),
         )
     )
+    turns = session.conversation
+    if turns and session.next_before is None and turns[0].number > 1:
+        click.echo(
+            f"\nTurns before number {turns[0].number} are forgotten: CALLBOARD_CONVERSATION_TURNS says how many are kept."
+        )
+    for turn in turns:
+        click.echo(f"\n{turn.number}  {click.style(one_line(turn.role), bold=True)}\n{clean(turn.content)}")
     if session.next_before is not None:
-        click.echo(f"\nThere are turns before these: add --before {session.next_before}.")
-    for turn in session.conversation:
-        click.echo(f"\n{click.style(one_line(turn.role), bold=True)}\n{clean(turn.content)}")
+        again = f"callboard sessions show {quote(one_line(session_id))} --before {session.next_before}{where.options()}"
+        click.echo(f"\nThere are turns before these: `{again}`.")
 
 
 @sessions.command()

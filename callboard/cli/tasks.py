@@ -5,15 +5,14 @@ Each asks a server, in the main thread; those that only look read the data folde
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 
-from callboard.cli.ask import ID_CHARS, Where, as_json, asks, with_task
+from callboard.cli.ask import ID_CHARS, Where, as_dict, as_json, asks, with_task
 from callboard.cli.decide import parameters_at, pause_in_words, ways_to_decide
 from callboard.cli.exit import Exit
-from callboard.cli.output import STATUS_COLOURS, Column, is_terminal, print_fields, print_json, print_list
+from callboard.cli.output import STATUS_COLOURS, Column, is_terminal, print_fields, print_json, print_list, print_some
 from callboard.cli.text import ago, call_of, dumps, duration, iso, local, one_line, shown
 
 if TYPE_CHECKING:
@@ -63,11 +62,7 @@ def tasks(
         found = history.tasks(status=status, session_id=session, agent=agent, q=search, parent_id=parent)
         chosen = status or session or agent or search or parent
         none = "There are no such tasks." if chosen else "There are no tasks yet."
-        rows = found if every else islice(found, limit)
-        if as_json:
-            print_json([row.model_dump(by_alias=True, mode="json") for row in rows])
-        else:
-            print_list(_columns(), rows, none=none)
+        print_some(_columns(), found, limit=None if every else limit, none=none, json_of=as_dict if as_json else None)
 
 
 def _columns() -> "tuple[Column[Result], ...]":

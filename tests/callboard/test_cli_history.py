@@ -60,7 +60,7 @@ def test_what_a_run_without_a_server_did_is_listed_and_shown(made: Made) -> None
     assert json.loads(made.ask("show", rows[-1][0][-12:], "--json").stdout)["output"] == 84
     log = made.ask("events", "LAST").stdout.splitlines()
     assert [line.split("\t")[1] for line in log] == ["1", "2", "3", "4", "5", "6"]
-    assert "\nassistant\n84\n" in made.ask("sessions", "show", "one").stdout
+    assert "\n2  assistant\n84\n" in made.ask("sessions", "show", "one").stdout
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +138,20 @@ def test_a_task_that_waits_is_shown_with_how_to_decide_and_is_not_followed(tmp_p
     assert followed.returncode == 69
     assert followed.stdout.splitlines()[-1].split("\t")[3] == "agent.task.paused"
     assert f"the task {task_id} is paused, and no server works on it; start `callboard serve`" in followed.stderr
+
+
+def test_turns_have_their_numbers_and_forgotten_ones_are_told(tmp_path: Path) -> None:
+    few = {**NOBODY, "CALLBOARD_CONVERSATION_TURNS": "2"}
+    lay_history(Settings(data_dir=tmp_path / "data"))
+    shown = []
+    for task in ("1 + 1", "2 + 2"):
+        in_process("run", task, "--session", "one", home=tmp_path, **few)
+        shown.append(in_process("sessions", "show", "one", home=tmp_path, **few).stdout)
+    assert ("\n1  user\n1 + 1\n\n2  assistant\n2\n" in shown[0], "forgotten" in shown[0]) == (True, False)
+    assert (
+        "\nTurns before number 3 are forgotten: CALLBOARD_CONVERSATION_TURNS says how many are kept.\n\n3  user\n"
+        in shown[1]
+    )
 
 
 def test_where_there_is_no_history_no_server_is_69_and_nothing_is_made(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from callboard.cli.editor import edited
+from callboard.cli.exit import Ended
 from tests.callboard.conftest import PAY, Gate, python
 from tests.callboard.in_process import in_process
 from tests.callboard.terminal import Terminal
@@ -71,6 +73,26 @@ def test_all_tasks_are_all_there_are(served: Served, ask: Ask) -> None:
     listed = [task["taskId"] for task in json.loads(ask("tasks", "--all", "--json").stdout)]
     assert len(listed) == len(set(listed))
     assert made <= set(listed)
+
+
+def test_no_list_hides_silently(served: Served, ask: Ask) -> None:
+    made = [served.result(f"{number} + 1", sessionId="hidden")["taskId"] for number in range(2)]
+    served.result("2 + 2", sessionId="another")
+    waiting = [paused(ask, served, PAY)[0] for _ in range(2)]
+    for words in (("tasks", "--session", "hidden"), ("sessions",), ("approvals",)):
+        for form in ((), ("--json",)):
+            some = ask(*words, "--limit", "1", *form)
+            assert (some.returncode, some.stderr) == (
+                0,
+                "There are more than these 1; --all shows them, --limit N as many as you say.\n",
+            )
+            assert ask(*words, "--all", *form).stderr == ""
+    assert ask("tasks", "--session", "hidden", "--limit", "2").stderr == "", "these are all"
+    rows = [line.split("\t")[0] for line in ask("approvals", "--all").stdout.splitlines()]
+    assert [task_id for task_id in rows if task_id in waiting] == waiting, "whose time is up first is not hidden"
+    assert made[0] not in rows
+    for task_id in waiting:
+        assert ask("cancel", task_id).returncode == 0
 
 
 def test_no_tasks_are_said_to_be_none_and_json_is_an_empty_list(ask: Ask) -> None:
@@ -238,8 +260,10 @@ def test_an_editor_is_given_the_whole_arguments(served: Served, ask: Ask, tmp_pa
     editor = tmp_path / "editor"
     editor.write_text('#!/bin/sh\nsed -i "s/end\\"/END\\"/" "$1"\n')
     editor.chmod(0o755)
-    with Terminal("decide", task_id, "edit", home=tmp_path, CALLBOARD_URL=served.url, VISUAL=str(editor)) as terminal:
+    there = {"CALLBOARD_URL": served.url, "VISUAL": str(editor), "TMPDIR": str(tmp_path)}
+    with Terminal("decide", task_id, "edit", home=tmp_path, **there) as terminal:
         assert terminal.end() == 0, terminal.text
+    assert not list(tmp_path.glob("callboard-edit-*")), "what was taken is not left lying about"
     last = ask("events", task_id, "--follow", "--json").stdout.splitlines()[-1]
     assert json.loads(last)["data"]["output"] == "25003 END 1000 999"
 
@@ -255,22 +279,15 @@ def test_what_was_saved_in_an_editor_is_kept_where_it_cannot_be_used(served: Ser
             assert terminal.end() == 1, terminal.text
         return " ".join(terminal.text.split())
 
-    for text, why in (
-        ('{"cents": 300', "what was saved in the editor is not JSON"),
-        ("[300]", "what was saved in the editor is no JSON object"),
-        ('{"euros": 3}', "do not fit the skill pay"),
-        ('{"cents": "… 7 of 9 characters left out …"}', "do not fit the skill pay"),
-    ):
-        told = edit(text, "--reason", "too much")
-        assert (why in told, "Usage:" in told) == (True, False), told
-        [kept] = tmp_path.glob("callboard-edit-*.json")
-        assert (kept.read_text(), kept.stat().st_mode & 0o777) == (text, 0o600)
-        assert (
-            f"your edit is kept in {kept}; go on with: callboard decide {task_id} edit --digest {pause['digest']} "
-            in told
-        )
-        assert f"--reason 'too much' --arguments @{kept}" in told
-        kept.unlink()
+    told = edit('{"euros": 3}', "--reason", "too much")
+    assert ("do not fit the skill pay" in told, "Usage:" in told) == (True, False), told
+    [kept] = tmp_path.glob("callboard-edit-*.json")
+    assert (kept.read_text(), kept.stat().st_mode & 0o777) == ('{"euros": 3}', 0o600)
+    assert (
+        f"your edit is kept in {kept}; go on with: callboard decide {task_id} edit --digest {pause['digest']} " in told
+    )
+    assert f"--reason 'too much' --arguments @{kept}" in told
+    kept.unlink()
     assert "nothing was changed in the editor" in edit(json.dumps({"cents": 500}, indent=2) + "\n")
     assert "is about arguments with the digest 00000000" in edit('{"cents": 1}', "--digest", "0" * 8)
     assert not list(tmp_path.glob("callboard-edit-*.json")), "there was nothing to lose"
@@ -281,9 +298,32 @@ def test_what_was_saved_in_an_editor_is_kept_where_it_cannot_be_used(served: Ser
         assert terminal.end() == 1, "somebody was faster"
     [kept] = tmp_path.glob("callboard-edit-*.json")
     assert kept.read_text() == '{"cents": 200}'
-    with Terminal("decide", paused(ask, served, PAY)[0], "edit", home=tmp_path, **there) as terminal:
-        assert terminal.end() == 0, terminal.text
-    assert list(tmp_path.glob("callboard-edit-*.json")) == [kept], "what was taken is not left lying about"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b'{"cents": 300', "is not JSON: "),
+        (b"[300]", "is no JSON object"),
+        (b"\xff", "is no text in UTF-8"),
+        (b"", "is not JSON: "),
+        (b'{"cents": 300}', ""),
+    ],
+)
+def test_what_an_editor_saved_is_kept_whatever_it_is(
+    text: bytes, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = tmp_path / "saved"
+    saved.write_bytes(text)
+    monkeypatch.setenv("VISUAL", f"cp {saved}")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with (
+        pytest.raises(Ended if why else KeyboardInterrupt, match=why or None),
+        edited({"cents": 500}, lambda file, _: f"see {file}"),
+    ):
+        raise KeyboardInterrupt
+    [kept] = tmp_path.glob("callboard-edit-*.json")
+    assert (kept.read_bytes(), capsys.readouterr().err) == (text, f"callboard: see {kept}\n")
 
 
 def test_a_digest_may_be_as_short_as_a_list_shows_it(ask: Ask, served: Served) -> None:
@@ -322,7 +362,7 @@ def test_sessions_are_listed_shown_and_deleted(served: Served, ask: Ask) -> None
     assert len(ask("sessions", "--limit", "1").stdout.splitlines()) == 1
     told = ask("sessions", "show", "shop").stdout
     assert "variables    price" in told
-    assert "\nassistant\n4\n" in told
+    assert told.endswith("\n4  assistant\n4\n")
     assert json.loads(ask("sessions", "show", "shop", "--json").stdout)["variables"] == ["price"]
     assert ask("sessions", "delete", "shop").stdout == "shop is forgotten.\n"
     gone = ask("sessions", "show", "shop")
