@@ -16,6 +16,7 @@ from callboard.cli.ask import ID_CHARS, Where, as_json, asks, with_task
 from callboard.cli.decide import by_name, parameters_at, pause_in_words, ways_to_decide
 from callboard.cli.exit import Ended, Exit
 from callboard.cli.groups import ListingGroup
+from callboard.cli.numbers import Number
 from callboard.cli.output import Column, notice, print_fields, print_some
 from callboard.cli.text import MOST_CHARS, ago, call_of, dumps, iso, one_line
 
@@ -38,7 +39,7 @@ def approvals() -> None:
 
 @approvals.command("list")
 @click.option(
-    "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="How many at most, oldest first."
+    "--limit", type=Number(1, 1_000_000), default=20, show_default=True, help="How many at most, oldest first."
 )
 @click.option("--all", "every", is_flag=True, help="All there are, however many.")
 @as_json

@@ -267,4 +267,8 @@ def _meant(client: "Client | LocalHistory", given: str, message: str) -> str:
             raise Ended(Exit.NOT_FOUND, f"{len(ids)} tasks have ids that begin or end with {given!r}: {some}.")
     recent = [task.task_id for task in islice(client.tasks(), _LOOKED_AT)]
     near = get_close_matches(given, recent, n=1, cutoff=_ALIKE)
-    raise Ended(Exit.NOT_FOUND, f"{message} Did you mean {near[0]}?" if near else message)
+    if near:
+        message += f" Did you mean {near[0]}?"
+    elif len(given) < _LEAST_PART:
+        message += f" Of an id that begins or ends so, give at least {_LEAST_PART} characters."
+    raise Ended(Exit.NOT_FOUND, message)

@@ -15,6 +15,7 @@ import click
 
 from callboard.cli.ask import Where, as_json, asks, with_task
 from callboard.cli.editor import edited, json_object, json_value
+from callboard.cli.numbers import Number
 from callboard.cli.output import notice, print_json
 from callboard.cli.text import clean, dumps, one_line
 from callboard.errors import CallboardError, DecisionOutdated
@@ -135,7 +136,9 @@ class _Digest(click.ParamType[str]):
     help="With edit: all arguments of the call by name, as a JSON object, or where to read it.  [default: an editor]",
 )
 @click.option(
-    "--call", type=int, help="The call that it is about, as the task's pause numbers it; refused if another waits."
+    "--call",
+    type=Number(1),
+    help="The call that it is about, as the task's pause numbers it; refused if another waits.",
 )
 @click.option(
     "--digest",

@@ -31,6 +31,12 @@ class Root(click.Group):
         made: click.Context = guarded(lambda: super(Root, self).make_context(info_name, args, parent, **extra))
         return made
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the command; of what other programs have as one and this one as an option, say so."""
+        if args and args[0] in ("version", "help"):
+            ctx.fail(f"there is no command {args[0]}; it is `callboard --{args[0]}`.")
+        return super().resolve_command(ctx, args)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's own
         with formatter.section("Exit status"):
             formatter.write_dl([(str(int(status)), meaning) for status, meaning in MEANINGS.items()])

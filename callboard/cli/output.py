@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import click
 
-from callboard.cli.text import clean, dumps, one_line
+from callboard.cli.text import MOST_CHARS, clean, dumps, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -137,6 +137,13 @@ def print_fields(
         click.echo(f"{click.style(name.ljust(width), dim=True)} {click.style(first, fg=colour)}".rstrip())
         for line in more:
             click.echo(f"{'':{width}} {line}".rstrip())
+
+
+def fit_to_print(text: str) -> str:
+    """Return a text as `show` prints it: whole in a pipe, on a terminal of a long one the beginning and how much more there is."""
+    if len(text) <= MOST_CHARS or not is_terminal():
+        return text
+    return f"{text[:MOST_CHARS]}\n… {len(text) - MOST_CHARS:,} more characters; --json shows all"
 
 
 def notice(message: str) -> None:

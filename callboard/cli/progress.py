@@ -17,7 +17,7 @@ from rich.text import Text
 
 from callboard.cli.ask import Where
 from callboard.cli.decide import parameters_at, pause_in_words, ways_to_decide
-from callboard.cli.text import call_of, clean, dumps, one_line, place_of, time_of
+from callboard.cli.text import call_of, clean, decision_of, dumps, one_line, place_of, time_of
 
 if TYPE_CHECKING:
     from callboard.client.models import Accepted, Event
@@ -160,7 +160,7 @@ class Progress:
     def _task_requeued(self, task_id: str, data: Data) -> None:
         self._end_all(task_id)
         error = f": {data['error']}" if data.get("error") else ""
-        self._say(self._line("goes on ", f"({data.get('decision') or data.get('reason')}{error})"), task_id)
+        self._say(self._line("goes on ", f"({decision_of(data) or data.get('reason')}{error})"), task_id)
         self._begin(task_id, "task", 0, "waiting for a plan")
 
     def _task_completed(self, task_id: str, data: Data) -> None:

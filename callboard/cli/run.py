@@ -19,6 +19,7 @@ from callboard.cli.connection import Connection, given_up
 from callboard.cli.decide import pause_in_words, ways_to_decide
 from callboard.cli.exit import Ended, Exit, Terminated, leave_at_the_next_interrupt, raise_on_sigterm
 from callboard.cli.files import File, attached
+from callboard.cli.numbers import Number
 from callboard.cli.output import console, is_terminal, notice, print_json
 from callboard.cli.text import call_of, one_line, shown, spent
 from callboard.errors import CallboardError
@@ -46,9 +47,9 @@ _BY_STATUS = {"completed": Exit.DONE, "failed": Exit.FAILED, "cancelled": Exit.C
 @click.option("--label", multiple=True, metavar="NAME=VALUE", help="Label that is kept with the task.")
 @click.option("--system", metavar="TEXT", help="Instructions for the model.")
 @click.option(
-    "--timeout", type=click.FloatRange(min=0.001), metavar="SECONDS", help="The task ends within this time, or fails."
+    "--timeout", type=Number(0.001, whole=False), metavar="SECONDS", help="The task ends within this time, or fails."
 )
-@click.option("--priority", type=click.IntRange(-100, 100), help="Higher starts first among waiting tasks.")
+@click.option("--priority", type=Number(-100, 100), help="Higher starts first among waiting tasks.")
 @click.option("--budget", metavar="LIMITS", help="What it may spend, such as 'modelCalls=20, costUsd=0.5'.")
 @click.option("--local", is_flag=True, help="Work on the task in this process, whatever server there is.")
 @click.option("--detach", is_flag=True, help="Print the task's id once it is accepted, and leave.")

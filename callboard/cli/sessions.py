@@ -11,7 +11,8 @@ import click
 
 from callboard.cli.ask import Where, as_dict, as_json, asks
 from callboard.cli.groups import ListingGroup
-from callboard.cli.output import Column, print_fields, print_json, print_some
+from callboard.cli.numbers import Number
+from callboard.cli.output import Column, fit_to_print, print_fields, print_json, print_some
 from callboard.cli.text import ago, clean, iso, one_line
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def sessions() -> None:
 @sessions.command("list")
 @click.option(
     "--limit",
-    type=click.IntRange(1, 1_000_000),
+    type=Number(1, 1_000_000),
     default=20,
     show_default=True,
     help="How many at most, last used first.",
@@ -70,7 +71,7 @@ def list_sessions(limit: int, every: bool, as_json: bool, where: Where) -> None:
 
 @sessions.command()
 @click.argument("session_id")
-@click.option("--before", type=click.IntRange(1), metavar="NUMBER", help="Only the turns with a lower number.")
+@click.option("--before", type=Number(1), metavar="NUMBER", help="Only the turns with a lower number.")
 @as_json
 @asks
 def show(session_id: str, before: int | None, as_json: bool, where: Where) -> None:
@@ -100,7 +101,9 @@ def show(session_id: str, before: int | None, as_json: bool, where: Where) -> No
             f"\nTurns before number {turns[0].number} are forgotten: CALLBOARD_CONVERSATION_TURNS says how many are kept."
         )
     for turn in turns:
-        click.echo(f"\n{turn.number}  {click.style(one_line(turn.role), bold=True)}\n{clean(turn.content)}")
+        click.echo(
+            f"\n{turn.number}  {click.style(one_line(turn.role), bold=True)}\n{clean(fit_to_print(turn.content))}"
+        )
     if session.next_before is not None:
         again = f"callboard sessions show {quote(one_line(session_id))} --before {session.next_before}{where.options()}"
         click.echo(f"\nThere are turns before these: `{again}`.")

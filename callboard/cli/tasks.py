@@ -12,7 +12,17 @@ import click
 from callboard.cli.ask import ID_CHARS, Where, as_dict, as_json, asks, with_task
 from callboard.cli.decide import parameters_at, pause_in_words, ways_to_decide
 from callboard.cli.exit import Exit
-from callboard.cli.output import STATUS_COLOURS, Column, is_terminal, print_fields, print_json, print_list, print_some
+from callboard.cli.numbers import Number
+from callboard.cli.output import (
+    STATUS_COLOURS,
+    Column,
+    fit_to_print,
+    is_terminal,
+    print_fields,
+    print_json,
+    print_list,
+    print_some,
+)
 from callboard.cli.text import ago, call_of, dumps, duration, iso, local, one_line, shown
 
 if TYPE_CHECKING:
@@ -29,7 +39,7 @@ STATUSES = ("pending", "running", "paused", "completed", "failed", "cancelled")
 @click.option("--search", metavar="TEXT", help="Only those with this in their text or id.")
 @click.option("--parent", metavar="TASK_ID", help="Only those that this task has delegated.")
 @click.option(
-    "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="How many at most, newest first."
+    "--limit", type=Number(1, 1_000_000), default=20, show_default=True, help="How many at most, newest first."
 )
 @click.option("--all", "every", is_flag=True, help="All there are, however many.")
 @as_json
@@ -137,6 +147,7 @@ def _fields(task: "Task") -> Iterator[tuple[str, object]]:
     if task.session_id != task.task_id:
         yield "session", task.session_id
     time = local if is_terminal() else iso
+    told = {name: value for name, value in task.metadata.items() if name != "printed"}
     asked = {
         "agent": task.agent,
         "skills": None if task.available_skills is None else ", ".join(task.available_skills),
@@ -152,16 +163,18 @@ def _fields(task: "Task") -> Iterator[tuple[str, object]]:
         "ended": time(task.ended_at),
         "took": _took(task, task.created_at, datetime.now(UTC)),
         "work": duration(task.execution_time),
-        "metadata": dumps(task.metadata, indent=None) if task.metadata else None,
+        "metadata": fit_to_print(dumps(told, indent=None)) if told else None,
     }
     yield from ((name, value) for name, value in asked.items() if value not in (None, "-"))
-    yield "text", task.task
+    yield "text", fit_to_print(task.task)
     if task.system_prompt:
-        yield "system", task.system_prompt
+        yield "system", fit_to_print(task.system_prompt)
+    if printed := task.metadata.get("printed"):
+        yield "printed", fit_to_print(shown(printed))
     if task.error:
         yield "error", f"{task.error} ({task.error_code})"
     if task.output is not None or task.status == "completed":
-        yield "output", shown(task.output)
+        yield "output", fit_to_print(shown(task.output))
     if task.pause:
         if task.pause.get("skill"):
             yield "waits for", call_of(task.pause)

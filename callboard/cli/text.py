@@ -78,6 +78,12 @@ def call_of(told: Mapping[str, Any]) -> str:
     return call(told.get("skill"), told.get("args"), told.get("kwargs"))
 
 
+def decision_of(told: Mapping[str, Any]) -> str:
+    """Return what was decided, as an event tells of it, and why if that was said; nothing where nobody has decided."""
+    why = f": {told['decisionReason']}" if told.get("decisionReason") else ""
+    return f"{told['decision']}{why}" if told.get("decision") else ""
+
+
 def place_of(told: Mapping[str, Any]) -> str:
     """Return where in its skill's code a call failed, such as ` at payments.py:12`; nothing where that is not known."""
     raised = told.get("exception")

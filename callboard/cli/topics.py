@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from callboard.cli.text import call_of, clean, dumps, one_line, place_of, time_of
+from callboard.cli.text import call_of, clean, decision_of, dumps, one_line, place_of, time_of
 
 Data = Mapping[str, Any]
 _LIMIT = 160
@@ -66,7 +66,7 @@ def _paused(data: Data) -> str:
 
 def _requeued(data: Data) -> str:
     error = f": {data['error']}" if data.get("error") else ""
-    return f"{data.get('reason', '')}{error}"
+    return f"{data.get('reason', '')} {decision_of(data)}".strip() + error
 
 
 def _completed(data: Data) -> str:
@@ -74,7 +74,8 @@ def _completed(data: Data) -> str:
 
 
 def _failed(data: Data) -> str:
-    return f"{data.get('error', '')} ({data.get('errorCode', '')}){_took(data)}"
+    decided = f", decision {decision_of(data)}" if data.get("decision") else ""
+    return f"{data.get('error', '')} ({data.get('errorCode', '')}){_took(data)}{decided}"
 
 
 def _cancelled(data: Data) -> str:

@@ -174,6 +174,23 @@ def test_what_cannot_be_read_is_2(tmp_path: Path, words: tuple[str, ...]) -> Non
     assert words[0] in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("tasks", "--limit", "abc"), "'abc' is no whole number from 1 to 1,000,000"),
+        (("approvals", "--limit", "0"), "'0' is no whole number from 1 to 1,000,000"),
+        (("sessions", "show", "x", "--before", "1.5"), "'1.5' is no whole number of 1 or more"),
+        (("decide", "x", "approve", "--call", "one"), "'one' is no whole number of 1 or more"),
+        (("run", "1 + 1", "--timeout", "inf"), "'inf' is no number of 0.001 or more"),
+        (("version",), "there is no command version; it is `callboard --version`."),
+        (("help",), "there is no command help; it is `callboard --help`."),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_words(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    done = in_process(*words, home=tmp_path)
+    assert (done.returncode, said in " ".join(done.stderr.split())) == (2, True), done.stderr
+
+
 @SERVER_AND_LOCAL
 def test_a_task_that_waits_for_a_person_is_5_in_a_pipe_and_says_how_to_decide(
     served: Served, tmp_path: Path, skills_folder: Path, local: bool

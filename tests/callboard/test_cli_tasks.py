@@ -153,6 +153,22 @@ def test_a_part_that_several_ids_have_means_none_of_them(served: Served, ask: As
     assert other[:6] == one[:6]
 
 
+def test_long_texts_flood_no_terminal_and_a_pipe_gets_them_whole(served: Served, ask: Ask, tmp_path: Path) -> None:
+    made = served.result(python("print('x' * 20_000)\n'y' * 30_000"), sessionId="long")
+    with Terminal("show", made["taskId"], "--url", served.url, home=tmp_path) as terminal:
+        assert terminal.end() == 0
+    assert (terminal.text.count("x" * 100), terminal.text.count("y" * 100)) == (100, 100)
+    for left in ("10,001", "20,000"):  # printed lines have their ends
+        assert f"… {left} more characters; --json shows all" in terminal.text
+    fields = {line[:12].strip(): line[13:] for line in ask("show", made["taskId"]).stdout.splitlines()}
+    assert (fields["printed"], fields["output"]) == ("x" * 20_000, "y" * 30_000)
+    told = json.loads(ask("show", made["taskId"], "--json").stdout)["metadata"]
+    assert json.loads(fields["metadata"]) == {name: told[name] for name in told if name != "printed"}
+    with Terminal("sessions", "show", "long", "--url", served.url, home=tmp_path) as terminal:
+        assert terminal.end() == 0
+    assert "more characters; --json shows all" in terminal.text
+
+
 def test_a_typo_in_an_id_is_answered_with_the_id_that_is_like_it(served: Served, ask: Ask) -> None:
     task_id = served.result("7 + 1")["taskId"]
     wrong = task_id[:-1] + ("0" if task_id[-1] != "0" else "1")
@@ -160,6 +176,7 @@ def test_a_typo_in_an_id_is_answered_with_the_id_that_is_like_it(served: Served,
         done = ask(command, wrong)
         assert (done.returncode, done.stdout) == (4, "")
         assert f"Did you mean {task_id}?" in done.stderr
+    assert "give at least 4 characters" in ask("show", "0").stderr
     done = ask("show", "nothing-like-it")
     assert (done.returncode, "Did you mean" in done.stderr) == (4, False)
 
@@ -204,6 +221,7 @@ def test_a_paused_task_says_how_to_decide_and_is_decided(served: Served, ask: As
     last = ask("events", task_id, "--follow", "--json").stdout.splitlines()[-1]
     assert json.loads(last)["data"]["output"] == "paid 300"
     assert "pay(cents=300) (edited by a person)" in ask("events", task_id).stdout
+    assert "agent.task.requeued\tdecision edit: less\n" in ask("events", task_id).stdout
     late = ask("decide", task_id, "approve")
     assert (late.returncode, "not paused" in late.stderr) == (1, True)
 
