@@ -93,7 +93,7 @@ def print_some(
     else:
         print_list(columns, some, none=none)
     if limit is not None and next(rows, None) is not None:
-        notice(f"There are more than these {limit:,}; --all shows them, --limit N as many as you say.")
+        notice("There are more; --all shows them, --limit N as many as you say.")
 
 
 def _print_tables(columns: Sequence[Column[Row]], first: Row, rows: Iterator[Row]) -> None:
