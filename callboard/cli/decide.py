@@ -17,7 +17,7 @@ from callboard.cli.ask import Where, as_json, asks, with_task
 from callboard.cli.editor import edited, json_object, json_value
 from callboard.cli.numbers import Number
 from callboard.cli.output import notice, print_json
-from callboard.cli.text import clean, dumps, one_line
+from callboard.cli.text import call_of, clean, dumps, one_line
 from callboard.errors import CallboardError, DecisionOutdated
 from callboard.values import decoded
 
@@ -67,7 +67,7 @@ def ways_to_decide(task_id: str, pause: Mapping[str, Any], where: Where, paramet
     call, digest = pause.get("call"), pause.get("digest")
     about = f" --call {call}" if isinstance(call, int) else ""
     about += f" --digest {one_line(digest)}" if digest else ""
-    if pause.get("argsTruncated"):
+    if pause.get("argsTruncated") or "…" in call_of(pause):  # what stands above the commands is not all of it
         yield f"callboard approvals show {quote(one_line(task_id))}{where.options()}"
     for decision in pause.get("decisions") or ():
         if decision in DECISIONS:

@@ -102,6 +102,15 @@ def test_arguments_that_are_shortened_are_not_offered_as_if_they_were_whole(told
     assert whole == (["callboard approvals show t1"] if told else [])
 
 
+def test_a_call_that_one_line_does_not_hold_is_to_be_looked_at_before_it_is_approved() -> None:
+    pause = {"skill": "pay", "args": ["x" * 61], "kwargs": {}, "decisions": ["approve"], "argsTruncated": False}
+    assert call_of(pause).endswith("…)")
+    assert list(ways_to_decide("t1", pause, HERE, lambda _: ())) == [
+        "callboard approvals show t1",
+        "callboard decide t1 approve",
+    ]
+
+
 def test_what_is_not_seen_is_escaped_in_json_and_on_demand_what_looks_like_another_letter() -> None:
     hidden = "a\u200b\u00ad\u2060\U000e0041\ufe0f\x7f\u202eb"
     assert dumps(hidden) == r'"a\u200b\u00ad\u2060\udb40\udc41\ufe0f\u007f\u202eb"'
