@@ -17,6 +17,7 @@ from callboard import inheritance
 from callboard.cli.ask import seen_from_here
 from callboard.cli.exit import starting
 from callboard.cli.greeting import OPEN, greet
+from callboard.cli.numbers import Number
 from callboard.cli.server_file import ServerFile, announced, read
 from callboard.errors import CallboardError, ConfigurationError
 from callboard.processes import listeners, who
@@ -31,7 +32,7 @@ UNANNOUNCED = "the address cannot be written into the data folder, so commands h
 @click.option("--host", help="Address to listen on.  [default: CALLBOARD_HOST or 127.0.0.1]")
 @click.option(
     "--port",
-    type=click.IntRange(0, 65_535),
+    type=Number(0, 65_535),
     help="Port to listen on; 0 takes a free one.  [default: CALLBOARD_PORT or 3000]",
 )
 def serve(host: str | None, port: int | None) -> None:
