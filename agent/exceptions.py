@@ -18,7 +18,7 @@ from callboard.agent.skill import AnySkill, Skill
 from callboard.agent.skill_answers import WrongAnswer
 from callboard.errors import TaskError
 from callboard.limits import CAUSE_CHARS, CAUSES, EXCEPTION_CHARS, TRACE_CHARS, TRACE_FRAMES, cut, cut_middle, left_out
-from callboard.unstorable import bare_name, type_name
+from callboard.unstorable import bare_name, exact, type_name
 from callboard.values import mend_text, recordable
 
 logger = logging.getLogger("callboard.skills")
@@ -38,7 +38,7 @@ def text_of(raised: BaseException, most_chars: int = EXCEPTION_CHARS) -> str:
     """Return `Type: text`, cut where it is longer, whatever the exception's own `__str__` does."""
     name = bare_name(type(raised))
     try:
-        text = str(raised)
+        text = exact(str(raised))
     except BaseException as failed:  # noqa: BLE001  # it is anybody's code
         return mend_text(f"{name} (its text cannot be shown: its __str__ raised {bare_name(type(failed))})")
     return mend_text(f"{name}: {cut_middle(text, most_chars - len(name) - 2)}" if text else name)
@@ -146,7 +146,11 @@ def _alone(raised: BaseException) -> str:
 
 
 def _frame_lines(raised: BaseException) -> list[str]:
-    lines = traceback.format_tb(raised.__traceback__)
+    try:
+        lines = traceback.format_tb(raised.__traceback__)
+    except Exception:  # noqa: BLE001  # a file's name may be one that no file can have
+        frames = traceback.walk_tb(raised.__traceback__)
+        lines = [f'  File "{f.f_code.co_filename}", line {line}, in {f.f_code.co_name}\n' for f, line in frames]
     half = TRACE_FRAMES // 2
     if len(lines) > TRACE_FRAMES:
         lines[half:-half] = [f"  {left_out(len(lines) - 2 * half, 'frames')}\n"]
@@ -162,7 +166,7 @@ def _last_line(raised: BaseException) -> str:
 def _notes(raised: BaseException) -> Iterator[str]:
     notes = getattr(raised, "__notes__", None)
     if isinstance(notes, list):  # it may have been set to anything
-        yield from (f"{cut(note, CAUSE_CHARS)}\n" for note in notes[:CAUSES] if isinstance(note, str))
+        yield from (f"{cut(exact(note), CAUSE_CHARS)}\n" for note in notes[:CAUSES] if isinstance(note, str))
         if len(notes) > CAUSES:
             yield f"{left_out(len(notes) - CAUSES, 'notes')}\n"
 
@@ -200,7 +204,7 @@ def _frames(raised: BaseException) -> list[_Frame]:
 
 def _place(frame: _Frame, skill: Skill[..., Any]) -> dict[str, Any]:
     filename, line, function = frame
-    return {"file": shown_file(filename, skill), "line": line, "function": function[:_MAX_NAME_CHARS]}
+    return {"file": shown_file(filename, skill), "line": line, "function": mend_text(function)[:_MAX_NAME_CHARS]}
 
 
 def _causes(raised: BaseException) -> Iterator[str]:

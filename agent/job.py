@@ -29,7 +29,8 @@ from callboard.limits import LOG_BYTES, NOTE_CHARS, NOTES, cut
 from callboard.messages import AttachedFile, TaskRecord, Topic
 from callboard.records import CallRecord, NewEvent, TaskLedger
 from callboard.settings import Settings
-from callboard.values import storable
+from callboard.unstorable import type_name
+from callboard.values import mend_text, recordable, storable
 
 _QUOTED = frozenset({"args", "kwargs", "edited", "result", "code", "printed", "thoughts", "tools", "exception"})
 """What events quote of code, calls and answers."""
@@ -64,7 +65,9 @@ class Progress:
 
     def note(self, name: str, value: Any) -> None:
         """Put what a skill says of its answer into the metadata's `notes`; an object is joined with the one that is there."""
-        name, value = cut(name, NOTE_CHARS), storable(value)
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a note is a text; this is a {type_name(name)}")
+        name, value = cut(mend_text(name), NOTE_CHARS), storable(value)
         with self._noting:
             notes: dict[str, Any] = self.metadata.setdefault("notes", {})
             before: Any = notes.get(name)
@@ -75,7 +78,11 @@ class Progress:
     def fitting(self, event: NewEvent) -> NewEvent | None:
         """Return an event as the log has room for it: without what it quotes once the attempt has told very much, a delta not at all."""
         if self._log_room_bytes > 0:
-            self._log_room_bytes -= len(to_json(event.data, inf_nan_mode="strings", fallback=str))
+            try:
+                size_bytes = len(to_json(event.data, inf_nan_mode="strings", fallback=str))
+            except ValueError:  # of text that is mended on the way into the store
+                size_bytes = len(to_json(recordable(event.data)))
+            self._log_room_bytes -= size_bytes
             return event
         if event.topic is Topic.MODEL_DELTA:
             return None

@@ -29,6 +29,7 @@ from callboard.agent.sandbox_values import (
     given,
     no_data,
     question_about,
+    read,
     room_left,
     shows_an_object,
 )
@@ -147,9 +148,9 @@ class ScriptRun:
             step = begin()
             while not isinstance(step, MontyComplete):
                 step = self._answer_or_stop(step)
-            value = self._checked_value(step.output)
+            output, value = self._checked_value(step)
             dump = self._session.dump() if keep_state else None
-            self._refuse_objects(step.output)
+            self._refuse_objects(output)
         except MontyCrashedError as error:
             raise self._why_crashed(error) from error
         except MontyError as error:
@@ -179,7 +180,7 @@ class ScriptRun:
         number = asked.number if (asked := self.pending.pop(0, None)) is not None else None
         self._count()
         try:
-            args, kwargs = given(step.args), given(step.kwargs)
+            args, kwargs = read(lambda: given(step.args)), read(lambda: given(step.kwargs))
         except Unstorable as error:
             return step.resume({"exc_type": "TypeError", "message": f"{name.removeprefix(TWIN)}() was given {error}"})
         if name.startswith(TWIN):
@@ -221,12 +222,14 @@ class ScriptRun:
             return
         self._printed.append(mend_text(text))
 
-    def _checked_value(self, output: Any) -> Any:
+    def _checked_value(self, step: MontyComplete) -> tuple[Any, Any]:
+        """Return what the code ended in, as it is and as plain JSON."""
         limit = self._settings.sandbox_output_bytes
-        if room_left(output, limit) < 0:  # before it is copied: a list of a million numbers takes 40 MB each time
-            raise TaskError("output_limit", f"The answer is larger than the limit of {limit:,} bytes; return less.")
         try:
-            return storable(output, form=form_of)
+            output = read(lambda: step.output)
+            if room_left(output, limit) < 0:  # before it is copied: a list of a million numbers takes 40 MB each time
+                raise TaskError("output_limit", f"The answer is larger than the limit of {limit:,} bytes; return less.")
+            return output, storable(output, form=form_of)
         except Unstorable as error:
             raise TaskError("script_error", f"The code ended in {error}.") from error
 

@@ -7,12 +7,12 @@ Pure functions; any thread. Imported by the sandbox.
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pydantic_monty import MontyClassProxy, MontyClassTypeProxy, MontyStdTypeProxy
+from pydantic_monty import MontyClassProxy, MontyClassTypeProxy, MontyError, MontyStdTypeProxy
 
-from callboard.unstorable import Unstorable
+from callboard.unstorable import Unstorable, bare_name
 from callboard.values import storable
 
 _ADDRESS = re.compile(r"<(?:[^<>\n]|<lambda>){1,100} (?:at|@) 0x[0-9a-f]{1,7}>")
@@ -78,6 +78,20 @@ _KINDS = {
     "Match": ("a match of a regular expression", "give its group()"),
 }
 """What the sandbox's objects are by the names of their types, and what to write instead."""
+
+
+def read(take: Callable[[], Any]) -> Any:
+    """Return what `take` reads out of the sandbox; raise `Unstorable` where it holds what cannot be made an object of Python."""
+    try:
+        return take()
+    except (MontyError, Unstorable):
+        raise
+    except TypeError as error:  # its objects have no hash here
+        what = "an object of a class as a key of a dict or in a set"
+        raise Unstorable(None, what, "give texts as keys, and a list in place of the set") from error
+    except Exception as error:
+        what = f"a value that cannot leave the sandbox ({bare_name(type(error))})"
+        raise Unstorable(None, what, "give a text, a number, a list or a dict") from error
 
 
 def form_of(value: Any) -> Any:
@@ -177,7 +191,7 @@ def room_left(value: Any, room: int) -> int:
             return room - len(value) - 2
         case Mapping():
             for key, item in value.items():
-                room = room_left(item, room - len(str(key)) - 4)
+                room = room_left(item, room_left(key, room) - 4)
                 if room < 0:
                     break
         case list() | tuple() | set() | frozenset():

@@ -18,7 +18,7 @@ from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapt
 from pydantic_core import to_json
 
 from callboard.unstorable import Unstorable, type_name
-from callboard.values import json_form, storable
+from callboard.values import json_form, mend_text, storable
 
 _MAX_SHOWN_CHARS = 60
 _MAX_TYPE_CHARS = 200
@@ -52,13 +52,17 @@ class Answers:
             told = f"The skill {self._name} has run, but returned {error}."
             raise WrongAnswer(told) from error
         if self._adapter is not None and not (type(value) is self._hint and self._hint in _EXACT):
-            self._check(self._adapter, value)
+            self._check(self._adapter, value, plain)
         return plain
 
-    def _check(self, adapter: TypeAdapter[Any], value: Any) -> None:
+    def _check(self, adapter: TypeAdapter[Any], value: Any, plain: Any) -> None:
         """Compare the JSON form with the type: it is what arrives. A model whose form it does not read itself passes too."""
         try:
-            adapter.validate_json(to_json(value, fallback=_form), strict=True)
+            form = to_json(value, fallback=_form)
+        except Exception:  # noqa: BLE001  # of texts that had to be mended, or an object's own code
+            form = to_json(plain)
+        try:
+            adapter.validate_json(form, strict=True)
         except ValidationError as error:
             # pydantic has a decimal pass for a float, and a text would arrive
             if all(found["type"] != "float_type" for found in error.errors()) and _is_valid(adapter, value):
@@ -129,11 +133,11 @@ def _shown(value: Any) -> str:
         case None:
             return "None"
         case str():
-            return f"the {type_name(value)} {value[:_MAX_SHOWN_CHARS]!r}"
+            return f"the {type_name(value)} {mend_text(value)[:_MAX_SHOWN_CHARS]!r}"
         case bool() | float():
-            return f"the {type_name(value)} {value!r:.60}"
-        case int() if value.bit_length() < 128:
-            return f"the {type_name(value)} {int(value)}"
+            return f"the {type_name(value)} {storable(value)!r:.60}"
+        case int() if int.bit_length(value) < 128:
+            return f"the {type_name(value)} {int.__int__(value)}"
     name = type_name(value)
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 

@@ -104,5 +104,6 @@ class _Excerpt:
             if self._full(number):
                 shown[left_out(len(value) - number, "entries")] = "…"
                 return shown
-            shown[self._text(str(key), _KEY_CHARS)] = self.of(inner, depth + 1)
+            name = self._text(key if isinstance(key, str) else next(iter(recordable({key: None}))), _KEY_CHARS)
+            shown[f"{name} ({number})" if name in shown else name] = self.of(inner, depth + 1)
         return shown

@@ -12,6 +12,9 @@ VALUE_BYTES = 16_000_000
 VALUE_DEPTH = 64
 """How many objects and arrays may stand inside each other. Beyond: an error."""
 
+NUMBER_DIGITS = 100_000
+"""Most digits of an integer, which is written as a text beyond 64 bits. Beyond: an error."""
+
 ERROR_CHARS = 4_000
 """Longest text of an error: in the task's row, in events, in the ledger, to a model. Beyond: its middle is left out."""
 

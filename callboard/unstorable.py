@@ -38,8 +38,17 @@ class Unstorable(TypeError):
 
     def locate(self, whole: Any) -> None:
         """Say where in the whole the value stands."""
-        place = (_place(whole, self.value, 0, [_MOST_LOOKED_AT]) or "").removeprefix(".")
+        try:
+            place = (_place(whole, self.value, 0, [_MOST_LOOKED_AT]) or "").removeprefix(".")
+        except Exception:  # noqa: BLE001  # it is anybody's code
+            place = ""
         self.place = place if len(place) <= _MAX_PLACE_CHARS else f"{place[:_MAX_PLACE_CHARS]}…"
+
+
+def failing(value: Any, raised: BaseException) -> Unstorable:
+    """Return why a value is none: its own code has raised when it was asked for what it holds."""
+    what = f"an object of the class {type_name(value)}, whose own code raised {bare_name(type(raised))}"
+    return Unstorable(value, what, "give a dict, a list or a text of what is needed of it")
 
 
 class TooLarge(Unstorable):
@@ -54,18 +63,31 @@ class TooLarge(Unstorable):
 
 def bare_name(kind: type) -> str:
     """Return a class's own name, whatever its metaclass makes of the question."""
-    return str(_NAME.__get__(kind))[:_MAX_NAME_CHARS]
+    return _name(_NAME.__get__(kind))
 
 
 def full_name(kind: type) -> str:
     """Return a class's name, with its module where that is neither Python's own nor a skill's file."""
-    name = str(_QUALNAME.__get__(kind))
+    name = _name(_QUALNAME.__get__(kind))
     try:
-        module = str(_MODULE.__get__(kind))
+        module = _name(_MODULE.__get__(kind))
     except AttributeError:
-        module = "builtins"
-    plain = module in ("builtins", "__main__") or module.startswith("callboard_skill_")
+        module = ""
+    plain = module in ("", "builtins", "__main__") or module.startswith("callboard_skill_")
     return (name if plain else f"{module}.{name}")[:_MAX_NAME_CHARS]
+
+
+def exact(text: str) -> str:
+    """Return the plain text of one that may be of a class of its own, without asking that class; `TypeError` where it is none."""
+    return str.__str__(text)
+
+
+def _name(given: Any) -> str:
+    """Return a name as far as it is a text, bounded, with what no database holds written as an escape."""
+    if not issubclass(type(given), str):
+        return ""
+    name = exact(given)[:_MAX_NAME_CHARS]
+    return name.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 _NAME, _QUALNAME, _MODULE = (type.__dict__[name] for name in ("__name__", "__qualname__", "__module__"))
@@ -79,9 +101,12 @@ def type_name(value: Any) -> str:
 def _described(value: Any) -> tuple[str, str]:
     """Return what a value is and what to write instead."""
     kind = type_name(value)
-    for test, what, instead in _KINDS:
-        if test(value):
-            return what.format(kind, name=str(getattr(value, "__name__", ""))[:_MAX_NAME_CHARS]), instead
+    try:
+        for test, what, instead in _KINDS:
+            if test(value):
+                return what.format(kind, name=_name(getattr(value, "__name__", ""))), instead
+    except Exception:  # noqa: BLE001, S110  # it is anybody's code
+        pass
     return f"an object of the class {kind}", "give a dict of what is needed of it, or make its class a dataclass"
 
 
@@ -118,7 +143,7 @@ def _place(whole: Any, value: Any, depth: int, left: list[int]) -> str | None:
         return None
     items: Any = ()
     if isinstance(whole, Mapping):
-        items = ((f".{str(key)[:60]}" if isinstance(key, str) else f"[{key!r:.60}]", one) for key, one in whole.items())
+        items = ((_step(key), one) for key, one in whole.items())
     elif isinstance(whole, list | tuple):
         items = ((f"[{number}]", one) for number, one in enumerate(whole))
     for name, one in items:
@@ -126,3 +151,11 @@ def _place(whole: Any, value: Any, depth: int, left: list[int]) -> str | None:
         if below is not None:
             return f"{name}{below}"
     return None
+
+
+def _step(key: Any) -> str:
+    """Return how the place below a key is written; of a key that is neither a text nor a short number, nothing is shown."""
+    if isinstance(key, str):
+        return f".{_name(key)[:60]}"
+    plain = key is None or type(key) in (bool, float) or (type(key) is int and key.bit_length() < 128)
+    return f"[{key!r}]" if plain else "[…]"

@@ -8,17 +8,19 @@ Pure functions; any thread; imported by every folder.
 
 import codecs
 import dataclasses
+import decimal
 import math
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from fractions import Fraction
 from pathlib import PurePath
 from typing import Any
 
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import to_json, to_jsonable_python
 
 from callboard.errors import InvalidRequest
-from callboard.limits import VALUE_BYTES, VALUE_DEPTH
-from callboard.unstorable import TooLarge, Unstorable
+from callboard.limits import NUMBER_DIGITS, VALUE_BYTES, VALUE_DEPTH
+from callboard.unstorable import TooLarge, Unstorable, exact, failing, type_name
 
 _NODE_BYTES = 32
 """What each value counts as beside its text: half a million of them are the most."""
@@ -96,9 +98,10 @@ def check_value(value: Any, where: str = "body", *, depth: int = 0) -> None:
 
 
 def mend_text(text: str) -> str:
-    """Return `text` with what no database could hold replaced by U+FFFD."""
+    """Return `text` with what no database could hold replaced by U+FFFD; of a subclass the plain text."""
+    text = exact(text)
     if text.isascii() and "\x00" not in text:  # PERF: a third of the time
-        return text[:]  # of a subclass, such as an enumeration's member, the plain text
+        return text
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
@@ -155,37 +158,71 @@ def recordable(value: Any) -> Any:
 
 
 def _plain(value: Any, depth: int, how: _How) -> Any:
-    how.take(len(value) if isinstance(value, str | bytes | bytearray) else 0)
+    """Return a value as plain JSON, whatever its own code does.
+
+    # Invariant: only `Unstorable` comes out. Texts and numbers are read by the methods of their built-in kind, never by those
+    # of a subclass; what any other code of a value raises means that it has no form.
+    """
     if type(value) is str:  # PERF: most of what there is
+        how.take(len(value))
         return mend_text(value)
+    if value is None or value is True or value is False:
+        how.take(0)
+        return value
+    try:
+        return _plain_kind(value, depth, how)
+    except Unstorable:
+        raise
+    except Exception as error:  # noqa: BLE001  # it is anybody's code
+        return how.lost(failing(value, error))
+
+
+def _plain_kind(value: Any, depth: int, how: _How) -> Any:
     match value:
-        case None | bool():
-            return value
         case str():
-            return mend_text(value)
+            return _plain(exact(value), depth, how)
+        case bytes() | bytearray():
+            how.take(memoryview(value).nbytes)
+            return _text_of(value, how)
+    how.take(0)
+    match value:
         case int():
-            return int(value) if INT64_MIN <= value <= INT64_MAX else _long_int(value)
+            number = int.__int__(value)
+            return number if INT64_MIN <= number <= INT64_MAX else _long_int(number, how)
         case float():
-            if math.isfinite(value):
-                return float(value)
-            return how.lost(Unstorable(value)) if how.finite else str(value)
+            real = float.__float__(value)
+            if math.isfinite(real):
+                return real
+            return how.lost(Unstorable(value)) if how.finite else str(real)
         case Mapping() | list() | tuple() | set() | frozenset() if depth >= VALUE_DEPTH:
             return how.lost(
                 Unstorable(value, f"more than {VALUE_DEPTH} levels, or a value inside itself", "make it flatter")
             )
         case Mapping():
-            return {_key(key, how): _plain(inner, depth + 1, how) for key, inner in value.items()}
+            return _plain_object(value, depth, how)
         case list() | tuple():
             return [_plain(inner, depth + 1, how) for inner in value]
         case set() | frozenset():
             return _sorted([_plain(inner, depth + 1, how) for inner in value])
-        case bytes() | bytearray():
-            return _text_of(value, how)
+        case Fraction():
+            numerator, denominator = _plain(value.numerator, depth, how), _plain(value.denominator, depth, how)
+            return f"{numerator}" if denominator == 1 else f"{numerator}/{denominator}"
         case _:
-            return _plain_object(value, depth, how)
+            return _plain_form(value, depth, how)
 
 
-def _plain_object(value: Any, depth: int, how: _How) -> Any:
+def _plain_object(value: Mapping[Any, Any], depth: int, how: _How) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for key, inner in value.items():
+        name = _key(key, depth, how)
+        while name in made:
+            how.lost(Unstorable(key, "two keys that are the same text", "give keys that differ as texts"))
+            name = f"{name} ({type_name(key)})"  # what is only shown or compared shows both
+        made[name] = _plain(inner, depth + 1, how)
+    return made
+
+
+def _plain_form(value: Any, depth: int, how: _How) -> Any:
     try:
         form = json_form(value, how.form)
     except Unstorable as error:
@@ -213,12 +250,19 @@ def json_form(value: Any, form: Form | None = None) -> Any:
         if isinstance(number, int | float):  # of some it is itself
             return number
     try:
-        return to_jsonable_python(value, fallback=_refuse)
+        made = to_jsonable_python(value, fallback=_refuse)
+        unprintable = _UNPRINTABLE.search(to_json(made))
     except Unstorable:
         raise
-    except (ValueError, PydanticSerializationError) as error:  # it holds itself, or bytes that are no text
+    except Exception as error:  # it holds itself, or bytes that are no text, or its own code fails
         raise Unstorable(value) from error
+    if unprintable:
+        raise Unstorable(value)
+    return made
 
+
+_UNPRINTABLE = re.compile(rb'"<unprintable [^<>"\\]+ object>"')
+"""What pydantic writes in the place of an object whose `__str__` fails."""
 
 _NUMPY_NUMBERS = frozenset("biuf")
 """The kinds of NumPy's scalars that are a boolean or a number; the `item()` of a date may be a bare number."""
@@ -236,11 +280,16 @@ def _sorted(members: list[Any]) -> list[Any]:
         return sorted(members, key=lambda member: (type(member).__name__, repr(member)))
 
 
-def _key(key: Any, how: _How) -> str:
-    if isinstance(key, str):
-        return mend_text(key)
-    plain = _plain(key, VALUE_DEPTH - 1, how)
-    return mend_text(str(tuple(plain) if isinstance(plain, list) else plain))
+def _key(key: Any, depth: int, how: _How) -> str:
+    plain = _plain(key, depth + 1, how)
+    return plain if type(plain) is str else mend_text(str(_in_key(plain, key, how)))
+
+
+def _in_key(plain: Any, key: Any, how: _How) -> Any:
+    """Return what a key holds as it is written in one: lists as tuples. What is an object in JSON is no key."""
+    if isinstance(plain, dict):
+        return how.lost(Unstorable(key, f"a key that is an object of the class {type_name(key)}", "give texts as keys"))
+    return tuple(_in_key(inner, key, how) for inner in plain) if isinstance(plain, list) else plain
 
 
 def _text_of(value: bytes | bytearray, how: _How) -> str:
@@ -250,9 +299,30 @@ def _text_of(value: bytes | bytearray, how: _How) -> str:
         return how.lost(Unstorable(value))
 
 
-def _long_int(value: int) -> str:
-    """Return a long integer in decimal, or in hexadecimal where Python refuses to write so many digits."""
-    try:
+def _long_int(value: int, how: _How) -> str:
+    """Return a long integer in decimal digits.
+
+    PERF: 20 ms for 100,000 digits (timeit), by halves; Python's own way is quadratic, so it refuses more than 4,300 unless told.
+    """
+    digits = value.bit_length() * 30103 // 100_000  # the logarithm of 2
+    if digits > NUMBER_DIGITS:
+        what = f"an integer of more than {NUMBER_DIGITS:,} digits, which is the limit"
+        return str(how.lost(Unstorable(value, what, "give it as hex(…), or as a number of fewer digits")))
+    how.take(digits)
+    if digits < _PLAIN_DIGITS:
         return str(value)
-    except ValueError:
-        return hex(value)
+    with decimal.localcontext(decimal.Context(prec=digits + 10, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)):
+        made = str(_in_halves(abs(value), value.bit_length()))
+    return f"-{made}" if value < 0 else made
+
+
+_PLAIN_DIGITS = 600
+"""Below that many, `str` writes any integer, whatever limit the process was started with."""
+
+
+def _in_halves(value: int, bits: int) -> decimal.Decimal:
+    if bits <= 1024:
+        return decimal.Decimal(value)
+    low = bits >> 1
+    upper = value >> low
+    return _in_halves(value - (upper << low), low) + _in_halves(upper, bits - low) * (decimal.Decimal(2) ** low)

@@ -1,4 +1,4 @@
-"""What is beyond the limits is cut here, on the one way into the store, whoever made it.
+"""What is beyond the limits is cut here, and text that no database holds mended, on the one way into the store, whoever made it.
 
 The writer's thread; imported by `batch.py` and `codec.py`.
 """
@@ -21,6 +21,7 @@ from callboard.limits import (
 from callboard.messages import ENDS
 from callboard.persistence.tables import dump_json
 from callboard.records import NewEvent
+from callboard.values import mend_text, storable
 
 _MOST_BYTES_A_CHAR = 4
 _LONG = ("notes", "printed")
@@ -34,7 +35,7 @@ def event_and_json(event: NewEvent) -> tuple[NewEvent, str]:
     data = event.data
     if "error" in data:
         data = _with_message(data, "error")
-    text = dump_json(data)
+    data, text = held(data)
     if len(text) > EVENT_OUTPUT_CHARS and event.topic in ENDS and "output" in data:
         output = data["output"]
         if is_long(output, EVENT_OUTPUT_CHARS):
@@ -44,6 +45,24 @@ def event_and_json(event: NewEvent) -> tuple[NewEvent, str]:
         data = {**excerpt(data), "truncated": True}
         text = dump_json(data)
     return (event if data is event.data else replace(event, data=data)), text
+
+
+def held(value: Any) -> tuple[Any, str]:
+    """Return a value as any database holds it, keys too, and as JSON; raise `Unstorable` for what is no data.
+
+    PERF: what needs no mending, which is nearly everything, is written once and searched.
+    """
+    try:
+        text = dump_json(value)
+    except (ValueError, TypeError):  # half of a surrogate pair, or a number of too many digits as a key
+        text = _NUL
+    if _NUL in text:
+        value = storable(value)
+        text = dump_json(value)
+    return value, text
+
+
+_NUL = "\\u0000"
 
 
 def size_bytes(text: str) -> int:
@@ -59,6 +78,7 @@ def metadata(kept: Mapping[str, Any], output: Any) -> Mapping[str, Any]:
     """
     if not kept:
         return kept
+    kept, _ = held(kept)
     small = {name: value for name, value in kept.items() if name not in _LONG}
     if "notes" in kept:
         small["notes"] = kept["notes"]
@@ -73,7 +93,7 @@ def metadata(kept: Mapping[str, Any], output: Any) -> Mapping[str, Any]:
 
 def error_text(text: str | None) -> str | None:
     """Return the error that a task ends with."""
-    return text if text is None else cut_middle(text, ERROR_CHARS)
+    return text if text is None else mend_text(cut_middle(text, ERROR_CHARS))
 
 
 def call_error(error: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -83,7 +103,7 @@ def call_error(error: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 
 def delivery_error(error: str | None) -> str | None:
     """Return the error of a webhook's delivery."""
-    return error if error is None else cut(error, DELIVERY_ERROR_CHARS)
+    return error if error is None else mend_text(cut(error, DELIVERY_ERROR_CHARS))
 
 
 def _with_message(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ from callboard.persistence.statements import Row
 from callboard.persistence.tables import dump_json, tasks, time_number, time_of
 from callboard.records import CallRecord, CallState, Idempotency, KeptAnswer, NewEvent
 from callboard.task_spec import RetryPolicy
+from callboard.values import mend_text
 
 if TYPE_CHECKING:
     from callboard.persistence.task_state import TaskState
@@ -115,22 +116,22 @@ class Rows:
         return (r.session_id, self.at(r.created_at), self.at(r.updated_at), r.tasks)
 
     def turn(self, session_id: str, number: int, task_id: str, turn: Turn) -> Row:
-        return (session_id, number, turn.role, task_id, turn.content)
+        return (session_id, number, turn.role, task_id, mend_text(turn.content))
 
     def interpreter(self, r: SessionRecord) -> Row:
-        return (r.session_id, dump_json(r.variables), r.interpreter)
+        return (r.session_id, bounds.held(r.variables)[1], r.interpreter)
 
 
 def _json(value: Any) -> str | None:
-    return None if value is None else dump_json(value)
+    return None if value is None else bounds.held(value)[1]
 
 
 def _arguments(a: Arguments | None) -> str | None:
-    return None if a is None else dump_json([a.args, a.kwargs, a.digest, a.edited])
+    return None if a is None else _json([a.args, a.kwargs, a.digest, a.edited])
 
 
 def _object(value: Any) -> str:
-    return dump_json(value) if value else "{}"
+    return bounds.held(value)[1] if value else "{}"
 
 
 def task_from_row(row: Sequence[Any]) -> TaskRecord:

@@ -74,7 +74,7 @@ def ended(
         record,
         state,
         ended_at=message.at,
-        output=message.output,
+        output=bounds.held(message.output)[0],
         error=bounds.error_text(message.error),
         error_code=message.error_code,
         execution_time_ms=worked_ms,

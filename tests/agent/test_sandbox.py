@@ -26,6 +26,7 @@ async def async_shout(text: str) -> str: ...
 """
 
 POINT = "from dataclasses import dataclass\n@dataclass\nclass Point:\n    x: int\n"
+FROZEN = POINT.replace("@dataclass", "@dataclass(frozen=True)")
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +201,9 @@ def test_a_token_set_before_the_run_stops_it(sandbox: Sandbox) -> None:
     [
         ("float('nan')", "nan"),
         ("2 ** 70", str(2**70)),
+        ("10 ** 5000", "1" + "0" * 5000),
+        ("{'a': {10 ** 5000: 2}}", {"a": {"1" + "0" * 5000: 2}}),
+        ("{(10 ** 5000, 1): (2,)}", {f"('1{'0' * 5000}', 1)": [2]}),
         ("(1, {2})", [1, [2]]),
         ("import datetime\ndatetime.date(2026, 11, 23)", "2026-11-23"),
         ("'a\\x00b'", "a\N{REPLACEMENT CHARACTER}b"),
@@ -238,6 +242,11 @@ def test_any_value_becomes_one_that_can_be_stored(sandbox: Sandbox, code: str, v
         ("ValueError('x')", "ended in the exception ValueError, which has no JSON form: raise it"),
         ("l = []\nl.append(l)\nl", "ended in a value inside itself"),
         ("x = [1]\nfor _ in range(80): x = [x]\nx", "ended in more than 64 levels"),
+        ("class A: pass\n{A(): 1}", "ended in an object of a class as a key of a dict or in a set, which has no JSON form: give texts as keys"),
+        ("class A: pass\n[{'a': {(1, A()): 1}}]", "ended in an object of a class as a key"),
+        ("class A: pass\n{A()}", "in a set, which has no JSON form: give texts as keys, and a list in place of the set"),
+        (f"{FROZEN}{{Point(1): 1}}", "ended in an object of a class as a key"),
+        ("{1: 1, '1': 2}", "ended in two keys that are the same text, which has no JSON form: give keys that differ"),
         ("b'\\xff'", "ended in bytes that are no UTF-8 text"),
         ("class A: pass\nstr(A())", "ended in a text that shows an object"),
         ("class A: pass\nf'It is {A()}.'", "ended in a text that shows an object"),
@@ -287,6 +296,8 @@ def test_what_code_has_done_is_not_done_again_to_find_out_what_it_ended_in(sandb
         ("{'a': (int,)}", "shout() was given the class int"),
         ("Plain()", "shout() was given an object of the class Plain"),
         ("ValueError('x')", "shout() was given the exception ValueError"),
+        ("{Plain(): 1}", "shout() was given an object of a class as a key of a dict or in a set"),
+        ("[{(Plain(),)}]", "shout() was given an object of a class as a key of a dict or in a set"),
     ],
 )
 def test_an_object_is_never_given_to_a_skill(sandbox: Sandbox, given: str, words: str) -> None:

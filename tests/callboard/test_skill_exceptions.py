@@ -56,6 +56,19 @@ def remark(text: str, *, ctx: SkillContext) -> str:
     return text
 
 
+@skill(replay="never")
+def jot(name: object, *, ctx: SkillContext) -> str:
+    """Note something under a name that no database holds."""
+    ctx.note({"nul": "a\\x00", "half": "a\\ud800"}.get(name, name), {"b\\x00": "c\\ud800"})
+    return "jotted"
+
+
+@skill(replay="never")
+def give(what: str) -> object:
+    """Return an object whose methods lie or fail."""
+    return {"text": Text("a\\ud800"), "number": Number(7), "items": Items([1]), "keys": {1: 1, "1": 2}, "long": 10**5000}[what]
+
+
 @skill(replay="pure")
 def hand_over(what: str, *, ctx: SkillContext) -> str:
     """Hand an object to the model, or to a script."""
@@ -71,6 +84,41 @@ class Unspeakable(Exception):
 
 class Stop(BaseException):
     pass
+
+
+class Text(str):
+    def _fails(self, *_):
+        raise RuntimeError("no such text")
+
+    __str__ = __repr__ = __format__ = __iter__ = __getitem__ = __eq__ = replace = strip = isascii = partition = encode = _fails
+    __hash__ = None
+
+    def __len__(self):
+        return 5
+
+
+class Number(int):
+    __int__ = __index__ = __str__ = __repr__ = __le__ = __ge__ = Text._fails
+
+
+class Items(list):
+    __iter__ = Text._fails
+
+
+class Long(Exception):
+    def __str__(self):
+        return Text("x\\ud800" * 1_000_000)
+
+
+Far = type("Far", (Exception,), {"__module__": "m\\ud800", "__name__": Text("n")})
+Odd = type("Odd", (Exception,), {"__module__": Text("m")})
+
+
+def surrogates():
+    raise ValueError("in odd code")
+
+
+surrogates.__code__ = surrogates.__code__.replace(co_name="f\\ud800" * 500, co_filename="/x/\\udfff\\ud800.py")
 
 
 class Nameless(type):
@@ -102,6 +150,14 @@ def fail(how: str) -> str:
         raise Stop("all of it")
     if how == "nameless":
         raise Hidden("who")
+    if how == "long":
+        raise Long
+    if how == "far":
+        raise Far("away")
+    if how == "odd":
+        raise Odd("one")
+    if how == "surrogates":
+        surrogates()
     if how == "exit":
         sys.exit(3)
     if how == "interrupt":
@@ -198,6 +254,10 @@ def test_a_file_beside_the_skills_is_named_from_their_folder(failed: Failed, fol
         ("group", "failed: ExceptionGroup: both (2 sub-exceptions)", {"exceptions": ["ValueError: one", "KeyError: 'two'"]}),
         ("base", "failed: Stop: all of it", {"type": "Stop"}),
         ("nameless", "failed: Hidden: who", {"type": "Hidden"}),
+        ("long", "failed: Long: x\ufffdx\ufffd", {"type": "Long"}),
+        ("far", "failed: Far: away", {"type": "m\\ud800.Far"}),
+        ("odd", "failed: Odd: one", {"type": "m.Odd"}),
+        ("surrogates", "failed: ValueError: in odd code", {}),
         ("exit", "failed: SystemExit: 3", {}),
         ("interrupt", "failed: KeyboardInterrupt", {}),
         ("deep", "failed: RecursionError: maximum recursion depth exceeded", {}),
@@ -300,6 +360,28 @@ def test_a_note_that_is_no_data_fails_the_call_where_it_was_made(failed: Failed)
     assert task.error is not None
     assert "an object of the class object, which has no JSON form" in task.error
     assert told["exception"]["line"] == line_of("ctx.note")
+
+
+@pytest.mark.parametrize("name", ["nul", "half"])
+def test_the_name_of_a_note_is_mended_as_its_value_is(system: AgentSystem, name: str) -> None:
+    task = ended(system, submit(system, code(f"from skills import jot\njot({name!r})")))
+    assert (task.error, task.output) == (None, "jotted")
+    assert task.metadata["notes"] == {"a\ufffd": {"b\ufffd": "c\ufffd"}}
+
+
+@pytest.mark.parametrize(("what", "output"), [("text", "a\ufffd"), ("number", 7), ("long", f"1{'0' * 5000}")])
+def test_an_answer_of_a_class_of_its_own_is_read_past_its_methods(system: AgentSystem, what: str, output: Any) -> None:
+    task = ended(system, submit(system, code(f"from skills import give\ngive({what!r})")))
+    assert (task.error, task.output) == (None, output)
+
+
+@pytest.mark.parametrize(
+    ("what", "words"), [("items", "whose own code raised RuntimeError"), ("keys", "two keys that are")]
+)
+def test_an_answer_that_would_lose_something_is_an_error(failed: Failed, what: str, words: str) -> None:
+    task, _ = failed(f"from skills import give\ngive({what!r})")
+    assert task.error_code == "skill_failed"
+    assert words in str(task.error)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from callboard.conversation import Turn
 from callboard.errors import StoreUnavailable
-from callboard.messages import Status, Totals
+from callboard.messages import Status, Topic, Totals
 from callboard.persistence.store import SqlStore
 from callboard.records import RecordAcceptance, RecordSessionDeleted
 
@@ -16,11 +17,33 @@ if TYPE_CHECKING:
 BAD: dict[str, Callable[["Maker", RecordAcceptance], Any]] = {
     "an id that exists": lambda make, accepted: make.acceptance(task_id=accepted.record.task_id),
     "a value that JSON lacks": lambda make, accepted: make.result(accepted, output=object()),
-    "half of a surrogate pair": lambda make, accepted: make.result(accepted, error="\ud800"),
     "a number beyond 64 bits": lambda make, accepted: make.acceptance(timeout_ms=2**70),
     "a session that cannot be stored": lambda make, accepted: make.result(accepted, session=make.left(tasks=2**70)),
     "not a record": lambda make, accepted: "hello",
 }
+
+
+def test_text_that_no_database_holds_is_mended_on_the_way_in_keys_too(store: SqlStore, make: "Maker") -> None:
+    """In events, output, error, metadata and turns, for those who are told of it as for those who read it."""
+    accepted = make.acceptance()
+    odd, whole = {"a\ud800": ["b\x00", {"\x00": 1}]}, {"a\ufffd": ["b\ufffd", {"\ufffd": 1}]}
+    store.write([accepted, make.start(accepted)])
+    result = make.result(
+        accepted,
+        events=(make.event(Topic.TASK_COMPLETED, **odd),),
+        output=odd,
+        error="c\x00\udfff",
+        metadata={"notes": odd},
+        session=make.left("session", Turn(role="assistant", content="d\ud800")),
+    )
+    [outcome] = store.write([result])
+    [told] = outcome.events
+    stored = store.task(accepted.record.task_id)
+    assert told.data == store.events(accepted.record.task_id).events[-1].data
+    assert told.data["a\ufffd"] == whole["a\ufffd"]
+    for record in (outcome.value, stored):
+        assert (record.output, record.error, record.metadata["notes"]) == (whole, "c\ufffd\ufffd", whole)
+    assert [turn.content for turn in store.session("session").conversation] == ["d\ufffd"]
 
 
 @pytest.mark.parametrize("kind", BAD)
