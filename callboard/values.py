@@ -11,12 +11,13 @@ import dataclasses
 import decimal
 import math
 import re
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import PurePath
 from typing import Any
 
-from pydantic_core import to_json, to_jsonable_python
+from pydantic_core import to_jsonable_python
 
 from callboard.errors import InvalidRequest
 from callboard.limits import NUMBER_DIGITS, VALUE_BYTES, VALUE_DEPTH
@@ -194,13 +195,13 @@ def _plain_kind(value: Any, depth: int, how: _How) -> Any:
             if math.isfinite(real):
                 return real
             return how.lost(Unstorable(value)) if how.finite else str(real)
-        case Mapping() | list() | tuple() | set() | frozenset() if depth >= VALUE_DEPTH:
+        case Mapping() | list() | tuple() | deque() | set() | frozenset() if depth >= VALUE_DEPTH:
             return how.lost(
                 Unstorable(value, f"more than {VALUE_DEPTH} levels, or a value inside itself", "make it flatter")
             )
         case Mapping():
             return _plain_object(value, depth, how)
-        case list() | tuple():
+        case list() | tuple() | deque():
             return [_plain(inner, depth + 1, how) for inner in value]
         case set() | frozenset():
             return _sorted([_plain(inner, depth + 1, how) for inner in value])
@@ -251,18 +252,38 @@ def json_form(value: Any, form: Form | None = None) -> Any:
             return number
     try:
         made = to_jsonable_python(value, fallback=_refuse)
-        unprintable = _UNPRINTABLE.search(to_json(made))
     except Unstorable:
         raise
-    except Exception as error:  # it holds itself, or bytes that are no text, or its own code fails
-        raise Unstorable(value) from error
-    if unprintable:
+    except Exception:  # noqa: BLE001  # it holds itself, or text or bytes that are none, or its own code fails
+        made = _UNPRINTABLE
+    return _fields_of(value) if _is_unprintable(made) else made
+
+
+_UNPRINTABLE = "<unprintable  object>"
+
+
+def _is_unprintable(made: Any) -> bool:
+    """Say whether pydantic has written `<unprintable … object>` for an object whose `__str__` fails, in keys too."""
+    match made:
+        case str():
+            return made.startswith("<unprintable ") and made.endswith(" object>")
+        case dict():
+            return any(_is_unprintable(one) for item in made.items() for one in item)
+        case list():
+            return any(map(_is_unprintable, made))
+    return False
+
+
+def _fields_of(value: Any) -> Any:
+    """Return what a pydantic model or dataclass holds, as it is; raise `Unstorable` for any other object."""
+    serializer = getattr(value, "__pydantic_serializer__", None)
+    if serializer is None or isinstance(value, type):
+        raise Unstorable(value)
+    made = serializer.to_python(value)
+    if _is_unprintable(made):
         raise Unstorable(value)
     return made
 
-
-_UNPRINTABLE = re.compile(rb'"<unprintable [^<>"\\]+ object>"')
-"""What pydantic writes in the place of an object whose `__str__` fails."""
 
 _NUMPY_NUMBERS = frozenset("biuf")
 """The kinds of NumPy's scalars that are a boolean or a number; the `item()` of a date may be a bare number."""
@@ -306,15 +327,18 @@ def _long_int(value: int, how: _How) -> str:
     """
     digits = value.bit_length() * 30103 // 100_000  # the logarithm of 2
     if digits > NUMBER_DIGITS:
-        what = f"an integer of more than {NUMBER_DIGITS:,} digits, which is the limit"
+        what = f"an integer of more than {NUMBER_DIGITS:,} digits"
         return str(how.lost(Unstorable(value, what, "give it as hex(…), or as a number of fewer digits")))
-    how.take(digits)
+    how.take(digits * _EACH_DIGIT)
     if digits < _PLAIN_DIGITS:
         return str(value)
     with decimal.localcontext(decimal.Context(prec=digits + 10, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)):
         made = str(_in_halves(abs(value), value.bit_length()))
     return f"-{made}" if value < 0 else made
 
+
+_EACH_DIGIT = 8
+"""PERF: what each digit of a long integer counts as, so that a value that is full of them is over in half a second."""
 
 _PLAIN_DIGITS = 600
 """Below that many, `str` writes any integer, whatever limit the process was started with."""

@@ -103,7 +103,8 @@ class Arguments:
     def _more(self, name: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
             raise ValueError(f"{self._python_name}() argument {name}: it must be a dict with strings as keys")
-        return {key: storable(inner) for key, inner in value.items()}
+        more: dict[str, Any] = storable(value)
+        return more
 
     def _check(self, sent: dict[str, Any]) -> None:
         found = self._schema.mismatch(sent)

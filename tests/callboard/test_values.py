@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from callboard.errors import InvalidRequest
 from callboard.excerpts import excerpt
@@ -256,6 +258,18 @@ def test_keys_that_would_become_one_are_refused_and_shown_apart(value: Any) -> N
     assert str(excerpt(value)).count(":") == str(value).count(":")
 
 
+class Report(BaseModel):
+    text: str = ""
+    more: Any = None
+
+
+def test_what_pydantic_cannot_write_of_a_model_is_mended_and_has_its_digits() -> None:
+    more = {"\ud800": Report(text="b\x00"), 10**5000: Fraction(1, 3)}
+    mended = {"\ufffd": {"text": "b\ufffd", "more": None}, f"1{'0' * 5000}": "1/3"}
+    assert storable(Report(text="a\udfff", more=more)) == {"text": "a\ufffd", "more": mended}
+    assert storable(deque([Fraction(10**5000, 3)])) == [f"1{'0' * 5000}/3"]
+
+
 CYCLE: list[Any] = []
 CYCLE.append(CYCLE)
 
@@ -281,7 +295,7 @@ CYCLE.append(CYCLE)
             {Key(1): 1},
             "a key that is an object of the class tests.callboard.test_values.Key, which has no JSON form: give texts as keys",
         ),
-        ([10**100_100], "an integer of more than 100,000 digits, which is the limit"),
+        ([10**100_100], "an integer of more than 100,000 digits at [0], which has no JSON form: give it as hex"),
         (_nested(5000), "more than 64 levels"),
         (CYCLE, "more than 64 levels, or a value inside itself"),
         (..., "an object of the class ellipsis"),
