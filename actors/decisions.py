@@ -10,7 +10,7 @@ from typing import Any
 
 from callboard.actors.live_tasks import Live, ended, requeued
 from callboard.agent.catalogue import Catalogue
-from callboard.arguments import Arguments, marks, size_of
+from callboard.arguments import Arguments, Binding, marks, size_of
 from callboard.errors import DecisionOutdated, InvalidRequest, SkillNotFound, TaskNotPaused
 from callboard.limits import ARGUMENTS_BYTES, ERROR_CHARS, LEDGER_BYTES, cut_middle
 from callboard.messages import DECISIONS, DecideTask, Decision, PauseReason, Status, TaskRecord
@@ -18,8 +18,8 @@ from callboard.pauses import not_paused, reason_of
 from callboard.records import CallRecord, CallState, RecordRequeue, RecordResult
 
 
-def _check(record: TaskRecord, message: DecideTask, catalogue: Catalogue) -> None:
-    """Raise unless the decision answers what the task asks, with arguments that fit."""
+def _check(record: TaskRecord, message: DecideTask) -> None:
+    """Raise unless the decision answers what the task asks."""
     reason = reason_of(record)
     if reason is None:
         raise not_paused(record)
@@ -45,8 +45,6 @@ def _check(record: TaskRecord, message: DecideTask, catalogue: Catalogue) -> Non
             f"The task is paused with the reason {reason}, and the decision {message.decision} does not go with that; "
             f"decide one of {', '.join(allowed)}."
         )
-    if message.decision is Decision.EDIT:
-        _check_arguments(str((record.pause or {}).get("skill")), message.arguments, catalogue)
 
 
 def _check_whole(arguments: Mapping[str, Any], before: Arguments | None) -> None:
@@ -63,11 +61,12 @@ def _check_whole(arguments: Mapping[str, Any], before: Arguments | None) -> None
         )
 
 
-def _check_arguments(skill: str, arguments: Mapping[str, Any] | None, catalogue: Catalogue) -> None:
+def _binding_of(skill: str, arguments: Mapping[str, Any] | None, catalogue: Catalogue) -> Binding:
+    """Return what the skill gets of an edit; raise where it does not fit, or where the skill would get something else."""
     if arguments is None:
         raise InvalidRequest("The decision edit needs arguments: an object with the skill's arguments by name.")
     try:
-        catalogue.get(skill).check(arguments)
+        return catalogue.get(skill).binding((), arguments)
     except SkillNotFound as error:
         raise InvalidRequest(f"{error.message.removesuffix('.')}; decide reject, or bring the skill back.") from error
     except (TypeError, ValueError) as error:
@@ -87,14 +86,17 @@ def decision_record(
 
     `call` returns a row of a task's ledger.
     """
-    _check(record, message, catalogue)
+    _check(record, message)
+    binding = None
+    if message.decision is Decision.EDIT:
+        binding = _binding_of(str((record.pause or {}).get("skill")), message.arguments, catalogue)
     told: dict[str, Any] = {"decision": message.decision.value}
     told |= {} if message.reason is None else {"decisionReason": message.reason}
     told |= {} if message.request_id is None else {"requestId": message.request_id}
     if message.decision is not Decision.FAIL:
         row = call(record.task_id, (record.pause or {})["call"])
         assert row is not None, "it was written with the pause"
-        row = _decided(row, message, at)
+        row = _decided(row, message, at, binding)
         told |= {} if row.arguments is None else {"digest": row.arguments.digest}
         return requeued(record, "decision", at, attempt=None, crashes=0, calls=(row,), told=told)
     return ended(
@@ -110,8 +112,11 @@ def decision_record(
     )
 
 
-def _decided(row: CallRecord, message: DecideTask, at: datetime) -> CallRecord:
-    """Return the ledger's row of the call that a paused task asks about, as a decision to go on has it."""
+def _decided(row: CallRecord, message: DecideTask, at: datetime, binding: Binding | None) -> CallRecord:
+    """Return the ledger's row of the call that a paused task asks about, as a decision to go on has it.
+
+    `binding` is what the skill gets of an edit.
+    """
     match message.decision:
         case Decision.RETRY | Decision.APPROVE:
             return replace(row, state=CallState.OPEN)
@@ -119,7 +124,7 @@ def _decided(row: CallRecord, message: DecideTask, at: datetime) -> CallRecord:
             given, before = message.arguments or {}, row.arguments
             _check_whole(given, before)
             args, kwargs = ((), {}) if before is None else (before.args, before.kwargs)
-            edited = Arguments.of(row.name, row.effect_id, args, kwargs, given)
+            edited = Arguments.of(row.name, row.effect_id, args, kwargs, given, binding)
             return replace(row, state=CallState.OPEN, arguments=edited)
         case Decision.REJECT:
             why = f": {message.reason}" if message.reason else ""

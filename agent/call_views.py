@@ -51,6 +51,9 @@ def question_of(paused: Paused) -> dict[str, Any]:
         told |= paused.arguments
     else:
         told |= {"argsTruncated": False, **shown(whole.args, whole.kwargs, whole.edited)}
+        if whole.binding is not None:
+            defaults, cut = excerpted(whole.binding.defaults)
+            told |= {"defaults": defaults, **({"argsTruncated": True} if cut else {})}
         told |= {"argsBytes": size_of(whole.made_with), "digest": whole.digest}
         if whole.edited is not None:  # a server before did not keep what the script gave
             told |= paused.arguments
@@ -92,8 +95,8 @@ def shown(args: Sequence[Any], kwargs: Mapping[str, Any], edited: Mapping[str, A
     return {name: value for name, (value, _) in told.items()} | ({"argsTruncated": True} if cut else {})
 
 
-def cannot_be_shown(name: str, why: ValueError) -> TaskError:
-    """Return why a call that needs approval is not made: nobody could be shown all that it would be made with."""
+def cannot_be_asked(name: str, why: Exception) -> TaskError:
+    """Return why a call that needs approval is not made: nobody could be shown all that the skill would get, as it is."""
     return TaskError("skill_failed", f"The skill {name} needs a person's approval of its arguments, and {why}.")
 
 

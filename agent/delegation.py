@@ -5,12 +5,13 @@ agent's task has ended. Pure values and functions; any thread. Imported by the l
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from callboard.agent.roster import AgentDefinition
 from callboard.agent.skill import Replay, SkillContext
+from callboard.arguments import Binding
 from callboard.budget import Budget
 from callboard.errors import TaskError
 from callboard.limits import TASK_CHARS
@@ -68,10 +69,11 @@ class Delegate:
     def call(self, _args: tuple[Any, ...], _kwargs: Mapping[str, Any], _ctx: SkillContext) -> Any:
         raise AssertionError("the run makes this call itself")
 
-    def check(self, arguments: Mapping[str, Any]) -> None:
-        self.bound((), arguments)
+    def binding(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Binding:
+        agent, task = self.bound(args, kwargs)
+        return Binding.of({"agent": agent, "task": task}, {})
 
-    def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, str]:
+    def bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, str]:
         """Return the agent's name and the task; raise `TypeError` or `ValueError` naming what does not fit."""
         given = self._signature.bind(*args, **kwargs).arguments
         agent, task = given["agent"], given["task"]

@@ -19,7 +19,7 @@ from pydantic_core import to_json
 from callboard.agent.delegation import Delegated
 from callboard.agent.sandbox import INTERPRETER
 from callboard.agent.signing import Signer
-from callboard.arguments import Arguments
+from callboard.arguments import Arguments, Binding
 from callboard.errors import TaskError
 from callboard.limits import LEDGER_BYTES
 from callboard.messages import PauseReason
@@ -113,10 +113,12 @@ class Ledger:
         effect_id: str | None = None,
         state: CallState = CallState.STARTED,
         whole: tuple[Sequence[Any], Mapping[str, Any]] | None = None,
+        binding: Binding | None = None,
     ) -> CallRecord:
         """Return the row to write before the call is made, a new one or that of an earlier attempt at it.
 
-        `whole` are the arguments as plain JSON where they are kept for a person, who may have edited those of a row that is known.
+        `whole` are the arguments as plain JSON where they are kept for a person, who may have edited those of a row that is known;
+        `binding` is what the skill gets of them, where that person is asked before the call.
         Raises `Paused` where the earlier attempt may have made it and it must not be made twice.
         """
         with self._lock:
@@ -140,7 +142,8 @@ class Ledger:
             effect_id = effect_id or known.effect_id
             kept = known.arguments
             if whole is not None and (kept is None or effect_id != known.effect_id):
-                kept = Arguments.of(name, effect_id, *whole, None if kept is None else kept.edited)
+                edited, bound = (None, binding) if kept is None else (kept.edited, kept.binding)
+                kept = Arguments.of(name, effect_id, *whole, edited, bound)
                 self._room_bytes -= bytes_of(whole)
             row = replace(
                 known,

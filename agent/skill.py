@@ -2,7 +2,7 @@
 
 The stub that the type checker reads, the JSON schema on the wire and the validation of arguments are all made
 from the function's signature. Skills are called by worker threads, several at once, and must be safe for that.
-Imports nothing of the project but its errors and what its answers are checked with.
+Imports nothing of the project but its errors and what its arguments and answers are checked with.
 """
 
 import hashlib
@@ -31,8 +31,11 @@ from typing import (
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from callboard.agent.binding import exact_binding
 from callboard.agent.skill_answers import Answers
+from callboard.arguments import Binding
 from callboard.errors import TaskError
+from callboard.unstorable import bare_name
 
 Replay = Literal["pure", "safe", "keyed", "never"]
 P = ParamSpec("P")
@@ -178,8 +181,11 @@ class AnySkill(Protocol):
         Raises `TypeError` or `ValueError` naming the argument that does not fit.
         """
 
-    def check(self, arguments: Mapping[str, Any]) -> None:
-        """Raise `TypeError` or `ValueError` naming the argument that does not fit; make no call."""
+    def binding(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Binding:
+        """Return what the skill would get of arguments, plain JSON, that a person is to decide on; make no call.
+
+        Raises `TypeError` or `ValueError` naming the argument that does not fit, or that the skill would get as another one.
+        """
 
 
 @dataclass(frozen=True)
@@ -245,10 +251,20 @@ class Skill(Generic[P, R]):
             values["ctx"] = ctx
         return self.answers.answer(self.function(**values))  # type: ignore[call-arg]  # built from the signature
 
-    def check(self, arguments: Mapping[str, Any]) -> None:
-        self._checked((), arguments)
+    def binding(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Binding:
+        try:
+            given = self._signature.bind(*args, **kwargs).arguments
+            got = self._checked(args, kwargs)
+        except (TypeError, ValueError):
+            raise
+        except BaseException as raised:  # a validator is the skill's own code, and may raise anything
+            raise ValueError(
+                f"{self.python_name}() fails to check its arguments: {bare_name(type(raised))}"
+            ) from raised
+        defaults = {p.name: p.default for p in self._parameters if p.name not in given}
+        return exact_binding(self.python_name, given, got, defaults)
 
-    def _checked(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def _checked(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         bound = self._signature.bind(*args, **kwargs).arguments
         try:
             checked = self._arguments.model_validate(bound)

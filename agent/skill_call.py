@@ -9,12 +9,14 @@ from callboard.agent.delegation import Delegated
 from callboard.agent.ledger import ENDED, digest_of
 from callboard.agent.sandbox_run import Asked
 from callboard.agent.skill import AnySkill
+from callboard.arguments import Binding
 from callboard.records import CallRecord, CallState
 
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """A skill call in the middle of a script; `number` counts the script's calls, pure ones too; `row` is its ledger's.
+    """A skill call in the middle of a script; `number` counts the script's calls, pure ones too; `row` is its ledger's,
+    `binding` what the skill gets of it where a person is to be asked.
 
     `first` says that the script comes to it for the first time, `refused` that it is not made. `answer` is set as soon as
     it is known: a value, or the error to raise in the script.
@@ -29,6 +31,7 @@ class Call:
     known: CallRecord | None = None
     row: CallRecord | None = None
     child: Delegated | None = None
+    binding: Binding | None = None
     answered: bool = False
     answer: Any = None
 
@@ -45,11 +48,26 @@ def as_decided(call: Call, known: CallRecord, *, approved: bool) -> CallRecord:
         return known  # it is not made
     digest, kept = digest_of(call.name, arguments_of(call.asked)), known.arguments
     if kept is not None:
-        same = digest == known.digest and kept.are_those_of(known.name, known.effect_id)
+        same = digest == known.digest and kept.are_those_of(known.name, known.effect_id) and _still_bound(call, known)
     else:  # a server before did not keep them: what it has shown in full stands
         same = not approved or "argsTruncated" not in shown(call.asked.args, call.asked.kwargs)
     again = CallState.WAITING if approved else CallState.STARTED
     return known if same else replace(known, state=again, digest=digest, arguments=None)
+
+
+def _still_bound(call: Call, known: CallRecord) -> bool:
+    """Whether the skill gets what was asked about: its parameters and their defaults may have changed since."""
+    kept = known.arguments
+    assert kept is not None
+    assert call.skill is not None
+    if (
+        kept.binding is None
+    ):  # of a server before, or nobody was asked: a decision stands as it is, a question is put anew
+        return known.state is not CallState.WAITING
+    try:
+        return call.skill.binding(*kept.made_with).digest == kept.binding.digest
+    except (TypeError, ValueError):
+        return False
 
 
 def as_begun(call: Call) -> dict[str, Any]:

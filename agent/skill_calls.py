@@ -158,7 +158,7 @@ class SkillCalls:
             try:
                 args, kwargs = exact(call.asked.args, call.asked.kwargs)
             except ValueError as error:
-                self._refuse(call, call_views.cannot_be_shown(call.name, error))
+                self._refuse(call, call_views.cannot_be_asked(call.name, error))
                 return
             call.asked = replace(call.asked, args=tuple(args), kwargs=kwargs)
         if isinstance(call.skill, Delegate):
@@ -211,6 +211,7 @@ class SkillCalls:
         if call.known is None:
             if (full := self.ledger.full()) is not None:
                 self._refuse(call, full)
+            self._bind(call)
             return
         call.known = as_decided(call, call.known, approved=self._tools.catalogue.needs_approval(call.name))
         if isinstance(call.skill, Delegate) and call.known.arguments is not None:
@@ -221,6 +222,19 @@ class SkillCalls:
             call.child = replace(call.child, task_id=call.known.effect_id)
         if call.known.state in ENDED:
             self._replay(call, call.known)
+        self._bind(call)
+
+    def _bind(self, call: Call) -> None:
+        """Find out what the skill gets of a call that a person is to be asked about; refuse what is not what was given."""
+        if call.skill is None or not self._needs_approval(call):
+            return
+        try:
+            call.binding = call.skill.binding(call.asked.args, call.asked.kwargs)
+        except (TypeError, ValueError) as error:
+            refused = call_views.cannot_be_asked(call.name, error)
+            self._refuse(call, refused)
+            if call.known is not None:
+                self._journal.record(self.ledger.failed(call.known, refused, self._tools.clock.now()))
 
     def _journaled(self, call: Call) -> bool:
         """Whether the call has a row in the ledger: what is pure is made again, unless a person has approved it."""
@@ -259,6 +273,7 @@ class SkillCalls:
                 effect_id=None if call.child is None else call.child.task_id,
                 state=state,
                 whole=as_recorded(call.asked.args, call.asked.kwargs) if decided else None,
+                binding=call.binding,
             )
         except Paused as paused:
             paused.arguments = shown(call.asked.args, call.asked.kwargs)

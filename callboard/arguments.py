@@ -17,7 +17,26 @@ from callboard.limits import ARGUMENTS_BYTES
 from callboard.unstorable import TooLarge, Unstorable
 from callboard.values import check_text, recordable, storable
 
+_MOST_BITS = 8192
+"""The longest number that is shown in decimal, which Python writes up to some four thousand digits of."""
+
 _MARK = re.compile(r"… \[[\d,]+ more \w+ left out\]\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """What a skill gets of the arguments of a call that a person decides on.
+
+    `defaults` are the parameters that were left out, by name, as plain JSON; `digest` is of all that the skill gets, by
+    name, so that a skill whose signature has changed meanwhile is known by it.
+    """
+
+    defaults: Mapping[str, Any]
+    digest: str
+
+    @classmethod
+    def of(cls, got: Mapping[str, Any], defaults: Mapping[str, Any]) -> "Binding":
+        return cls(defaults=defaults, digest=_sha256({**defaults, **got}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +44,15 @@ class Arguments:
     """What one call is made with, whole, as plain JSON.
 
     `args` and `kwargs` are what the script gave, `edited`, by name, what a person has put in place of all of it. `digest`
-    is of what the call is made with.
+    is of what the call is made with. `binding` is what the skill gets of it; None where nobody is asked before the call, and
+    in rows of servers before.
     """
 
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     digest: str
     edited: Mapping[str, Any] | None = None
+    binding: Binding | None = None
 
     @classmethod
     def of(
@@ -41,10 +62,11 @@ class Arguments:
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         edited: Mapping[str, Any] | None = None,
+        binding: Binding | None = None,
     ) -> "Arguments":
         made_with = (args, kwargs) if edited is None else ((), edited)
         digest = digest_of(skill, effect_id, *made_with)
-        return cls(args=tuple(args), kwargs=dict(kwargs), digest=digest, edited=edited)
+        return cls(args=tuple(args), kwargs=dict(kwargs), digest=digest, edited=edited, binding=binding)
 
     @property
     def made_with(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -65,7 +87,11 @@ def digest_of(skill: str, effect_id: str, args: Sequence[Any], kwargs: Mapping[s
     Keys sorted by code point, no spaces, everything but ASCII as `\\uXXXX`: what `json.dumps` of Python makes with
     `sort_keys=True` and the separators `,` and `:`.
     """
-    text = json.dumps([skill, effect_id, args, kwargs], sort_keys=True, separators=(",", ":"))
+    return _sha256([skill, effect_id, args, kwargs])
+
+
+def _sha256(plain: Any) -> str:
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -104,6 +130,8 @@ def _check_exact(value: Any) -> None:
             check_text(value, "a text in them")
         case bytes() | bytearray():
             check_text(value.decode(), "a text in them")
+        case int() if value.bit_length() > _MOST_BITS:
+            raise InvalidRequest(f"a number in them has more than {_MOST_BITS:,} bits; give it as a text")
         case Mapping():
             for key, inner in value.items():
                 _check_exact(key)

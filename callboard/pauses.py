@@ -34,8 +34,10 @@ def whole_pause(record: TaskRecord, call: Callable[[str, int], CallRecord | None
         return {"argsTruncated": True, **pause}
     if whole.digest != pause.get("digest"):
         raise TaskNotPaused(f"The task {record.task_id} has just been decided about; look at it again.")
-    edited = {} if whole.edited is None else {"edited": whole.edited}
-    return {**pause, "args": list(whole.args), "kwargs": whole.kwargs, **edited, "argsTruncated": False}
+    more = {} if whole.edited is None else {"edited": whole.edited}
+    if whole.binding is not None:
+        more["defaults"] = whole.binding.defaults
+    return {**pause, "args": list(whole.args), "kwargs": whole.kwargs, **more, "argsTruncated": False}
 
 
 def not_paused(record: TaskRecord) -> TaskNotPaused:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Dialect, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
-from callboard.arguments import Arguments
+from callboard.arguments import Arguments, Binding
 from callboard.budget import Account, Budget, Usage
 from callboard.conversation import SessionRecord, Turn
 from callboard.deliveries import DeliveryState, WebhookDelivery, receiver_of
@@ -127,7 +127,10 @@ def _json(value: Any) -> str | None:
 
 
 def _arguments(a: Arguments | None) -> str | None:
-    return None if a is None else _json([a.args, a.kwargs, a.digest, a.edited])
+    if a is None:
+        return None
+    bound = [] if a.binding is None else [a.binding.defaults, a.binding.digest]
+    return _json([a.args, a.kwargs, a.digest, a.edited, *bound])
 
 
 def _object(value: Any) -> str:
@@ -199,8 +202,9 @@ def _arguments_from(stored: Any, skill: str, effect_id: str) -> Arguments | None
         return Arguments.of(skill, effect_id, (), {}, stored)
     if stored is None:
         return None
-    args, kwargs, digest, edited = stored
-    return Arguments(args=tuple(args), kwargs=kwargs, digest=digest, edited=edited)
+    args, kwargs, digest, edited, *bound = stored
+    binding = Binding(defaults=bound[0], digest=bound[1]) if bound else None  # a server before kept none
+    return Arguments(args=tuple(args), kwargs=kwargs, digest=digest, edited=edited, binding=binding)
 
 
 def file_from_row(row: Sequence[Any]) -> AttachedFile:

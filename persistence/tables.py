@@ -196,7 +196,7 @@ calls = Table(
     Column("started_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
     Column("error", Json),
-    Column("edited", Json),  # the whole arguments: [args, kwargs, digest, those that a person has edited]
+    Column("edited", Json),  # the whole arguments: [args, kwargs, digest, edited, defaults, digest of the binding]
     Column("result", Json),
     sqlite_with_rowid=False,
 )

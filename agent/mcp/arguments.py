@@ -6,7 +6,7 @@ Imports the library where it is used, since only servers with MCP have it. Any t
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from callboard.agent.mcp.schema_types import Schema
@@ -78,14 +78,16 @@ class Arguments:
         self._by_wire_name = {p.wire_name: p.name for p in declared if p.wire_name is not None}
         self._schema = Check(schema)
 
-    def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the object to send; raise `TypeError` or `ValueError` naming the argument that does not fit.
 
         A person who edits a call may use the server's own names: both are taken.
         """
-        named = {
-            name if name in self._wire_names else self._by_wire_name.get(name, name): v for name, v in kwargs.items()
-        }
+        named: dict[str, Any] = {}
+        for given_name, value in kwargs.items():
+            name = given_name if given_name in self._wire_names else self._by_wire_name.get(given_name, given_name)
+            self._check_once(name, named)
+            named[name] = value
         try:
             given = self._signature.bind(*args, **named).arguments
         except TypeError as error:
@@ -94,11 +96,20 @@ class Arguments:
         for name, value in given.items():
             wire_name = self._wire_names[name]
             if wire_name is None:
-                sent = self._more(name, value) | sent
+                more = self._more(name, value)
+                for key in more:
+                    self._check_once(key, sent)
+                sent |= more
             else:
+                self._check_once(wire_name, sent)
                 sent[wire_name] = storable(value)
         self._check(sent)
         return sent
+
+    def _check_once(self, name: str, known: Mapping[str, Any]) -> None:
+        """Raise where an argument was given under another name before: one of the two would be lost."""
+        if name in known:
+            raise ValueError(f"{self._python_name}() got two values for the argument {name[:64]!r}; give one")
 
     def _more(self, name: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):

@@ -5,7 +5,7 @@ Made once at start from what the server lists. A call is checked here, in the wo
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from callboard.agent.mcp.results import ToolFailed, texts_of, value_of
 from callboard.agent.mcp.schema_types import is_deeper, python_type, tidied
 from callboard.agent.mcp.stub import MAX_DESCRIPTION_CHARS, MAX_DOCSTRING_CHARS, clean, parameters, stub, summary
 from callboard.agent.skill import Replay, RetryableError, SkillContext
+from callboard.arguments import Binding
 from callboard.limits import VALUE_DEPTH
 from callboard.values import storable
 
@@ -72,9 +73,14 @@ class McpTool:
     def python_name(self) -> str:
         return self.name.replace("-", "_")
 
-    def check(self, arguments: Mapping[str, Any]) -> None:
-        """Raise `TypeError` or `ValueError` naming the argument that does not fit."""
-        self.arguments.bound((), arguments)
+    def binding(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Binding:
+        """Return what is sent, which is what was given, and what the schema says of what is left out."""
+        sent = self.arguments.bound(args, kwargs)
+        known = _mapping(self.schema.get("properties")).items()
+        return Binding.of(
+            sent,
+            {name: _mapping(of)["default"] for name, of in known if name not in sent and "default" in _mapping(of)},
+        )
 
     def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], ctx: SkillContext) -> Any:
         """Check the arguments, call the tool and return its answer."""

@@ -9,7 +9,7 @@ Only the name and the description are in memory; everything else is read when it
 threads, several at once. Imported by discovery.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from callboard.agent.skill import Replay, SkillContext, docstring
 from callboard.agent.skill_folders.document import Document
 from callboard.agent.skill_folders.files import DOCUMENT, FileRefused, files_of, read_text
 from callboard.agent.skill_folders.front_matter import split
+from callboard.arguments import Binding
 from callboard.errors import TaskError
 
 _HOW_TO = "Call it without arguments for its instructions, and do as they say."
@@ -102,10 +103,13 @@ class FolderSkill:
         self._restrict(ctx)
         return text
 
-    def check(self, arguments: Mapping[str, Any]) -> None:
-        self._bound((), arguments)
+    def binding(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Binding:
+        file, arguments = self._bound(args, kwargs)
+        got = {"file": file, "arguments": arguments}
+        left = list(got)[len(args) :]
+        return Binding.of(got, {name: got[name] for name in left if name not in kwargs})
 
-    def _bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, list[str] | None]:
+    def _bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, list[str] | None]:
         names = ("file", "arguments")
         if len(args) > len(names):
             raise TypeError(f"{self.python_name}() takes at most {len(names)} arguments, {len(args)} were given")

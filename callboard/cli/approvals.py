@@ -148,6 +148,9 @@ def show(task_id: str, full: bool, ascii_only: bool, output: Path | None, as_jso
             )
         else:
             click.echo(text)
+        if pause.get("defaults"):
+            click.echo("left to their defaults:")
+            click.echo(dumps(pause["defaults"], ascii_only=ascii_only))
         for way in ways_to_decide(meant, {**pause, "argsTruncated": True}, where, parameters):
             if not way.startswith("callboard approvals"):
                 click.echo(way)

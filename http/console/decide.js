@@ -72,11 +72,13 @@ function argumentsPart(path, pause) {
   let ascii = false;
   const draw = () => {
     const text = visibleJson(value, { ascii });
-    const foreign = ascii || /[^\x00-\x7f]/.test(text);
+    const defaults = visibleJson(seen.defaults ?? {}, { ascii });
+    const foreign = ascii || /[^\x00-\x7f]/.test(text + defaults);
     replace(
       made,
       seen.argsTruncated && h("p", { class: "row" }, h("strong", null, `Shortened here: it is called with ${number(pause.argsBytes ?? 0)} bytes of arguments.`), h("button", { type: "button", class: "small", onclick: showAll }, "Show all arguments")),
       block(text, { dir: "ltr", limit: seen === pause ? 2000 : Infinity }),
+      Object.keys(seen.defaults ?? {}).length > 0 && [h("p", null, "Left to their defaults:"), block(defaults, { dir: "ltr", limit: seen === pause ? 2000 : Infinity })],
       foreign && h("button", { type: "button", class: "small", "aria-pressed": String(ascii), onclick: () => ((ascii = !ascii), draw()) }, "Escape what is not ASCII"),
       pause.digest && h("p", { class: "muted mono" }, `SHA-256 ${pause.digest}`),
       problem,

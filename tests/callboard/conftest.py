@@ -39,7 +39,7 @@ def pay(cents: int) -> str:
 
 
 @skill(replay="never", approval=True)
-def post(letter: str, to: list[str]) -> str:
+def post(letter: str, to: list[str], copies: int = 31) -> str:
     """Post a letter, once somebody has approved it."""
     return f"{len(letter)} {letter[-3:]} {len(to)} {to[-1]}"
 

@@ -248,6 +248,7 @@ def test_what_waits_for_approval_is_listed_shown_whole_and_edited_whole(
     assert "\narguments    the first 10,000 of " in short
     assert f"Look at all of it before you decide: `callboard approvals show {task_id} --full` shows it" in short
     assert "\narguments    whole:\n" in full
+    assert 'left to their defaults:\n{\n  "copies": 31\n}' in short
     assert "\\u202e" in short
     assert "\u202e" not in full
     assert '"999"' not in short

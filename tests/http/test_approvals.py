@@ -17,6 +17,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, Field, RootModel, SecretStr
+
 from callboard import SkillContext, skill
 
 HERE = Path(__file__).parent
@@ -38,6 +40,58 @@ def send(what: Any, *, ctx: SkillContext) -> str:
     while not (HERE / "go").exists():
         ctx.cancel_event.wait(0.01)
     return "sent"
+
+
+class Bill(BaseModel):
+    to: str
+    amount: int = 5
+    hidden: int = Field(1, exclude=True)
+
+
+class Lines(RootModel[list[int]]):
+    pass
+
+
+def given(what: Any) -> str:
+    with (HERE / "made").open("a") as file:
+        file.write(json.dumps(["typed", repr(what)]) + "\\n")
+    return "done"
+
+
+@skill(replay="never", approval=True)
+def whole(x: int) -> str:
+    """Take a whole number."""
+    return given(x)
+
+
+@skill(replay="never", approval=True)
+def real(x: float) -> str:
+    """Take a number."""
+    return given(x)
+
+
+@skill(replay="never", approval=True)
+def table(x: dict[int, str]) -> str:
+    """Take texts by number."""
+    return given(x)
+
+
+@skill(replay="never", approval=True)
+def bill(x: Bill) -> str:
+    """Take a bill."""
+    return given(x)
+
+
+@skill(replay="never", approval=True)
+def lines(x: Lines) -> str:
+    """Take whole numbers."""
+    return given(x)
+
+
+@skill(replay="never", approval=True)
+def secret(x: SecretStr, n: int = 2, *, bill: Bill = Bill(to="Bob")) -> str:
+    """Take a text, and what nobody gives."""
+    return given((x.get_secret_value(), n, bill.amount))
 '''.replace("\\\\n", "\\n")
 
 
@@ -196,6 +250,101 @@ def test_what_nobody_can_be_shown_is_refused_to_the_code_and_never_asked(office:
     assert word in said
     assert "needs a person's approval" in said
     assert office.made() == before
+
+
+@pytest.mark.parametrize(
+    ("skill", "code", "word"),
+    [
+        ("table", "{'1': 'pay Bob', '01': 'pay Eve'}", 'pass {"1": "pay Eve"}'),
+        ("real", "10**400", 'pass "inf"'),
+        ("real", "'1e400'", 'x is "1e400", which the skill would get as "inf"'),
+        ("real", "2**53 + 1", "9007199254740992.0"),
+        ("whole", "True", "x is true, which the skill would get as 1; pass 1"),
+        ("whole", "'1_000'", "pass 1000"),
+        ("whole", "5.0", "pass 5 "),
+        ("bill", "{'to': 'Bob', 'amount': 6, 'hidden': 1, 'more': 1}", '"more": 1}, which'),
+        ("bill", "{'to': 'Bob', 'hidden': 1}", '"amount": 5'),
+        ("bill", "{'to': 'Bob', 'amount': 5}", '"hidden": 1'),
+        ("bill", "{'to': 'Bob', 'amount': '6', 'hidden': 1}", 'x.amount is "6"'),
+        ("lines", "[1, '2']", 'x[1] is "2"'),
+        ("pay", "10**5000", "bits"),
+        ("pay", "1, 2, 3", "too many"),
+    ],
+)
+def test_what_the_skill_would_get_as_something_else_is_refused_to_the_code_and_never_asked(
+    office: Office, skill: str, code: str, word: str
+) -> None:
+    before = office.made()
+    unseen = f"*json.loads('[]'), *[{code}]"  # the checker of types knows nothing of these
+    call = f"try:\n    {skill}({unseen})\nexcept Exception as error:\n    print(error)"
+    task_id = office.submit(f"import json\n{call}", skill)
+    office.until(task_id, "agent.task.completed")
+    said = office.http.get("/agent/results", params={"taskId": task_id}).json()["result"]["output"]
+    assert word in said
+    assert f"The skill {skill} needs a person's approval of its arguments, and " in said
+    assert office.made() == before
+
+
+@pytest.mark.parametrize(
+    ("skill", "code", "shown", "got"),
+    [
+        ("real", "5", [5], "5.0"),
+        ("table", "{1: 'a'}", [{"1": "a"}], "{1: 'a'}"),
+        ("lines", "[1]", [[1]], "Lines(root=[1])"),
+        ("secret", "'abc'", ["abc"], "('abc', 2, 5)"),
+    ],
+)
+def test_what_is_left_out_is_shown_with_its_default_and_what_is_the_same_is_asked(
+    office: Office, skill: str, code: str, shown: Any, got: str
+) -> None:
+    task_id = office.submit(f"{skill}({code})", skill)
+    asked = office.paused(task_id)
+    assert asked["args"] == shown
+    expected = {"n": 2, "bill": {"to": "Bob", "amount": 5, "hidden": 1}} if skill == "secret" else {}
+    assert asked["defaults"] == asked["preview"]["defaults"] == expected
+    assert asked["digest"] == digest_of(asked)
+    assert office.decide(task_id, "approve", digest=asked["digest"]).status_code == 200
+    office.until(task_id, "agent.task.completed", asked["seq"])
+    assert office.made()[-1] == ["typed", got]
+
+
+def test_an_edit_that_the_skill_would_get_as_something_else_is_refused(office: Office) -> None:
+    task_id = office.submit("whole(1)", "whole")
+    asked = office.paused(task_id)
+    for wrong, word in (("5", "pass 5 "), (True, "pass 1 "), (5.0, "pass 5 ")):
+        refused = office.decide(task_id, "edit", arguments={"x": wrong}, digest=asked["digest"])
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
+        assert word in refused.json()["message"]
+    assert office.decide(task_id, "edit", arguments={"x": 5}, digest=asked["digest"]).status_code == 200
+    office.until(task_id, "agent.task.completed", asked["seq"])
+    assert office.made()[-1] == ["typed", "5"]
+
+
+@pytest.mark.slow
+def test_a_skill_whose_parameters_have_changed_meanwhile_is_asked_about_again(mortal: Office) -> None:
+    file = mortal.skills / "office.py"
+    kept = mortal.submit("pay('kept')")
+    changed = mortal.submit("pay('bob')")
+    edited = mortal.submit("pay('bob')")
+    old = {task_id: mortal.paused(task_id) for task_id in (kept, changed, edited)}
+    assert mortal.decide(kept, "approve", digest=old[kept]["digest"]).status_code == 200
+    mortal.until(kept, "agent.task.completed")
+    mortal.kill()
+    source = file.read_text()
+    file.write_text(source.replace('what: Any, note: str = "", *,', 'note: str, what: Any = "eve", *, n: int = 500,'))
+    mortal.start()
+    with_old_names = mortal.decide(edited, "edit", arguments={"what": 1})
+    assert (with_old_names.status_code, with_old_names.json()["code"]) == (400, "invalid_request")
+    assert mortal.decide(changed, "approve", digest=old[changed]["digest"]).status_code == 200
+    again = mortal.paused(changed, old[changed]["seq"])
+    assert (old[changed]["defaults"], again["defaults"]) == ({"note": ""}, {"what": "eve", "n": 500})
+    assert not mortal.made_by(again)
+    assert mortal.decide(changed, "approve", digest=again["digest"]).status_code == 200
+    mortal.until(changed, "agent.task.completed", again["seq"])
+    assert mortal.made_by(again) == [[again["effectId"], "eve", "bob"]]
+    assert mortal.decide(edited, "edit", arguments={"note": "n"}).status_code == 200
+    mortal.until(edited, "agent.task.completed", old[edited]["seq"])
+    assert mortal.made_by(old[edited]) == [[old[edited]["effectId"], "eve", "n"]]
 
 
 def test_two_calls_with_the_same_arguments_have_each_their_own_digest(office: Office) -> None:

@@ -66,6 +66,8 @@ def test_what_is_approved_is_what_was_seen(serve: Callable[..., Console], visit:
     task_id = console.submit("```python\nfrom skills import send_invoice\nsend_invoice('Ada', 120.0)\n```")
     page = visit(console, f"#/tasks/{task_id}")
     panel = page.get_by_role("region", name="Decision")
+    expect(panel).to_contain_text("Left to their defaults:")
+    expect(panel).to_contain_text('"note": ""')
     with page.expect_request("**/decide") as sent:
         panel.get_by_role("button", name="Approve").click()
     assert len(json.loads(sent.value.post_data or "")["digest"]) == 64

@@ -230,14 +230,14 @@ def test_the_arguments_of_a_call_that_are_not_edited_keep_their_digits(
     serve: Callable[..., Console], visit: Callable[..., Page]
 ) -> None:
     console = serve()
-    code = "```python\nfrom skills import send_invoice\nsend_invoice('9007199254740993', 9007199254740993)\n```"
+    code = "```python\nfrom skills import send_invoice\nsend_invoice('9007199254740993', 120.0)\n```"
     page = visit(console, f"#/tasks/{console.submit(code)}")
     page.get_by_role("button", name="Edit arguments").click()
     arguments = page.get_by_label("Arguments, as JSON")
-    expect(arguments).to_have_value(re.compile('"amount_eur": 9007199254740993\\b'))
+    expect(arguments).to_have_value(re.compile(r'"amount_eur": 120\.0\b'))
     with page.expect_request("**/decide") as sent:
         page.get_by_role("button", name="Make the call with these").click()
-    assert '"amount_eur":9007199254740993' in (sent.value.post_data or "")
+    assert '"amount_eur":120.0' in (sent.value.post_data or "")
 
 
 def test_the_whole_log_of_a_long_task_can_be_seen(serve: Callable[..., Console], visit: Callable[..., Page]) -> None:

@@ -64,7 +64,7 @@ def test_arguments_are_checked_before_the_call(tools: Running) -> None:
     with pytest.raises(TypeError, match=r"tools_add\(\) missing a required argument: 'a'"):
         tools.call("tools-add")
     with pytest.raises(TypeError, match="unexpected keyword argument 'c'"):
-        tools.skill("tools-add").check({"a": 1, "c": 2})
+        tools.skill("tools-add").binding((), {"a": 1, "c": 2})
 
 
 def test_an_answer_beyond_the_limit_is_refused(tools: Running) -> None:

@@ -298,8 +298,7 @@ def test_arguments_go_out_under_the_servers_own_names() -> None:
 
 def test_a_person_may_use_either_name() -> None:
     skill = made({**properties(**{"from": {"type": "integer"}}), "required": ["from"]})
-    skill.check({"from": 1})
-    skill.check({"from_": 1})
+    assert skill.binding((), {"from": 1}) == skill.binding((), {"from_": 1})
 
 
 @pytest.mark.parametrize(
@@ -332,9 +331,13 @@ def test_more_must_be_a_dict() -> None:
         made({"type": "object"}).call((), {"more": {1: 2}}, context())
 
 
-def test_a_named_argument_wins_over_one_in_more() -> None:
-    skill = made({**properties(a={"type": "integer"}), "additionalProperties": True})
-    assert skill.call((), {"a": 1, "more": {"a": 2, "b": 3}}, context()) == {"a": 1, "b": 3}
+@pytest.mark.parametrize("given", [{"a-b": 1, "more": {"a-b": 2}}, {"a-b": 1, "a_b": 2}])
+def test_two_values_for_one_argument_are_refused_since_one_of_them_would_be_lost(given: dict[str, Any]) -> None:
+    skill = made({**properties(**{"a-b": {"type": "integer", "default": 7}}), "additionalProperties": True})
+    with pytest.raises(ValueError, match=r"got two values for the argument 'a[-_]b'"):
+        skill.binding((), given)
+    assert skill.call((), {"a-b": 1, "more": {"b": 3}}, context()) == {"a-b": 1, "b": 3}
+    assert (skill.binding((), {"a_b": 1}).defaults, skill.binding((), {}).defaults) == ({}, {"a-b": 7})
 
 
 @pytest.mark.parametrize(

@@ -181,11 +181,12 @@ def test_arguments_that_do_not_fit_are_named(
         make().call(args, kwargs, ctx)
 
 
-def test_a_check_makes_no_call(make: Make) -> None:
+def test_a_binding_makes_no_call_and_names_what_is_left_out(make: Make) -> None:
     skill = make()
-    skill.check({"file": "not-there.md", "arguments": ["a"]})
+    assert skill.binding((), {"file": "not-there.md", "arguments": ["a"]}).defaults == {}
+    assert skill.binding(("not-there.md",), {}).defaults == {"arguments": None}
     with pytest.raises(ValueError, match="argument file"):
-        skill.check({"file": 3})
+        skill.binding((), {"file": 3})
 
 
 # --- on a real system ---
