@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from callboard.agent.cancel import let_go
+from callboard.agent.skills._table_limits import check_size
 
 _SEPARATORS = "\t;,|"
 # The possessive quantifiers matter: blanks could be shared out in many ways otherwise.
@@ -134,6 +135,7 @@ def _even(text: str, separator: str) -> bool:
 def _fitted(header: list[str], rows: list[list[str]], lines: list[int], line: int) -> tuple[list[str], list[list[str]]]:
     """Return a header of names and rows of as many cells; raise `ValueError` for what has others."""
     width = len(header)
+    check_size(sum(map(bool, header)), len(rows))
     for number, cells in zip(lines, rows, strict=True):
         if len(cells) != width:
             if len(cells) > width and not any(cells[width:]):
@@ -173,11 +175,12 @@ def _named(header: list[str], line: int) -> list[str]:
         )
     if unnamed:
         names[0] = "index" if "index" not in map(str.lower, names) else "column 1"
+    first: dict[str, int] = {}
     for place, name in enumerate(names):
-        if name in names[:place]:
+        if first.setdefault(name, place) != place:
             raise ValueError(
                 f"{_place(line)} must give each column a name of its own: {_cut(name)!r} is the name of columns "
-                f"{names.index(name) + 1} and {place + 1}."
+                f"{first[name] + 1} and {place + 1}."
             )
     if len(names) > 1 and all(_FIGURE.fullmatch(name) and not _YEAR.fullmatch(name) for name in names):
         raise ValueError(

@@ -4,7 +4,7 @@ Numbers stay exact: what a float cannot hold is a `Decimal`. Pure functions; any
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -77,8 +77,8 @@ def _constant(text: str) -> str | None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for place, key in enumerate(keys) if key in keys[:place])
+        seen = set[str]()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
         raise ValueError(f"An object of the JSON has the key {twice[:60]!r} twice; leave one of them out.")
     return found
 
@@ -95,12 +95,11 @@ def _at(value: Any, path: str) -> Any:
 
 def _within(value: dict[str, Any]) -> list[Any]:
     """Return the one list of rows in an object, its lists as columns, or itself as a row."""
-    found = list(_lists(value, "", 0))
+    found = list(_lists(value, ()))
     if len(found) > 1:
-        told = _names([path for path, _ in found])
-        raise ValueError(
-            f"The JSON holds {len(found)} lists of rows: {told}. Say which, as in path='{found[0][0][:60]}'."
-        )
+        told = _names([".".join(keys) for keys, _ in found[:_LISTED]], more=len(found) > _LISTED)
+        first = ".".join(found[0][0])[:60]
+        raise ValueError(f"The JSON holds {len(found)} lists of rows: {told}. Say which, as in path='{first}'.")
     if found:
         rows: list[Any] = found[0][1]
         return rows
@@ -119,13 +118,13 @@ def _within(value: dict[str, Any]) -> list[Any]:
     return [value]
 
 
-def _lists(value: dict[str, Any], above: str, depth: int) -> Any:
+def _lists(value: dict[str, Any], above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
+    """Yield lists of rows with the keys to each: to join the keys of all would be as much text as long keys, times lists."""
     for key, inner in value.items():
-        path = f"{above}.{key}" if above else key
         if isinstance(inner, list) and inner and isinstance(inner[0], dict):
-            yield path, inner
-        elif isinstance(inner, dict) and depth < _MAX_DEPTH:
-            yield from _lists(inner, path, depth + 1)
+            yield (*above, key), inner
+        elif isinstance(inner, dict) and len(above) < _MAX_DEPTH:
+            yield from _lists(inner, (*above, key))
 
 
 def _columns(value: dict[str, list[Any]]) -> list[dict[str, Any]]:
@@ -137,8 +136,8 @@ def _columns(value: dict[str, list[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(value, cells, strict=True)) for cells in zip(*value.values(), strict=True)]
 
 
-def _names(names: list[str]) -> str:
-    return ", ".join(name[:60] for name in names[:_LISTED]) + (", …" if len(names) > _LISTED else "")
+def _names(names: list[str], *, more: bool = False) -> str:
+    return ", ".join(name[:60] for name in names[:_LISTED]) + (", …" if more or len(names) > _LISTED else "")
 
 
 def _kind(value: Any) -> str:

@@ -5,8 +5,9 @@ recogniser of tables.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from callboard.agent.cancel import let_go
@@ -17,12 +18,11 @@ from callboard.agent.skills._csv_text import read_grid
 from callboard.agent.skills._figures import Notation, figure, settle, shown
 from callboard.agent.skills._json_rows import read_rows
 from callboard.agent.skills._kinds import typed
+from callboard.agent.skills._table_limits import MAX_CELLS, MAX_COLUMNS, MAX_PATH_CHARS, check_chars, check_size
 from callboard.values import unmarked_within
 
 __all__ = ["ADDED", "Column", "Kind", "Row", "Table", "is_missing", "number", "plain", "read_table", "shown"]
 
-MAX_COLUMNS = 200
-MAX_CHARS = 1_000_000
 Row = Mapping[str, Any]
 
 _MAX_DEPTH = 3
@@ -41,13 +41,15 @@ class Table:
         self.nested = () if separator else tuple(_paths(self.columns, self.rows))
         self._separator = separator
         self._typed: dict[str, Column] = {}
+        self._notations: dict[str, Notation] | None = None
 
     def column(self, name: str) -> str:
         """Return the column that `name` means, whatever its case, spaces, hyphens and underscores."""
         names = (*self.columns, *self.nested)
         found = [column for column in names if column == name]
         for same in (plain, _joined):
-            found = found or [column for column in names if same(column) == same(name)]
+            wanted = "" if found else same(name)
+            found = found or [column for column in names if same(column) == wanted]
         if len(found) != 1:
             known = ", ".join(names)
             problem = "is not unique" if found else "is not there"
@@ -78,19 +80,25 @@ class Table:
 
         A decimal point says nothing in a file with semicolons, since a version such as 1.10 has it as well.
         """
-        found: set[Notation] = set()
+        if self._notations is None:  # once for all that ask: each looks at all cells of all the others
+            self._notations = dict(self._settled())
+        found = {notation for column, notation in self._notations.items() if column != asking}
+        return found.pop() if len(found) == 1 else None
+
+    def _settled(self) -> Iterator[tuple[str, Notation]]:
+        """Yield the columns of numbers whose own cells tell how they are written."""
         for column in self.columns:
+            let_go()
             texts = {
                 cell.strip() for row in self.rows if isinstance(cell := row.get(column), str) and not is_missing(cell)
             }
             figures = {text: one for text in texts if (one := figure(text)) is not None}
-            if column == asking or not texts or len(figures) < len(texts) or may_be_versions(texts, plain(column)):
+            if not texts or len(figures) < len(texts) or may_be_versions(texts, plain(column)):
                 continue
             settled = settle(figures, self._separator)
             grouped = any("," in text or one.unit for text, one in figures.items())
             if settled.firm and settled.notation and (settled.notation == "comma" or grouped or self._separator != ";"):
-                found.add(settled.notation)
-        return found.pop() if len(found) == 1 else None
+                yield column, settled.notation
 
 
 def plain(name: str) -> str:
@@ -102,18 +110,27 @@ def _joined(name: str) -> str:
     return plain(name).replace(" ", "")
 
 
-def _paths(columns: Sequence[str], rows: Sequence[Row], above: str = "", depth: int = 1) -> list[str]:
-    """Return the paths to values inside of objects, in the order in which they come."""
-    found: dict[str, None] = {}
+def _paths(columns: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the paths to values inside of objects, in the order in which they come, as many as may be columns."""
+    most = min(MAX_COLUMNS, MAX_CELLS // max(1, len(rows)))
+    return islice(dict.fromkeys(_below(columns, rows, "", 1)), most)
+
+
+def _below(columns: Sequence[str], rows: Sequence[Row], above: str, depth: int) -> Iterator[str]:
+    objects: dict[str, list[Row]] = {}
+    for row in rows:  # each cell once: by columns it would be each row for each of them
+        for column, cell in row.items():
+            if isinstance(cell, dict):
+                objects.setdefault(column, []).append(cell)
     for column in columns:
-        inner = [cell for row in rows if isinstance(cell := row.get(column), dict)]
-        if not inner or depth > _MAX_DEPTH:
+        let_go()
+        inner, path = objects.get(column, ()), f"{above}{column}."
+        if not inner or len(path) > MAX_PATH_CHARS:
             continue
         keys = list(dict.fromkeys(key for cell in inner for key in cell))[:MAX_COLUMNS]
-        path = f"{above}{column}."
-        found.update(dict.fromkeys(f"{path}{key}" for key in keys))
-        found.update(dict.fromkeys(_paths(keys, inner, path, depth + 1)))
-    return list(found)[:MAX_COLUMNS]
+        yield from (f"{path}{key}" for key in keys if len(path) + len(key) <= MAX_PATH_CHARS)
+        if depth < _MAX_DEPTH:
+            yield from _below(keys, inner, path, depth + 1)
 
 
 def _inside(row: Row, path: str) -> Any:
@@ -131,24 +148,21 @@ def read_table(data: str, path: str | None = None) -> Table:
 
     `path` names the list of rows in JSON that holds several, as in `data.items`.
     """
-    if len(data) > MAX_CHARS:
-        raise ValueError(f"The data has {len(data)} characters and the limit is {MAX_CHARS}; give it in parts.")
+    check_chars(data)
     text = unmarked_within(data)
     start = text.lstrip()[:1]
     if not start:
         raise ValueError("There is no data; put the CSV or JSON itself into the task.")
     if start in "[{":
         rows = read_rows(text, path)
-        table = Table(tuple(dict.fromkeys(key for row in rows for key in row)), rows, range(1, len(rows) + 1))
-    elif path is not None:
+        columns = tuple(dict.fromkeys(key for row in rows for key in row))
+        check_size(len(columns), len(rows))
+        return Table(columns, rows, range(1, len(rows) + 1))
+    if path is not None:
         raise ValueError(f"path={path[:60]!r} leads into JSON, and the data is not JSON; leave path out.")
-    else:
-        grid = read_grid(text)
-        rows = [dict(zip(grid.header, cells, strict=True)) for cells in grid.rows]
-        table = Table(grid.header, rows, grid.lines, grid.separator)
-    if len(table.columns) > MAX_COLUMNS:
-        raise ValueError(f"The data has {len(table.columns)} columns and the limit is {MAX_COLUMNS}.")
-    return table
+    grid = read_grid(text)
+    rows = [dict(zip(grid.header, cells, strict=True)) for cells in grid.rows]
+    return Table(grid.header, rows, grid.lines, grid.separator)
 
 
 def number(cell: Any) -> tuple[Decimal, str] | None:

@@ -42,6 +42,7 @@ from callboard.agent.roster_files import BrokenFile
 from callboard.agent.roster_files import _parsed as read_yaml
 from callboard.agent.sandbox_values import described
 from callboard.agent.skill_folders.front_matter import fields_of, split
+from callboard.agent.skills._table_limits import MAX_CHARS
 from callboard.agent.skills.calculate import calculate
 from callboard.agent.skills.code_analysis import code_analysis
 from callboard.agent.skills.convert_units import convert_units
@@ -86,6 +87,28 @@ def gathered(names: int) -> str:
 
 def repeated(before: str, unit: str, behind: str = "") -> Callable[[int], str]:
     return lambda chars: before + unit * (chars // len(unit)) + behind
+
+
+def numbered(before: str, unit: str, between: str, behind: str = "") -> Callable[[int], str]:
+    """Repeat a unit with a number in it, another each time."""
+    return lambda chars: before + between.join(unit.format(n) for n in range(chars // (len(unit) + 5))) + behind
+
+
+def wide(chars: int) -> str:
+    names = numbered("", "c{}", ",")(chars // 2)
+    return f"{names}\n{'1,' * names.count(',')}1"
+
+
+def ruled(chars: int) -> str:
+    """Write a Markdown table of as many columns."""
+    names = numbered("|", "c{}", "|", "|")(chars // 2)
+    return f"{names}\n{'|-' * (names.count('|') - 1)}|\n"
+
+
+def doubtful(chars: int) -> str:
+    """Write columns of numbers with one mark each, which may be a point or group digits."""
+    row = ";".join(["1.234"] * 150)
+    return ";".join(f"c{n}" for n in range(150)) + f"\n{row}" * (chars // len(row))
 
 
 def table(text: str) -> None:
@@ -204,6 +227,25 @@ STEPS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
     "columns": (table, repeated("", "a,", "\n1")),
     "cells": (table, repeated("a;b\n", "€1;2\n")),
     "rows in JSON": (table, repeated("[", '{"a":1},', '{"a":1}]')),
+    "columns with names": (table, wide),
+    "columns of Markdown": (table, ruled),
+    "keys of objects": (table, numbered("[", '{{"a{}":1}}', ",", "]")),
+    "keys on lines of JSON": (table, numbered("", '{{"a{}":1}}', "\n")),
+    "a key that is there twice": (table, numbered('[{"b":1,', '"a{}":1', ",", ',"a0":1}]')),
+    "lists of rows below a long key": (
+        table,
+        lambda chars: f'{{"{"k" * (chars // 2)}":' + numbered("{", '"a{}":[{{}}]', ",", "}}")(chars // 2),
+    ),
+    "rows that lack columns": (
+        table,
+        lambda chars: numbered("[{", '"a{}":1', ",", "}")(min(chars, 2200)) + ",{}" * (chars // 3) + "]",
+    ),
+    "objects that lack values": (
+        table,
+        lambda chars: numbered('[{"x":{', '"a{}":1', ",", "}}")(min(chars, 2200)) + ',{"x":{}}' * (chars // 9) + "]",
+    ),
+    "numbers that read two ways": (table, doubtful),
+    "a task of keys": (plan, numbered("What is the average a1 in this JSON: [", '{{"a{}":1}}', ",", "]")),
     "front matter": (head, repeated("a: ", "[")),
     "an agent's file": (agent_file, repeated("a: ", "x: ")),
     "aliases": (agent_file, repeated("a: &a [1]\nb: [", "*a,", "]")),
@@ -225,7 +267,8 @@ LONGEST = {
     **dict.fromkeys(
         ("marks of an end", "marks of thoughts", "closing marks", "other marks", "tildes alone"), 1_000_000
     ),
-    **dict.fromkeys(("blanks below bars", "bars", "columns", "rows in JSON", "a body", "names in a body"), 1_000_000),
+    **dict.fromkeys(("a body", "names in a body"), 1_000_000),
+    **dict.fromkeys((name for name, (step, _) in STEPS.items() if step is table), MAX_CHARS - 5_000),
     **dict.fromkeys(("possible secrets", "statistics"), 500_000),
     "sentences": 200_000,
 }
