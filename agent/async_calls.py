@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Literal
 
+from callboard.agent.python_trees import tree_of
 from callboard.agent.sandbox_run import TWIN
 
 _TAKES_AWAITABLES = frozenset({"gather", "wait_for", "create_task", "ensure_future", "shield", "wait", "run"})
@@ -28,7 +29,7 @@ def with_twins(code: str) -> str:
     if "await" not in code and "asyncio" not in code:
         return code
     try:
-        tree = ast.parse(code)
+        tree = tree_of(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return code  # the type check says what is wrong with it
     return _edited(code, sorted(_Twins(tree).edits()))

@@ -13,6 +13,7 @@ from datetime import date, datetime
 
 from callboard.agent import gaps
 from callboard.agent.gaps import Advice, BySkill
+from callboard.agent.python_trees import tree_of
 
 SANDBOX_HINT = (
     "The sandbox runs a subset of Python: no class inheritance, no yield, no files, no network; of the standard library it "
@@ -63,7 +64,7 @@ def unseen(code: str, variables: Collection[str], allowed: Collection[str] | Non
     if _SUSPECT.isdisjoint(code.translate(_APART).split()) and not any(name in code for name in _OF_A_TYPE):
         return None
     try:
-        tree = ast.parse(code)
+        tree = tree_of(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None  # the checker says what is wrong with it
     lines = [

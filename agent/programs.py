@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import Any
 
 from callboard.agent.gap_hints import advice_on
+from callboard.agent.python_trees import tree_of
 from callboard.errors import TaskError
 
 _SYS = "_callboard_sys"
@@ -94,7 +95,7 @@ def as_program(code: str) -> str:
     if "sys" not in code and "SystemExit" not in code:
         return code
     try:
-        tree = ast.parse(code)
+        tree = tree_of(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return code  # the sandbox says what is wrong with it
     data, parts, done = code.encode(), [], 0
@@ -135,7 +136,7 @@ def _place(node: ast.expr | ast.stmt, starts: list[int]) -> tuple[int, int]:
 
 def imports_of(code: str) -> dict[str, int]:
     """Return the modules that a script cannot do without, each with the line that imports it first."""
-    tree = ast.parse(code)
+    tree = tree_of(code)
     optional = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.Try) for inner in ast.walk(node)}
     found: dict[str, int] = {}
     for node in ast.walk(tree):

@@ -24,6 +24,7 @@ from callboard.agent.models.base import Completion, Message, Model, Role
 from callboard.agent.planner import Plan, PlanRequest
 from callboard.agent.planner.model import prompt_version
 from callboard.agent.planner.syntax import MAX_CODE_CHARS
+from callboard.agent.python_trees import too_much_in
 from callboard.agent.sandbox_run import Asked, SnapshotRefused
 from callboard.agent.skill_calls import SkillCalls
 from callboard.agent.spending import Purse
@@ -275,6 +276,8 @@ class TaskRun:
                 f"The code has {len(plan.code):,} characters and the limit is {MAX_CODE_CHARS:,}; keep data in files."
             )
             raise TaskError("script_error", told)
+        if fault := too_much_in(plan.code):
+            raise TaskError("script_error", f"The code cannot be read: {fault}.")
         code = with_twins(plan.code)
         if snapshot is None:
             check(code, variables, self._job, self._tools, self._calls.skills)

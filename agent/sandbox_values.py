@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic_monty import MontyClassProxy, MontyClassTypeProxy, MontyError, MontyStdTypeProxy
 
+from callboard.agent.python_trees import tree_of
 from callboard.unstorable import Unstorable, bare_name
 from callboard.values import storable
 
@@ -140,7 +141,7 @@ _BEGINNINGS = frozenset("<rsdlft[{(")
 def question_about(code: str) -> str | None:
     """Return code that says what the last expression's value holds that is no data; None where asking would do something."""
     try:
-        last = ast.parse(code).body[-1]
+        last = tree_of(code).body[-1]
     except (SyntaxError, ValueError, RecursionError, MemoryError, IndexError):
         return None
     if not isinstance(last, ast.Expr) or any(isinstance(node, ast.Await | ast.NamedExpr) for node in ast.walk(last)):

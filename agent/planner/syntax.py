@@ -6,6 +6,7 @@ import textwrap
 from dataclasses import dataclass
 from functools import lru_cache
 
+from callboard.agent.python_trees import tree_of
 from callboard.limits import CODE_CHARS
 
 PYTHON = frozenset({"python", "py", "python3", "py3"})
@@ -31,11 +32,11 @@ class Names:
 
 
 def parsed(code: str) -> ast.Module | None:
-    """Return the code as a tree, None where it is no Python, or longer than `MAX_CODE_CHARS`."""
+    """Return the code as a tree, None where it is no Python, or too much to parse."""
     if len(code) > MAX_CODE_CHARS:
         return None
     try:
-        return ast.parse(textwrap.dedent(code))
+        return tree_of(textwrap.dedent(code))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from callboard.agent.python_trees import tree_of
 from callboard.agent.skills._rules import Finding
 
 # Guards the process-wide warning filters, which catch_warnings() swaps; an actor cannot, as skills run in workers.
@@ -23,7 +24,7 @@ def parse(code: str) -> tuple[ast.Module | None, list[Finding]]:
     with _FILTERS, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            tree = ast.parse(code, "<code>")
+            tree = tree_of(code)
         except SyntaxError as error:
             line, why = min(error.lineno or 1, code.count("\n") + 1), error.msg
             return None, [Finding(max(line, 1), "error", "syntax-error", f"Python cannot read this: {why}.")]

@@ -38,6 +38,7 @@ from callboard.agent.planner import OfflinePlanner, PlanRequest
 from callboard.agent.planner.answers import read_answer
 from callboard.agent.planner.syntax import MAX_CODE_CHARS
 from callboard.agent.programs import as_program, imports_of
+from callboard.agent.python_trees import too_much_in
 from callboard.agent.roster_files import BrokenFile
 from callboard.agent.roster_files import _parsed as read_yaml
 from callboard.agent.sandbox_values import described
@@ -210,6 +211,15 @@ STEPS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
     "a task of quotes": (plan, repeated("How many a in ", '"')),
     "a task of braces": (plan, repeated("", '{"a":')),
     "a task of signs in a table": (plan, repeated("Average of v in:\nname,v\na,1\n", "+, \n")),
+    "an import of a long name": (read_answer, repeated("```python\nimport ", "a.", "b\n```")),
+    "an import from a long name": (bound_names, repeated("from ", "a .\\\n", "b import c")),
+    "fields of an f-string": (read_answer, repeated("```python\nf'", "{é}", "'\n```")),
+    "fields in lines of an f-string": (imports, repeated('f"""', "{a!r:>{b}}\n", '"""')),
+    "names of modules alone": (too_much_in, repeated("", "import.")),
+    "strings without an end": (too_much_in, repeated('{"""' * 2000, '\\"""')),
+    "an answer of backticks": (read_answer, repeated("", "`\n", "```\n")),
+    "an answer of headings": (read_answer, repeated("~~~\n~~~\n", "#\n")),
+    "blocks that end too late": (read_answer, repeated("```python\nx = 1```\ny\n" * 50, "#\n")),
     "used names": (partial(unseen, variables=(), allowed=None), repeated("sum(now())\nx.utcnow()\n", "x if a else ")),
     "hints on names": (partial(with_hints, code="", allowed=None), repeated("", "name `open` is not defined ")),
     "a program": (as_program, repeated("import sys\n", "sys.exit(); ")),
@@ -265,7 +275,17 @@ STEPS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
 
 LONGEST = {
     **dict.fromkeys(
-        ("marks of an end", "marks of thoughts", "closing marks", "other marks", "tildes alone"), 1_000_000
+        (
+            "an answer of backticks",
+            "an answer of headings",
+            "blocks that end too late",
+            "marks of an end",
+            "marks of thoughts",
+            "closing marks",
+            "other marks",
+            "tildes alone",
+        ),
+        1_000_000,
     ),
     **dict.fromkeys(("a body", "names in a body"), 1_000_000),
     **dict.fromkeys((name for name, (step, _) in STEPS.items() if step is table), MAX_CHARS - 5_000),
@@ -283,6 +303,7 @@ READERS = {
     "agent/documents/*.py": "bytes of no known encoding; the rest is in a process that is ended",
     "agent/fetch/*.py": "an address; decoding unpacks in steps of 64 KiB, and stops at its limit",
     "agent/async_calls.py": "awaited names",
+    "agent/python_trees.py": "an import of a long name, fields of an f-string, strings without an end",
     "agent/bindings.py": "bound in conditionals",
     "agent/gap_hints.py": "used names, hints on names",
     "agent/sandbox_values.py": "what an answer describes",
