@@ -4,6 +4,7 @@ Numbers stay exact: what a float cannot hold is a `Decimal`. Pure functions; any
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -77,8 +78,7 @@ def _constant(text: str) -> str | None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        seen = set[str]()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
         raise ValueError(f"An object of the JSON has the key {twice[:60]!r} twice; leave one of them out.")
     return found
 
