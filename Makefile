@@ -31,7 +31,7 @@ $(STAMP): constraints.txt setup.cfg pyproject.toml
 run: $(STAMP) ## start the server on http://127.0.0.1:3000 (CALLBOARD_PORT=…)
 	@exec $(BIN)/callboard serve
 
-test: $(STAMP) ## run the tests (about ten minutes)
+test: $(STAMP) ## run the tests (about five minutes)
 	$(PYTEST) $(OWN) $(PARALLEL) -m "not slow and not nightly" $(ARGS)
 
 test-slow: $(STAMP) ## run the tests that take longer

@@ -65,7 +65,9 @@ def work():
 
 worker = threading.Thread(target=work)
 worker.start()
-left = [orphan(0), orphan(0.01), orphan(0.02)]
+left = [orphan(1000) for _ in range(3)]
+for pid in left:  # now that the shells are gone, which might have waited for what ended before them
+    os.kill(pid, 9)
 wait_for(lambda: made and state(made[0].pid) == "Z" and all(state(pid) == "Z" for pid in left))
 for _ in range(2):
     ours._looked_s = 0
