@@ -28,12 +28,15 @@ from chaos.attacks import (
     memory_mb,
     one_after_another,
 )
-from chaos.drain import MARGIN_S, wait_for
+from chaos.drain import wait_for
 from chaos.scenario import Run, count, seconds
 from chaos.server import Server
 
 SKILLS = Path(__file__).with_name("hostile_pack")
 DRAIN_S = 2
+LATE_S = 0.5
+"""How much later than the setting says an end may come, on a machine that has other things to do."""
+
 AGAIN_WITHIN_S = 10
 FORKING = ("forks", "forks_and_leaves", "starts_a_program", "starts_a_pool")
 HANGING = ("hangs", "swallows_the_end", "leaves_a_thread")
@@ -126,10 +129,10 @@ def _told_to_end_while_skills_hang(server: Server) -> list[Figure]:
     lingering = server.lingering
     began = time.monotonic()
     status = server.stop(within_s=DRAIN_S + 30)
-    took_s = time.monotonic() - began
+    took_s = server.exited_s - began
     return [
         seconds(
-            "SIGTERM to exit while skills hang", took_s, at_most=DRAIN_S + MARGIN_S, note=f"CALLBOARD_DRAIN_S={DRAIN_S}"
+            "SIGTERM to exit while skills hang", took_s, at_most=DRAIN_S + LATE_S, note=f"CALLBOARD_DRAIN_S={DRAIN_S}"
         ),
         count("exit statuses other than 0", [status] if status else []),
         count("processes of skills that outlived the end", range(server.lingering - lingering)),

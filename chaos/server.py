@@ -43,6 +43,7 @@ class Server:
         self.log = folder / "server.log"
         self.lingering = 0
         self.launches: list[float] = []
+        self.exited_s = 0.0  # when the process ended last, by the monotonic clock; its children may take longer
         self.popen: subprocess.Popen[bytes] | None = None
         self._command = [sys.executable, *command]
         given: dict[str, str | int | float] = {
@@ -122,6 +123,7 @@ class Server:
             self.popen.send_signal(number)
         try:
             status = self.popen.wait(within_s)
+            self.exited_s = time.monotonic()
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait(20)
