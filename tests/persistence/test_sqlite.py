@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from callboard.errors import ConfigurationError, StorageFull, StoreUnavailable
@@ -126,6 +127,8 @@ def test_a_connection_that_met_an_error_of_the_file_is_not_used_again(
     accepted = make.acceptance()
     store.write([accepted])
     engine = open_readers(parse_url(sqlite_url))  # which does not know what file it is to be
+    connections: list[object] = []
+    event.listen(engine, "connect", lambda connection, _record: connections.append(connection))
     with engine.connect():
         pass
     path.rename(path.with_name("away"))
@@ -137,6 +140,7 @@ def test_a_connection_that_met_an_error_of_the_file_is_not_used_again(
     path.with_name("away").rename(path)
     store.write([make.acceptance()])
     assert reader.tasks(ListTasks()).tasks[-1] == accepted.record
+    assert len(connections) == 2
     engine.dispose()
 
 
