@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UI_STAMP := $(VENV)/.installed-ui
-FOLDERS := actors agent http persistence
+FOLDERS := actors agent http persistence workers
 PYTEST := $(BIN)/python -m pytest -q
 # The fuzzer's and the browser's tests stand aside: to collect them takes longer than to collect all others. Four processes on
 # two cores: many a test waits for a process or a clock. Tests that share a server keep together (`GROUPS` in tests/conftest.py).
@@ -65,7 +65,7 @@ check: $(STAMP) types ## lint, formatting and types
 types: ## lay out the tree that the type checker reads, under build/types
 	@mkdir -p build/types/callboard
 	@find build/types/callboard -mindepth 1 -maxdepth 1 -type l -delete
-	@for f in callboard/*.py callboard/py.typed callboard/cli callboard/client $(FOLDERS); do ln -s ../../../$$f build/types/callboard/$$(basename $$f); done
+	@for f in callboard/*.py callboard/py.typed callboard/cli callboard/client callboard/messages $(FOLDERS); do ln -s ../../../$$f build/types/callboard/$$(basename $$f); done
 
 bench: $(STAMP) ## measure speed and size against a bare server, side by side
 	$(BIN)/python -m bench $(ARGS)

@@ -1,14 +1,13 @@
 """When a webhook's delivery is tried again, and when it is over.
 
-Pure functions over immutable records; the courier's thread. Imported by `courier.py` only.
+Pure functions over immutable records; any thread. Imported by `courier.py` and `delivery_sender.py`.
 """
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from callboard.actors.delivery_sender import DeliveryAttempted
-from callboard.deliveries import DELIVERY_LASTS, DeliveryState, WebhookDelivery
+from callboard.messages.deliveries import DELIVERY_LASTS, DeliveryState, WebhookDelivery
 
 WAITS_S = (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800)
 """How long to wait after each failed attempt, in seconds; the last one repeats until the delivery expires."""
@@ -22,7 +21,19 @@ MAX_RETRY_AFTER_S = 3600.0
 _GONE = 410
 
 
-def after_attempt(delivery: WebhookDelivery, attempt: DeliveryAttempted, now: datetime) -> WebhookDelivery:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempted:
+    """What an attempt came to; it was delivered where `error` is None.
+
+    `status_code` is None where no answer came; `retry_after_s` is how long the receiver asks to be left alone.
+    """
+
+    status_code: int | None = None
+    error: str | None = None
+    retry_after_s: float | None = None
+
+
+def after_attempt(delivery: WebhookDelivery, attempt: Attempted, now: datetime) -> WebhookDelivery:
     """Return how a delivery stands after one more attempt.
 
     What is due is tried even where it has expired meanwhile (the server was down), and given up after that attempt.

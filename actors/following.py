@@ -1,25 +1,27 @@
 """Following events without a gap or a repeat: the store first, then what is committed, the store again where that is lost.
 
-A follower belongs to one thread, which asks the gateway and waits at its sink. Made by the wiring
+A follower belongs to one thread, which asks the gateway, in the name of who follows, and waits at its sink. Made by the wiring
 (`AgentSystem.follow`, `AgentSystem.feed`); imported by nobody else.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from callboard.actors.mailbox import Address
 from callboard.actors.subscriptions import Sink, Subscriptions
-from callboard.feeds import FamilyPage, FeedEntry, FeedPage, GetFamilyEvents, ListEvents
-from callboard.messages import ENDS, TaskEvent
+from callboard.messages.events import ENDS, FamilyPage, FeedEntry, FeedPage, GetFamilyEvents, ListEvents, TaskEvent
 
 PAGE = 100
 """Events that are read at once; each may be large."""
 
+Turn = Callable[[], AbstractContextManager[None]]
+"""What is entered for each read, which may wait for it: a caller with many followers reads a few times at once."""
+
 FEED_EVERY_S = 0.05
-"""Shortest time between two reads of one feed that has caught up."""
+"""Shortest time between two turns of one feed that has caught up: what is committed meanwhile is told at once."""
 
 
 class Followed(NamedTuple):
@@ -32,11 +34,10 @@ class Followed(NamedTuple):
 class Follower:
     """What the two kinds have in common. A context manager: it lets go of its sink."""
 
-    def __init__(self, gateway: Address, subscriptions: Subscriptions, sink: Sink, timeout_s: float) -> None:
-        self._gateway = gateway
+    def __init__(self, subscriptions: Subscriptions, sink: Sink, turn: Turn) -> None:
+        self.turn = turn
         self._subscriptions = subscriptions
         self._sink = sink
-        self._timeout_s = timeout_s
         self._behind = True
         self.over = False
         """Whether there is nothing more to come from here: the task has ended, or the server does."""
@@ -70,16 +71,17 @@ class TaskFollower(Follower):
 
     def __init__(
         self,
-        gateway: Address,
+        ask: Callable[[GetFamilyEvents], FamilyPage],
         subscriptions: Subscriptions,
-        timeout_s: float,
         *,
         task_id: str,
         after: int,
         position: int | None,
+        turn: Turn = nullcontext,
     ) -> None:
         self._task_sink = subscriptions.follow(task_id)
-        super().__init__(gateway, subscriptions, self._task_sink, timeout_s)
+        super().__init__(subscriptions, self._task_sink, turn)
+        self._ask = ask
         self.task_id = task_id
         self._ended = False
         self._seq = after
@@ -111,7 +113,7 @@ class TaskFollower(Follower):
         return self._read()
 
     def _read(self) -> list[Followed]:
-        closed = self._sink.closed
+        closed, self._behind = self._sink.closed, True  # also where this fails: what the sink has lost is not in it
         page = self._page()
         self._position = page.position
         self._seq = min(self._seq, page.last_seq)  # a place that the task has not come to yet: from now on
@@ -126,7 +128,8 @@ class TaskFollower(Follower):
         """Read on. Invariant: when the page is read, the sink gets the events of every task that is in it."""
         while True:
             query = GetFamilyEvents(task_id=self.task_id, after=self._seq, position=self._position, limit=PAGE)
-            page: FamilyPage = self._gateway.ask(query, timeout_s=self._timeout_s)
+            with self.turn():
+                page = self._ask(query)
             if page.family <= self._task_sink.family:
                 return page
             self._subscriptions.extend(self._task_sink, page.family)
@@ -150,11 +153,19 @@ class TaskFollower(Follower):
 class FeedFollower(Follower):
     """The feed of all tasks' events, those that fit a query; `position` is the place behind what was returned."""
 
-    def __init__(self, gateway: Address, subscriptions: Subscriptions, timeout_s: float, *, query: ListEvents) -> None:
-        super().__init__(gateway, subscriptions, subscriptions.watch(query), timeout_s)
+    def __init__(
+        self,
+        ask: Callable[[ListEvents], FeedPage],
+        subscriptions: Subscriptions,
+        *,
+        query: ListEvents,
+        turn: Turn = nullcontext,
+    ) -> None:
+        super().__init__(subscriptions, subscriptions.watch(query), turn)
+        self._ask = ask
         self._query = query
         self._ready: tuple[FeedEntry, ...] = ()
-        self._read_s = 0.0
+        self._told_s = 0.0
         self.position = 0
 
     def open(self) -> None:
@@ -167,21 +178,31 @@ class FeedFollower(Follower):
             ready, self._ready = self._ready, ()
             return ready
         if not self._behind:
-            _, lost = self._sink.take(wait_s)
-            if not lost and not self._sink.closed:
-                return ()
-            self._sink.pause(self._read_s + FEED_EVERY_S)
+            self._sink.pause(self._told_s + FEED_EVERY_S)
+            closed = self._sink.closed
+            events, lost = self._sink.take(wait_s)
+            if not lost and not closed and not self._sink.closed:
+                return self._go_on(events)
         return self._read(self.position)
+
+    def _go_on(self, events: Iterable[TaskEvent]) -> tuple[FeedEntry, ...]:
+        """Return those events that come behind the position, and go there."""
+        found = tuple(FeedEntry(event=e, session_id=e.session_id) for e in events if e.position > self.position)
+        if found:
+            self.position = found[-1].event.position
+            self._told_s = time.monotonic()
+        return found
 
     def wait(self, wait_s: float) -> None:
         """Wait until something may have come, `wait_s` seconds at most, and read nothing."""
         self._sink.take(wait_s)
 
     def _read(self, after: int | None) -> tuple[FeedEntry, ...]:
-        closed = self._sink.closed
-        self._read_s = time.monotonic()
+        closed, self._behind = self._sink.closed, True  # also where this fails: what the sink has lost is not in it
+        self._told_s = time.monotonic()
         query = replace(self._query, after=after, limit=min(self._query.limit, PAGE))
-        page: FeedPage = self._gateway.ask(query, timeout_s=self._timeout_s)
+        with self.turn():
+            page = self._ask(query)
         self.position = page.next_after
         self._behind = page.more
         self.over = closed and not page.more

@@ -1,8 +1,8 @@
 """The API gateway: every request, from HTTP or from Python, comes in here and is passed on at once.
 
 It has `admission.py` decide whether a task may come in (known skills, known agent, usable files, not draining) and name it,
-and the result logger commit it; the reply goes from there straight to the asker. Reads go to the history reader, cancels,
-waits and decisions to the master agent, what is to be sent again to the courier, questions about the last hour to the statistics. It never touches SQL, never works
+and the result logger commit it; the reply goes from there straight to the asker. Reads and waits go to the history readers, cancels
+and decisions to the master agent, what is to be sent again to the courier, questions about the last hour to the statistics. It never touches SQL, never works
 on a task and never waits.
 """
 
@@ -10,34 +10,49 @@ from typing import Any
 
 from callboard.actors.admission import Admission
 from callboard.actors.mailbox import Address, Mailbox
+from callboard.actors.readers import Question, Readers
 from callboard.actors.supervision import SupervisedActor
 from callboard.clock import Clock
-from callboard.deliveries import GetDelivery, ListDeliveries, Redeliver
-from callboard.feeds import GetFamilyEvents, ListEvents
-from callboard.messages import (
-    AwaitEvents,
+from callboard.messages.decisions import DecideTask, GetPause
+from callboard.messages.deliveries import GetDelivery, ListDeliveries, Redeliver
+from callboard.messages.events import AwaitEvents, GetEvents, GetFamilyEvents, ListEvents
+from callboard.messages.health import GetStatistics, Ping, Pong
+from callboard.messages.records import RecordAcceptance, RecordRefusal
+from callboard.messages.sessions import DeleteSession, GetSession, ListSessions
+from callboard.messages.tasks import (
     AwaitTask,
     CancelTask,
-    DecideTask,
-    DeleteSession,
-    GetEvents,
+    ExecuteTask,
     GetKeptAnswer,
-    GetSession,
-    GetSkillUsage,
     GetTask,
+    Idempotency,
     KeepRefusal,
     ListTasks,
-    Ping,
-    Pong,
     RedriveTask,
+    RetryTask,
+    SubmitOnce,
     SubmitTask,
-    TakeToken,
 )
-from callboard.questions import GetAgentUsage, GetPause, GetStatistics, ListSessions, RetryTask
-from callboard.records import Idempotency, RecordRefusal
+from callboard.messages.usage import GetAgentUsage, GetSkillUsage, TakeToken
+
+GatewayMessage = (
+    SubmitTask
+    | SubmitOnce
+    | ExecuteTask
+    | CancelTask
+    | DecideTask
+    | KeepRefusal
+    | DeleteSession
+    | Redeliver
+    | GetStatistics
+    | TakeToken
+    | Question
+    | Ping
+)
+"""What the gateway understands: all that anybody may ask of a system."""
 
 
-class Gateway(SupervisedActor):
+class Gateway(SupervisedActor[GatewayMessage]):
     """Admits tasks and forwards everything else to the actor that can answer it."""
 
     def __init__(
@@ -46,13 +61,12 @@ class Gateway(SupervisedActor):
         *,
         admission: Admission,
         clock: Clock,
-        rate_limiter: Address,
-        master_agent: Address,
-        result_logger: Address,
-        history_reader: Address,
-        event_bus: Address,
-        courier: Address,
-        statistics: Address,
+        rate_limiter: Address[TakeToken],
+        master_agent: Address[CancelTask | DecideTask | DeleteSession],
+        result_logger: Address[RecordAcceptance | RecordRefusal],
+        readers: Readers,
+        courier: Address[Redeliver],
+        statistics: Address[GetStatistics],
     ) -> None:
         super().__init__(mailbox)
         self._admission = admission
@@ -60,20 +74,21 @@ class Gateway(SupervisedActor):
         self._rate_limiter = rate_limiter
         self._master_agent = master_agent
         self._result_logger = result_logger
-        self._history_reader = history_reader
-        self._event_bus = event_bus
+        self._readers = readers
         self._courier = courier
         self._statistics = statistics
 
-    def receive(self, message: Any) -> Any:
+    def receive(self, message: GatewayMessage) -> Any:
         forward = self.delivery
         match message:
-            case SubmitTask():
-                return self._result_logger.forward(forward, self._admission.admit(message))
+            case SubmitTask() | SubmitOnce() | ExecuteTask():
+                return self._result_logger.forward(forward, self._admission.admit(message, forward))
             case TakeToken():
                 return self._rate_limiter.forward(forward, message)
             case (
                 GetTask()
+                | AwaitTask()
+                | AwaitEvents()
                 | ListTasks()
                 | GetEvents()
                 | GetPause()
@@ -87,25 +102,23 @@ class Gateway(SupervisedActor):
                 | ListDeliveries()
                 | GetDelivery()
             ):
-                return self._history_reader.forward(forward, message)
+                return self._readers.forward(forward, message)
             case RedriveTask() | RetryTask():
                 self._admission.require_open()
-                return self._history_reader.forward(forward, message)
+                return self._readers.forward(forward, message)
             case KeepRefusal():
                 return self._result_logger.forward(forward, self._refusal(message))
-            case AwaitTask() | CancelTask() | DecideTask() | DeleteSession():
+            case CancelTask() | DecideTask() | DeleteSession():
                 return self._master_agent.forward(forward, message)
             case GetStatistics():
                 return self._statistics.forward(forward, message)
             case Redeliver():
                 return self._courier.forward(forward, message)
-            case AwaitEvents():
-                return self._event_bus.forward(forward, message)
             case Ping():
                 return Pong()
             case _:
-                return super().receive(message)
+                raise self.unknown(message)
 
     def _refusal(self, message: KeepRefusal) -> RecordRefusal:
-        asked = Idempotency(caller=message.caller, key=message.key, fingerprint=message.fingerprint)
+        asked = Idempotency(caller=self.delivery.principal.id, key=message.key, fingerprint=message.fingerprint)
         return RecordRefusal(idempotency=asked, at=self._clock.now(), answer=message.answer)

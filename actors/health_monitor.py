@@ -8,14 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.supervision import SupervisedActor
 from callboard.clock import Clock
-from callboard.messages import Ping, Pong, Totals
-from callboard.questions import HealthReport
-from callboard.signals import EventsCommitted, Tick
+from callboard.errors import StorageFull, StoreUnavailable
+from callboard.messages.events import EventsCommitted
+from callboard.messages.health import HealthReport, Ping, Pong, Tick, Totals
 
 _PROBE_TIMEOUT_S = 5.0
 _COUNT_EVERY_S = 0.1
@@ -50,7 +49,11 @@ class HealthBoard:
 
     def give_up(self, name: str, error: BaseException) -> None:
         """Say for good that an actor is gone; the supervisor's thread."""
-        self._given_up[name] = f"The {name} keeps crashing ({type(error).__name__}: {error}); restart the server."
+        if isinstance(error, StoreUnavailable | StorageFull):  # a restart alone would be refused for it
+            told = f"The {name} keeps crashing: {error} When that is mended, restart the server."
+        else:
+            told = f"The {name} keeps crashing ({type(error).__name__}: {error}); restart the server."
+        self._given_up[name] = told
 
     def wait_for_first(self, timeout_s: float) -> bool:
         """Wait for the first probe's report; for start-up."""
@@ -71,7 +74,11 @@ class HealthBoard:
         return (f"The health monitor last reported {age_s:.0f} s ago.",)
 
 
-class HealthMonitor(SupervisedActor):
+HealthMonitorMessage = EventsCommitted | Tick | Ping
+"""What the health monitor understands."""
+
+
+class HealthMonitor(SupervisedActor[HealthMonitorMessage]):
     """Probes in its own thread, one part after the other, each with a timeout.
 
     At each probe it has servers of others looked after, by `look`, which waits for none.
@@ -84,7 +91,7 @@ class HealthMonitor(SupervisedActor):
         board: HealthBoard,
         clock: Clock,
         interval_s: float,
-        actors: Mapping[str, Address],
+        actors: Mapping[str, Address[Ping]],
         probes: Mapping[str, Callable[[], object]],
         look: Callable[[], object],
         totals: Callable[[], Totals],
@@ -105,7 +112,7 @@ class HealthMonitor(SupervisedActor):
     def setup(self) -> None:
         self.wake_in(0)
 
-    def receive(self, message: Any) -> Any:
+    def receive(self, message: HealthMonitorMessage) -> Pong | None:
         match message:
             case Tick():
                 self._tick()
@@ -116,7 +123,7 @@ class HealthMonitor(SupervisedActor):
             case Ping():
                 return Pong()
             case _:
-                return super().receive(message)
+                raise self.unknown(message)
         return None
 
     def _tick(self) -> None:
@@ -153,7 +160,7 @@ class HealthMonitor(SupervisedActor):
             problems.append(f"The counts are those of {self._report.at:%H:%M:%S} UTC: {error}")
             return self._report.totals
 
-    def _alive(self, address: Address, problems: list[str]) -> bool:
+    def _alive(self, address: Address[Ping], problems: list[str]) -> bool:
         return self._works(address.name, lambda: address.ask(Ping(), timeout_s=_PROBE_TIMEOUT_S), problems)
 
     def _works(self, name: str, probe: Callable[[], object], problems: list[str]) -> bool:

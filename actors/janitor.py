@@ -6,20 +6,22 @@ a while after the start.
 """
 
 import logging
-from typing import Any
 
 from callboard.actors.mailbox import Mailbox
 from callboard.actors.supervision import SupervisedActor
 from callboard.agent.workspaces import Workspaces
-from callboard.messages import Ping, Pong
-from callboard.signals import FilesSetAside, Tick
+from callboard.messages.health import Ping, Pong, Tick
+from callboard.messages.sessions import FilesSetAside
 
 logger = logging.getLogger("callboard.janitor")
 
 FIRST_LOOK_S = 60.0
 
+JanitorMessage = FilesSetAside | Tick | Ping
+"""What the janitor understands."""
 
-class Janitor(SupervisedActor):
+
+class Janitor(SupervisedActor[JanitorMessage]):
     """Empties what was set aside."""
 
     def __init__(self, mailbox: Mailbox, *, workspaces: Workspaces) -> None:
@@ -30,14 +32,14 @@ class Janitor(SupervisedActor):
     def setup(self) -> None:
         self.wake_in(FIRST_LOOK_S)
 
-    def receive(self, message: Any) -> Any:
+    def receive(self, message: JanitorMessage) -> Pong | None:
         match message:
             case FilesSetAside() | Tick():
                 self._empty()
             case Ping():
                 return Pong()
             case _:
-                return super().receive(message)
+                raise self.unknown(message)
         return None
 
     def _empty(self) -> None:

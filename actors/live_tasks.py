@@ -3,15 +3,15 @@
 Plain data and pure functions inside the master agent; only its thread touches them.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from callboard.agent.job import Job, Progress
 from callboard.budget import Charges
-from callboard.messages import Status, TaskRecord, Topic
-from callboard.records import CallRecord, NewEvent, RecordRequeue, RecordResult, TaskLedger
+from callboard.messages.event_types import TaskCancelled, TaskFailed, TaskRequeued
+from callboard.messages.ledger import CallRecord, TaskLedger
+from callboard.messages.records import RecordRequeue, RecordResult
+from callboard.messages.tasks import Status, TaskRecord
 from callboard.settings import Settings
 
 
@@ -36,84 +36,77 @@ class Live:
 
     def on_last_chance(self, crashes: int) -> bool:
         """Whether one more death of a server makes it a dead letter; `crashes` is the last number that does not."""
-        return 0 < self.record.crashes == crashes
+        return 0 < self.record.state.crashes == crashes
 
-    def as_it_stands(self) -> TaskRecord:
-        if self.job is None:
-            return self.record
-        return replace(self.record, status=Status.RUNNING, attempt=self.job.attempt, started_at=self.started_at)
+    def unsaid(self) -> Charges:
+        """Return what its attempt has spent and no record has carried yet; the next one is to carry it."""
+        return () if self.job is None else self.job.progress.charges()
 
-
-@dataclass(slots=True, kw_only=True)
-class Held:
-    """A worker that has not let go of a task that is over; `replaced` once another worker stands in for it."""
-
-    since_s: float
-    replaced: bool = False
-
-
-_NOTHING: Mapping[str, Any] = {}
+    def extend(self, until_s: float) -> bool:
+        """Let a pause's time not run out before a moment, while a decision is on its way; True if another deadline is to be watched."""
+        before = self.deadline_s
+        if before is not None and before != self.ends_by_s:
+            self.deadline_s = max(before, until_s if self.ends_by_s is None else min(until_s, self.ends_by_s))
+        return self.deadline_s != before
 
 
 def got_further(record: TaskRecord, ledger: TaskLedger) -> bool:
     """Say whether the attempt that died had finished a call: then it is not the task that servers die of."""
-    return any(call.attempt == record.attempt and call.ended_at is not None for call in ledger.calls)
+    return any(call.attempt == record.state.attempt and call.ended_at is not None for call in ledger.calls)
+
+
+def died_of(crashes: int, most: int) -> str:
+    """Return why a task is a dead letter."""
+    return (
+        f"The server, or the process that worked on the task, died {crashes} times while it did, the limit is {most} "
+        "(CALLBOARD_MAX_CRASHES); find out why, then redrive the dead letter."
+    )
 
 
 def requeued(
     record: TaskRecord,
-    reason: str,
-    at: datetime,
+    event: TaskRequeued,
     *,
     attempt: int | None,
-    crashes: int | None = None,
     calls: tuple[CallRecord, ...] = (),
     charges: Charges = (),
-    told: Mapping[str, Any] = _NOTHING,
 ) -> RecordRequeue:
-    """Return the record that sets a task back to pending; `told` goes into its event."""
-    data: dict[str, Any] = {"reason": reason, "attempt": record.attempt, **told}
-    if crashes is not None:
-        data["crashes"] = crashes
+    """Return the record that sets a task back to pending, as its event says."""
     return RecordRequeue(
         task_id=record.task_id,
         attempt=attempt,
-        at=at,
-        events=(NewEvent(topic=Topic.TASK_REQUEUED, at=at, data=data),),
-        crashes=crashes,
+        at=event.at,
+        events=(event,),
+        crashes=event.crashes,
         calls=calls,
         charges=charges,
+        paused_attempt=record.state.attempt if attempt is None else None,
     )
 
 
 def ended(
-    task_id: str,
-    live: Live | None,
-    at: datetime,
-    *,
-    status: Status,
-    error: str | None = None,
-    error_code: str | None = None,
-    only_paused: bool = False,
-    told: Mapping[str, Any] = _NOTHING,
+    task_id: str, live: Live | None, event: TaskCancelled | TaskFailed, *, paused_attempt: int | None = None
 ) -> RecordResult:
-    """Return the record that ends a task from outside, with how far its run has come; `told` goes into its event."""
-    attempt = live.job.attempt if live and live.job else live.record.attempt if live else 0
+    """Return the record that ends a task from outside, as its event says, with how far its run has come.
+
+    With `paused_attempt` only where it is paused since that attempt.
+    """
+    attempt = live.job.attempt if live and live.job else live.record.state.attempt if live else 0
     progress = live.job.progress if live and live.job else Progress()
-    data: dict[str, Any] = {} if error is None else {"error": error, "errorCode": error_code}
-    topic = Topic.TASK_CANCELLED if status is Status.CANCELLED else Topic.TASK_FAILED
+    failed = event if isinstance(event, TaskFailed) else None
     return RecordResult(
         task_id=task_id,
         attempt=None,
-        status=status,
-        at=at,
-        events=(NewEvent(topic=topic, at=at, data={**data, **told}),),
+        status=Status.CANCELLED if failed is None else Status.FAILED,
+        at=event.at,
+        events=(event,),
         output="".join(tuple(progress.printed)) or None,
-        error=error,
-        error_code=error_code,
+        error=None if failed is None else failed.error,
+        error_code=None if failed is None else failed.error_code,
         execution_time_ms=None if progress.worked_ms is None else round(progress.worked_ms, 3),
         metadata={**progress.metadata, "attempt": attempt} if attempt else {},
-        only_paused=only_paused,
+        only_paused=paused_attempt is not None,
+        paused_attempt=paused_attempt,
         charges=progress.charges(last=True),
     )
 
@@ -123,7 +116,7 @@ def overdue(live: Live, deadline_s: float, settings: Settings) -> tuple[str, str
     if deadline_s == live.budget_s:
         return live.budget_error, "budget_exceeded"
     if deadline_s == live.ends_by_s:
-        limit = f"its timeoutMs of {live.record.timeout_ms}"
+        limit = f"its timeoutMs of {live.record.task.spec.timeout_ms}"
     elif live.record.status is Status.PAUSED and live.job is None:
         return (
             f"The task was paused and nobody decided within {settings.decision_timeout_s:g} s "

@@ -13,10 +13,18 @@ import queue
 import threading
 import time
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
 
 from callboard.errors import ActorStopped, CallboardError, Overloaded, ReplyTimeout
-from callboard.signals import Tick
+from callboard.messages.ask import Asked
+from callboard.messages.health import Tick
+from callboard.principal import PROCESS, Principal
+
+R = TypeVar("R")
+M_contra = TypeVar("M_contra", contravariant=True, default=Any)
 
 LATER: Any = object()
 """What a handler returns when it has kept or forwarded the delivery and the reply comes later."""
@@ -27,8 +35,8 @@ SOON_S = 0.02
 _LOOK: Any = object()
 
 
-class Reply:
-    """The place where the reply to one ask arrives; set once, by any thread.
+class Reply(Generic[R]):
+    """The place where the reply to one ask, an `R`, arrives; set once, by any thread.
 
     PERF: Pykka's future is a condition: whoever is notified wakes up only to wait for its lock. A lock that is released
     when the reply is there wakes a waiting thread once: making, setting and getting takes 1.0 µs instead of 3.1, an ask
@@ -43,7 +51,7 @@ class Reply:
         self._value: Any = None
         self._error: BaseException | None = None
 
-    def set(self, value: Any) -> None:
+    def set(self, value: R) -> None:
         self._value = value
         self._announce()
 
@@ -56,30 +64,60 @@ class Reply:
         with contextlib.suppress(RuntimeError):
             self._arrived.release()
 
-    def get(self, *, timeout_s: float) -> Any:
+    def get(self, *, timeout_s: float) -> R:
         """Return the reply or raise the error it is; raise `TimeoutError` if there is none in time."""
         if not self._arrived.acquire(timeout=timeout_s):
             raise TimeoutError
         self._arrived.release()
         if self._error is not None:
             raise self._error
-        return self._value
+        value: R = self._value
+        return value
+
+
+class ReplyThen(Reply[R]):
+    """A place for a reply that also calls `then` with it, in the thread that answers, which it must not hold up."""
+
+    __slots__ = ("_then",)
+
+    def __init__(self, then: Callable[[Any, BaseException | None], None]) -> None:
+        super().__init__()
+        self._then = then
+
+    def _announce(self) -> None:
+        super()._announce()
+        self._then(self._value, self._error)
 
 
 class Delivery:
-    """One message on its way, with the place for its reply (None: it was told, not asked).
+    """The envelope of one message on its way: who asks, under which request's id, and the place for the reply.
 
-    Also the envelope that Pykka's loop takes apart: it sees the delivery itself as the message and no reply,
-    so that replying, and containing what a handler raises, is ours.
+    `reply` is None where it was told, not asked. What is told is the server's own, so it comes from `PROCESS`.
+
+    Pykka's loop takes it apart: it sees the delivery itself as the message and no reply, so that replying, and containing
+    what a handler raises, is ours.
     """
 
-    __slots__ = ("_mailbox", "payload", "reply")
+    __slots__ = ("_mailbox", "payload", "principal", "reply", "request_id")
     reply_to = None
 
-    def __init__(self, payload: Any, reply: Reply | None = None) -> None:
+    def __init__(
+        self,
+        payload: Any,
+        reply: Reply[Any] | None = None,
+        *,
+        principal: Principal = PROCESS,
+        request_id: str | None = None,
+    ) -> None:
         self.payload = payload
         self.reply = reply
+        self.principal = principal
+        self.request_id = request_id
         self._mailbox: Mailbox | None = None
+
+    def carrying(self, payload: Any) -> "Delivery":
+        """Return an envelope from the same asker with another message; the reply is due from whoever gets it, so `release` this one."""
+        return Delivery(payload, self.reply, principal=self.principal, request_id=self.request_id)
 
     @property
     def message(self) -> "Delivery":
@@ -106,7 +144,7 @@ class Delivery:
     def answered(self) -> bool:
         return self.reply is None
 
-    def release(self) -> Reply | None:
+    def release(self) -> Reply[Any] | None:
         """Let go of the place for the reply, and return it: somebody else answers, or now."""
         if self._mailbox is not None:
             self._mailbox.held.discard(self)
@@ -129,6 +167,7 @@ class Mailbox:
         self.name = name
         self.limit = limit
         self.wake_at: float | None = None
+        self.busy = False  # set by the actor's thread: whether it is at work on what it took last
         self.unhurried = False  # set by the actor's thread while what it is notified of may wait for `SOON_S`
         # Invariant: only the actor's thread, or the supervisor's while there is no such thread, changes `held`.
         self.held: set[Delivery] = set()
@@ -167,6 +206,12 @@ class Mailbox:
 
     def get(self) -> Any:
         """Return the next envelope, or a `Tick` when `wake_at` comes first."""
+        self.busy = False
+        envelope = self._get()
+        self.busy = True
+        return envelope
+
+    def _get(self) -> Any:
         while True:
             # Invariant: what a thread put soon comes before what it put later. So `_soon` is looked at once more
             # after an envelope has been taken from the queue, and before it is returned.
@@ -246,20 +291,34 @@ class Mailbox:
             self._queue.put(stop)
 
 
-class Address:
-    """Where an actor is reached, whichever incarnation of it is alive; any thread."""
+class Address(Generic[M_contra]):
+    """Where an actor that understands the messages `M_contra` is reached, whichever incarnation of it is alive; any thread.
+
+    Whoever is given one says what it sends: an address of an actor that understands more fits.
+    """
 
     def __init__(self, mailbox: Mailbox) -> None:
         self.mailbox = mailbox
         self.name = mailbox.name
 
-    def ask(self, message: Any, *, timeout_s: float) -> Any:
-        """Send a message and return the reply.
+    def ask(
+        self,
+        message: Asked[M_contra, R],
+        *,
+        timeout_s: float,
+        principal: Principal = PROCESS,
+        request_id: str | None = None,
+    ) -> R:
+        """Send a message and return the reply, of the type that the message names.
+
+        `principal` is who asks, `request_id` what the log has the request under.
 
         Raises what the actor raised, `Overloaded`, `ActorCrashed`, `ActorStopped`, or `ReplyTimeout` after
-        `timeout_s` seconds.
+        `timeout_s` seconds; before anything is sent `TypeError` or `ValueError` for a principal or a time that is none.
         """
-        reply = self.ask_later(message)
+        if not timeout_s >= 0:  # a lock would wait for ever
+            raise ValueError(f"timeout_s is {timeout_s}; give seconds, 0 or more.")
+        reply = self.ask_later(message, principal=principal, request_id=request_id)
         try:
             return reply.get(timeout_s=timeout_s)
         except TimeoutError:
@@ -268,47 +327,56 @@ class Address:
                 "it may still be carried out. Ask for its outcome, or try again."
             ) from None
 
-    def ask_later(self, message: Any, *, urgent: bool = False) -> Reply:
-        """Send a message and return the place of its reply; an urgent one is never refused as full."""
-        reply = Reply()
-        self.mailbox.put(Delivery(message, reply), urgent=urgent)
+    def ask_later(
+        self,
+        message: Asked[M_contra, R],
+        *,
+        urgent: bool = False,
+        principal: Principal = PROCESS,
+        request_id: str | None = None,
+        reply: Reply[R] | None = None,
+    ) -> Reply[R]:
+        """Send a message and return the place of its reply, a new one or that which is given; an urgent one is never refused as full."""
+        if not isinstance(principal, Principal):
+            raise TypeError(f"principal is {principal!r:.80}; give a Principal, such as Principal(id='alice').")
+        reply = Reply() if reply is None else reply
+        self.mailbox.put(Delivery(message, reply, principal=principal, request_id=request_id), urgent=urgent)
         return reply
 
-    def tell(self, message: Any) -> None:
+    def tell(self, message: M_contra) -> None:
         """Send a message and expect no reply. Only what something else bounds is told, so it is never refused as full."""
         self.mailbox.put(Delivery(message))
 
-    def tell_soon(self, message: Any) -> None:
+    def tell_soon(self, message: M_contra) -> None:
         """Tell something that may wait up to `SOON_S` seconds, in front of what this thread tells or asks next."""
         self.mailbox.put_soon(Delivery(message))
 
-    def tell_next(self, message: Any) -> None:
+    def tell_next(self, message: M_contra) -> None:
         """Tell something at once, behind what this thread has told soon, and in front of what it tells from now on."""
         self.mailbox.put_soon(Delivery(message), wake=True)
 
-    def notify(self, message: Any) -> None:
+    def notify(self, message: M_contra) -> None:
         """Tell an actor that may have been stopped or given up; then nobody is told."""
         put = self.mailbox.put_soon if self.mailbox.unhurried else self.mailbox.put
         with contextlib.suppress(ActorStopped):
             put(Delivery(message))
 
-    def offer(self, message: Any) -> bool:
+    def offer(self, message: M_contra) -> bool:
         """Send a message that may be lost: False if the inbox is full. For subscribers."""
         if len(self.mailbox) >= self.mailbox.limit:
             return False
         self.notify(message)
         return True
 
-    def forward(self, delivery: Delivery, message: Any) -> Any:
-        """Send `message` on behalf of whoever sent `delivery`, who gets the reply; return `LATER`."""
-        self.mailbox.put(Delivery(message, delivery.reply), urgent=False)
-        delivery.release()
-        return LATER
+    def forward(self, delivery: Delivery, message: Asked[M_contra, R], *, urgent: bool = False) -> R:
+        """Send `message` in the envelope of `delivery`, whose asker gets the reply; an urgent one is never refused as full.
 
-    def pass_on(self, delivery: Delivery, message: Any) -> None:
-        """Like `forward`, for what something else bounds: never refused as full."""
-        self.mailbox.put(Delivery(message, delivery.reply))
+        Returns `LATER`, which stands for that reply: a handler returns it, and its type is what it says it answers.
+        """
+        self.mailbox.put(delivery.carrying(message), urgent=urgent)
         delivery.release()
+        later: R = LATER
+        return later
 
     def __repr__(self) -> str:
         return f"<Address of the {self.name}>"

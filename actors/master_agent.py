@@ -2,7 +2,7 @@
 
 One task at a time within a session, in order; sessions in parallel, as many as there are workers; higher priority
 first. It hands jobs to the task pool and hears of their end from the result logger, after the commit. It takes over what
-servers that died have left, cancels, decides, keeps deadlines, and answers those who wait. No task's code runs in its thread.
+servers that died have left, cancels, decides and keeps deadlines. No task's code runs in its thread.
 """
 
 import logging
@@ -13,44 +13,62 @@ from typing import Any
 
 from callboard.actors.decisions import decision_record
 from callboard.actors.family import Family
-from callboard.actors.live_tasks import Held, Live, ended, got_further, overdue, requeued
-from callboard.actors.mailbox import LATER, Address, Mailbox
+from callboard.actors.live_tasks import Live, died_of, ended, got_further, overdue, requeued
+from callboard.actors.mailbox import Address, Mailbox
+from callboard.actors.places import Places
 from callboard.actors.ready_tasks import Deadlines, ReadyTasks
 from callboard.actors.sessions import Sessions
 from callboard.actors.supervision import SupervisedActor
 from callboard.actors.task_pool import TaskPool
-from callboard.actors.waiters import Waiters
 from callboard.agent.catalogue import Catalogue
 from callboard.agent.job import Job
 from callboard.agent.spending import Accounts
 from callboard.clock import Clock
 from callboard.errors import SessionBusy, TaskNotFound, Unavailable
-from callboard.messages import (
-    AwaitTask,
+from callboard.messages.decisions import DecideTask
+from callboard.messages.event_types import TaskCancelled, TaskFailed, TaskRequeued
+from callboard.messages.health import Ping, Pong, Tick
+from callboard.messages.pauses import PauseReason
+from callboard.messages.records import RecordRequeue, RecordResult, RecordSessionDeleted
+from callboard.messages.sessions import DeleteSession
+from callboard.messages.tasks import (
     CancelTask,
-    DecideTask,
-    DeleteSession,
-    GetTask,
-    PauseReason,
-    Ping,
-    Pong,
+    PauseCommitted,
     Status,
+    Task,
+    TaskEnded,
+    TaskQueued,
     TaskRecord,
+    TimeLimited,
+    WorkerFreed,
+    WorkerLost,
 )
 from callboard.pauses import reason_of
-from callboard.persistence.store import Store
-from callboard.records import RecordSessionDeleted
+from callboard.persistence.store import Reader
 from callboard.settings import Settings
-from callboard.signals import TaskEnded, TaskPaused, TaskQueued, Tick, TimeLimited, WorkerFreed
 
 logger = logging.getLogger("callboard.master")
 
-_STUCK_AFTER_S = 5.0
 _EVICT_EVERY_S = 30.0
 _REAP_EVERY_S = 5.0
 
+MasterAgentMessage = (
+    TaskQueued
+    | PauseCommitted
+    | TaskEnded
+    | TimeLimited
+    | WorkerFreed
+    | WorkerLost
+    | CancelTask
+    | DecideTask
+    | DeleteSession
+    | Tick
+    | Ping
+)
+"""What the master agent understands."""
 
-class MasterAgent(SupervisedActor):
+
+class MasterAgent(SupervisedActor[MasterAgentMessage]):
     """Owns the order in which tasks start and the reasons for which they stop."""
 
     def __init__(
@@ -59,10 +77,9 @@ class MasterAgent(SupervisedActor):
         *,
         settings: Settings,
         clock: Clock,
-        store: Store,
+        reader: Reader,
         pool: TaskPool,
-        result_logger: Address,
-        history_reader: Address,
+        result_logger: Address[RecordResult | RecordRequeue | RecordSessionDeleted],
         catalogue: Callable[[], Catalogue],
         accounts: Accounts,
         draining: Callable[[], bool],
@@ -72,26 +89,23 @@ class MasterAgent(SupervisedActor):
         self._catalogue = catalogue
         self._settings = settings
         self._clock = clock
-        self._store = store
+        self._reader = reader
         self._pool = pool
         self._result_logger = result_logger
-        self._history_reader = history_reader
         self._live: dict[str, Live] = {}
         self._family = Family(
             live=self._live,
-            store=store,
+            reader=reader,
             accounts=accounts,
             settings=settings,
             clock=clock,
             result_logger=result_logger,
             stop_work=self._stop_work,
         )
-        self._waiters = Waiters()
         self._sessions = Sessions()
-        self._ready = ReadyTasks()
+        self._ready = ReadyTasks(settings.max_priority)
         self._deadlines = Deadlines()
-        self._running: dict[tuple[str, int], Held | None] = {}
-        self._free = settings.workers
+        self._places = Places(settings.workers)
         self._unchecked = 0
         self._suspects: Set[str] = frozenset()
         self._evict_at_s = time.monotonic() + _EVICT_EVERY_S
@@ -104,9 +118,10 @@ class MasterAgent(SupervisedActor):
         # Invariant: what was queued before this moment may be about tasks that have ended since
         self._unchecked = len(self.mailbox)
         running = self._pool.running
-        self._free = max(0, self._settings.workers - len(running))
         # those under way first: each is the one of its session that the others wait for
-        for record in sorted(self._store.unfinished(), key=lambda r: r.status is Status.PENDING and r.attempt == 0):
+        for record in sorted(
+            self._reader.unfinished(), key=lambda r: r.status is Status.PENDING and r.state.attempt == 0
+        ):
             job = running.get(record.task_id)
             if job is not None:
                 self._adopt(record, job)
@@ -114,25 +129,25 @@ class MasterAgent(SupervisedActor):
                 self._take_over(record)
             else:
                 self._queue(record)
-        for live in [live for live in self._live.values() if live.record.depth or reason_of(live.record)]:
+        for live in [live for live in self._live.values() if live.record.task.depth or reason_of(live.record)]:
             self._family.look_after(live.record)
         for task_id in running.keys() - self._live.keys():
-            self._running[task_id, running[task_id].attempt] = Held(since_s=time.monotonic())
+            self._places.adopt(task_id, running[task_id].attempt, over=True)
         self._dispatch()
         self.wake_in(min(_EVICT_EVERY_S, _REAP_EVERY_S))
 
     def _adopt(self, record: TaskRecord, job: Job) -> None:
-        self._sessions.queue(record, time.monotonic())
-        self._family.add(record)
+        self._sessions.queue(record.task, time.monotonic())
+        self._family.add(record.task)
         self._live[record.task_id] = Live(
             record=record,
             job=job,
-            started_at=record.started_at,
-            ends_by_s=self._ends_by_s(record),
+            started_at=record.state.started_at,
+            ends_by_s=self._ends_by_s(record.task),
             deadline_s=job.deadline_s,
             ending=job.token.cancelled,
         )
-        self._running[record.task_id, job.attempt] = None
+        self._places.adopt(record.task_id, job.attempt)
         self._watch(job.deadline_s, record.task_id)
 
     def _take_over(self, record: TaskRecord) -> None:
@@ -140,32 +155,42 @@ class MasterAgent(SupervisedActor):
         live = self._live.get(record.task_id)
         if live is None:
             live = self._admit(record)
-            self._sessions.queue(record, time.monotonic())
+            self._sessions.queue(record.task, time.monotonic())
         live.ending = False
-        crashes = 1 if got_further(record, self._store.ledger(record.task_id)) else record.crashes + 1
+        further = got_further(record, self._reader.ledger(record.task_id))
+        self._died_under(record, record.state.attempt, further=further)
+
+    def _died_under(self, record: TaskRecord, attempt: int, *, further: bool) -> None:
+        """Have a task go on that a server or a process has died under, unless it is what they die of; `further`: it had got on."""
+        crashes = 1 if further else record.state.crashes + 1
         if crashes >= self._settings.max_crashes:
-            live.ending = True
-            error = (
-                f"The server died {crashes} times while it worked on the task, the limit is "
-                f"{self._settings.max_crashes} (CALLBOARD_MAX_CRASHES); find out why, then redrive the dead letter."
-            )
+            self._live[record.task_id].ending = True
+            error = died_of(crashes, self._settings.max_crashes)
             self._end(record.task_id, error=error, error_code="dead_letter")
             return
-        self._result_logger.tell(
-            requeued(record, "takeover", self._clock.now(), attempt=record.attempt, crashes=crashes)
-        )
+        event = TaskRequeued(at=self._clock.now(), reason="takeover", attempt=attempt, crashes=crashes)
+        self._result_logger.tell(requeued(record, event, attempt=attempt, charges=self._live[record.task_id].unsaid()))
+
+    def _lost(self, message: WorkerLost) -> None:
+        """Have a task go on whose process is gone: that counts as a crash only where a call was under way as it died."""
+        live, attempt = self._live.get(message.task_id), message.attempt
+        if live is None or live.ending or live.job is None or live.job.attempt != attempt:
+            return
+        if message.crashed:
+            self._died_under(live.record, attempt, further=message.further)
+            return
+        event = TaskRequeued(at=self._clock.now(), reason="worker", attempt=attempt)
+        self._result_logger.tell(requeued(live.record, event, attempt=attempt, charges=live.unsaid()))
 
     # --- messages ---
 
-    def receive(self, message: Any) -> Any:
+    def receive(self, message: MasterAgentMessage) -> Any:
         self._unchecked = max(0, self._unchecked - 1)
         match message:
-            case TaskQueued(record=record, wait_s=wait_s):
+            case TaskQueued(record=record):
                 self._queue(record)
                 self._dispatch()
-                if self.delivery.reply is not None:
-                    return self._await(AwaitTask(task_id=record.task_id, wait_s=wait_s))
-            case TaskPaused(record=record):
+            case PauseCommitted(record=record):
                 self._queue(record)
                 self._family.look_after(record)
                 self._dispatch()  # as after an end
@@ -174,9 +199,10 @@ class MasterAgent(SupervisedActor):
             case TaskEnded():
                 self._ended(message)
             case WorkerFreed(task_id=task_id, attempt=attempt):
-                self._freed(task_id, attempt)
-            case AwaitTask():
-                return self._await(message)
+                self._places.leave(task_id, attempt)
+                self._dispatch()
+            case WorkerLost():
+                self._lost(message)
             case CancelTask():
                 return self._cancel(message)
             case DecideTask():
@@ -188,7 +214,7 @@ class MasterAgent(SupervisedActor):
             case Ping():
                 return Pong()
             case _:
-                return super().receive(message)
+                raise self.unknown(message)
         return None
 
     def _queue(self, record: TaskRecord) -> None:
@@ -198,35 +224,36 @@ class MasterAgent(SupervisedActor):
             if self._unchecked and self._has_ended(record.task_id):
                 return
             live = self._admit(record)
-            if not self._sessions.queue(record, time.monotonic()):
+            if not self._sessions.queue(record.task, time.monotonic()):
                 return  # the session's next one is made ready when the one before it has ended
-        elif record.attempt < (live.record.attempt if live.job is None else live.job.attempt):
+        elif record.state.attempt < (live.record.state.attempt if live.job is None else live.job.attempt):
             return  # told before the attempt that runs now
         else:
             live.record, live.job = record, None
-        if self._sessions.is_active(record):
+        if self._sessions.is_active(record.task):
             self._make_ready(live)
 
     def _admit(self, record: TaskRecord) -> Live:
-        live = self._live[record.task_id] = Live(record=record, ends_by_s=self._ends_by_s(record))
-        self._family.add(record)
+        live = self._live[record.task_id] = Live(record=record, ends_by_s=self._ends_by_s(record.task))
+        self._family.add(record.task)
         live.deadline_s = live.ends_by_s
         if live.deadline_s is not None:
             self._watch(live.deadline_s, record.task_id)
         return live
 
-    def _ends_by_s(self, record: TaskRecord) -> float | None:
+    def _ends_by_s(self, task: Task) -> float | None:
         """Return when a task's own time is up; after a restart what has passed of it is told by the wall clock."""
-        if record.timeout_ms is None:
+        if (timeout_ms := task.spec.timeout_ms) is None:
             return None
-        return self._from_now_s(record.created_at + timedelta(milliseconds=record.timeout_ms))
+        return self._from_now_s(task.created_at + timedelta(milliseconds=timeout_ms))
 
     def _from_now_s(self, moment: datetime) -> float:
         return self._clock.monotonic() + (moment - self._clock.now()).total_seconds()
 
     def _watch_pause(self, live: Live) -> None:
         """Have a paused task end when nobody decides in time."""
-        since = datetime.fromisoformat(str((live.record.pause or {}).get("since", self._clock.now().isoformat())))
+        pause = live.record.state.pause
+        since = (pause and pause.since) or self._clock.now()
         until_s = self._from_now_s(since + timedelta(seconds=self._settings.decision_timeout_s))
         live.deadline_s = until_s if live.ends_by_s is None else min(until_s, live.ends_by_s)
         if reason_of(live.record) is PauseReason.SUBAGENTS:
@@ -236,7 +263,7 @@ class MasterAgent(SupervisedActor):
 
     def _has_ended(self, task_id: str) -> bool:
         try:
-            return self._store.task(task_id).status.ended
+            return self._reader.task(task_id).status.ended
         except TaskNotFound:
             return True
 
@@ -248,23 +275,20 @@ class MasterAgent(SupervisedActor):
             return
         live.turn += 1
         live.deadline_s = live.ends_by_s
-        if record.not_before is not None and (at_s := self._from_now_s(record.not_before)) > self._clock.monotonic():
-            self._ready.add_at(at_s, record, live.turn)
+        not_before = record.state.not_before
+        if not_before is not None and (at_s := self._from_now_s(not_before)) > self._clock.monotonic():
+            self._ready.add_at(at_s, record.task, live.turn)
             self.wake_in(at_s - self._clock.monotonic())
             return
-        self._ready.add(record, live.turn)
+        self._ready.add(record.task, live.turn)
 
     def _dispatch(self) -> None:
-        """Start what may start: by priority, and of the tasks on their last chance one at a time.
-
-        When a server has died again and again, one of the tasks that ran is at fault and the others are bystanders; run
-        one by one, only the one at fault dies once more.
-        """
+        """Start what may start: by priority; of tasks on their last chance one by one, so that only the one at fault dies once more."""
         put_back, last = [], self._settings.max_crashes - 1
-        while self._free > 0 and self._ready and not self._draining():
+        while self._places.free > 0 and self._ready and not self._draining():
             entry = self._ready.take()
-            live = self._live.get(entry[3])
-            if live is None or live.turn != entry[4] or live.job is not None or live.ending:
+            live = self._live.get(entry[-2])
+            if live is None or live.turn != entry[-1] or live.job is not None or live.ending:
                 continue
             if live.on_last_chance(last) and any(
                 o.job is not None and o.on_last_chance(last) for o in self._live.values()
@@ -276,74 +300,60 @@ class MasterAgent(SupervisedActor):
             self._ready.put_back(entry)
 
     def _start(self, live: Live) -> None:
-        record = live.record
+        task, state = live.record.task, live.record.state
         live.started_at = self._clock.now()
         now_s, most_s = self._clock.monotonic(), self._settings.run_timeout_s
         live.deadline_s = now_s + most_s if live.ends_by_s is None else min(live.ends_by_s, now_s + most_s)
-        self._watch(live.deadline_s, record.task_id)
+        self._watch(live.deadline_s, task.task_id)
         live.job = Job(
-            record=record,
-            attempt=record.attempt + 1,
-            session=self._sessions.record(record.session_id),
+            task=task,
+            attempt=state.attempt + 1,
+            failures=state.failures,
+            session=self._sessions.record(task.session_id),
             deadline=live.started_at + timedelta(seconds=live.deadline_s - now_s),
             deadline_s=live.deadline_s,
             ends_by_s=live.ends_by_s,
         )
-        self._free -= 1
-        self._running[record.task_id, live.job.attempt] = None
-        self._pool.submit(live.job)
+        self._places.take(task.task_id, live.job.attempt)
+        self._pool.submit(live.job, alone=live.on_last_chance(self._settings.max_crashes - 1))
 
     def _ended(self, message: TaskEnded) -> None:
         task_id = message.record.task_id
         live = self._live.pop(task_id, None)
         if live is None:
             return
-        self._waiters.answer(task_id, message.record)
         self._family.has_ended(message.record)
-        if live.job is not None and (key := (task_id, live.job.attempt)) in self._running:
-            self._running[key] = Held(since_s=time.monotonic())
-            if live.job.token.cancelled:
-                self.wake_in(_STUCK_AFTER_S)
-        following = self._sessions.release(message.record, message.session, time.monotonic())
+        if live.job is not None:
+            self._places.over(task_id, live.job.attempt)
+            if live.job.token.cancelled and (next_s := self._places.next_s) is not None:
+                self.wake_in(next_s)
+        following = self._sessions.release(message.record.task, message.session, time.monotonic())
         if following is not None and (next_live := self._live.get(following.task_id)) is not None:
             self._make_ready(next_live)
         self._dispatch()  # its worker may have been free before this: another one on its last chance has waited for it
 
-    def _freed(self, task_id: str, attempt: int) -> None:
-        if (task_id, attempt) not in self._running:
-            return  # it was free already when this instance looked at the pool
-        held = self._running.pop((task_id, attempt))
-        if held is not None and held.replaced:
-            self._pool.shrink()
-            return
-        self._free = min(self._settings.workers, self._free + 1)
-        self._dispatch()
+    # --- cancelling, forgetting ---
 
-    # --- waiting, cancelling, forgetting ---
-
-    def _await(self, message: AwaitTask) -> Any:
-        live = self._live.get(message.task_id)
-        if live is None:
-            return self._history_reader.forward(self.delivery, GetTask(task_id=message.task_id))
-        if message.wait_s <= 0:
-            return live.as_it_stands()
-        self._waiters.add(message.task_id, self.hold(), message.wait_s)
-        self.wake_in(message.wait_s)
-        return LATER
-
-    def _cancel(self, message: CancelTask) -> Any:
-        told = {} if message.request_id is None else {"requestId": message.request_id}
-        live = self._live.get(message.task_id)
-        result = ended(message.task_id, live, self._clock.now(), status=Status.CANCELLED, told=told)
-        self._result_logger.pass_on(self.delivery, result)  # never refused as full: once it is told, the work stops
+    def _cancel(self, message: CancelTask) -> TaskRecord:
+        who, request_id = self.delivery.principal.caller, self.delivery.request_id
+        event = TaskCancelled(at=self._clock.now(), caller=who, request_id=request_id)
+        result = ended(message.task_id, self._live.get(message.task_id), event)
+        later = self._result_logger.forward(self.delivery, result, urgent=True)  # once it is told, the work stops
         self._stop_work(message.task_id)
-        return LATER
+        return later
 
-    def _decide(self, message: DecideTask) -> Any:
+    def _decide(self, message: DecideTask) -> TaskRecord:
         live, now = self._live.get(message.task_id), self._clock.now()
         known = None if live is None or live.job is not None or reason_of(live.record) is None else live.record
-        record = known or self._store.task(message.task_id)
-        written = decision_record(record, live, message, now, catalogue=self._catalogue(), call=self._store.call)
+        record = known or self._reader.task(message.task_id)
+        written = decision_record(
+            *(record, live, message, now, self.delivery),
+            catalogue=self._catalogue(),
+            call=self._reader.call,
+        )
+        until_s = self._clock.monotonic() + self._settings.ask_timeout_s
+        if known is not None and live is not None and live.extend(until_s):
+            self._watch(until_s, message.task_id)
         return self._result_logger.forward(self.delivery, written)
 
     def _limit_time(self, message: TimeLimited) -> None:
@@ -356,7 +366,7 @@ class MasterAgent(SupervisedActor):
             live.deadline_s = live.budget_s
             self._watch(live.budget_s, message.task_id)
 
-    def _delete_session(self, session_id: str) -> Any:
+    def _delete_session(self, session_id: str) -> None:
         if self._sessions.busy(session_id):
             raise SessionBusy(f"A task of the session {session_id} is under way; cancel it or wait for its end first.")
         self._sessions.forget(session_id)
@@ -372,8 +382,8 @@ class MasterAgent(SupervisedActor):
             live.job.token.cancel()
 
     def _end(self, task_id: str, *, error: str, error_code: str) -> None:
-        live, now = self._live.get(task_id), self._clock.now()
-        self._result_logger.tell(ended(task_id, live, now, status=Status.FAILED, error=error, error_code=error_code))
+        event = TaskFailed(at=self._clock.now(), error=error, error_code=error_code)
+        self._result_logger.tell(ended(task_id, self._live.get(task_id), event))
 
     # --- time ---
 
@@ -384,8 +394,6 @@ class MasterAgent(SupervisedActor):
     def _tick(self) -> None:
         self._end_overdue()
         self._ready_delayed()
-        if (next_s := self._waiters.expire(lambda task_id: self._live[task_id].as_it_stands())) is not None:
-            self.wake_in(next_s)
         self._replace_stuck()
         now_s = time.monotonic()
         if now_s >= self._reap_at_s:
@@ -402,18 +410,15 @@ class MasterAgent(SupervisedActor):
         for task_id, turn in self._ready.due(now_s):
             live = self._live.get(task_id)
             if live is not None and live.turn == turn and live.job is None:
-                self._ready.add(live.record, turn)
+                self._ready.add(live.record.task, turn)
         if (next_s := self._ready.next_s) is not None:
             self.wake_in(next_s - now_s)
         self._dispatch()
 
     def _reap(self) -> None:
-        """Take over what is `running` in the store and nobody works on: no task stays so without a living owner.
-
-        Only what is found so twice: its end may be on its way to the store.
-        """
+        """Take over what is found `running` twice and nobody works on: the first time its end may be on its way to the store."""
         try:
-            running = {record.task_id: record for record in self._store.running()}
+            running = {record.task_id: record for record in self._reader.running()}
             lost = running.keys() - self._pool.running.keys()
             for task_id in lost & self._suspects:
                 logger.error("task %s is running and nobody works on it; taking it over", task_id)
@@ -436,15 +441,9 @@ class MasterAgent(SupervisedActor):
 
     def _replace_stuck(self) -> None:
         """Stand a new worker in for each that did not let go of a task that is over."""
-        now_s = time.monotonic()
-        for (task_id, _), held in tuple(self._running.items()):
-            if held is None or held.replaced:
-                continue
-            if now_s - held.since_s < _STUCK_AFTER_S:
-                self.wake_in(_STUCK_AFTER_S - (now_s - held.since_s))
-                continue
+        for task_id, attempt in self._places.stuck():
             logger.error("task %s is over but a skill of it does not return; another worker stands in", task_id)
-            held.replaced = True
-            self._pool.grow()
-            self._free += 1
+            self._pool.stand_in(task_id, attempt)
             self._dispatch()
+        if (next_s := self._places.next_s) is not None:
+            self.wake_in(next_s)

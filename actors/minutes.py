@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 
-from callboard.messages import Status
-from callboard.questions import Backlog, Ending, StatisticsPoint
+from callboard.messages.health import Backlog, Ending, StatisticsPoint
+from callboard.messages.tasks import Status
 
 MINUTES = 60
 STEP = timedelta(minutes=1)

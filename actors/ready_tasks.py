@@ -5,38 +5,49 @@ Plain objects inside the master agent; only its thread touches them. Times are s
 
 import heapq
 import itertools
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 
-from callboard.messages import TaskRecord
+from callboard.messages.tasks import Task
+from callboard.shares import FairOrder
+
+Entry = tuple[int, int, int, int, str, int]
 
 
 class ReadyTasks:
-    """Higher priority first; then the parts of a task before other tasks, since somebody waits for them; then arrival.
+    """Higher priority first; then the parts of a task before other tasks, since somebody waits for them; then in turn by caller.
 
-    A task is put in with the number of its turn, and whoever takes it out compares: an entry of an earlier turn means
-    nothing any more.
+    Those of one caller start in the order of their arrival, and a thousand of them delay another caller's one by one. A
+    task is put in with the number of its turn, and whoever takes it out compares: an entry of an earlier turn means
+    nothing any more. `max_priority` holds for tasks from before it was set, too.
     """
 
-    def __init__(self) -> None:
-        self._heap: list[tuple[int, int, int, str, int]] = []
+    def __init__(self, max_priority: int) -> None:
+        self._max_priority = max_priority
+        self._heap: list[Entry] = []
+        self._orders: dict[tuple[int, int], FairOrder] = defaultdict(FairOrder)  # of each priority and depth
         self._later: list[tuple[float, str, int]] = []
         self._arrivals = itertools.count()
 
     def __bool__(self) -> bool:
         return bool(self._heap)
 
-    def add(self, record: TaskRecord, turn: int) -> None:
-        heapq.heappush(self._heap, (-record.priority, -record.depth, next(self._arrivals), record.task_id, turn))
+    def add(self, task: Task, turn: int) -> None:
+        rank = (-min(task.spec.priority, self._max_priority), -task.depth)
+        place = self._orders[rank].turn_of(task.caller or "")
+        heapq.heappush(self._heap, (*rank, place, next(self._arrivals), task.task_id, turn))
 
-    def add_at(self, at_s: float, record: TaskRecord, turn: int) -> None:
+    def add_at(self, at_s: float, task: Task, turn: int) -> None:
         """Keep a task until a time; `due` gives it back then."""
-        heapq.heappush(self._later, (at_s, record.task_id, turn))
+        heapq.heappush(self._later, (at_s, task.task_id, turn))
 
-    def take(self) -> tuple[int, int, int, str, int]:
+    def take(self) -> Entry:
         """Take the first one out, as an entry that `put_back` takes; its last two items are the task's id and turn."""
-        return heapq.heappop(self._heap)
+        entry = heapq.heappop(self._heap)
+        self._orders[entry[:2]].reached(entry[2])
+        return entry
 
-    def put_back(self, entry: tuple[int, int, int, str, int]) -> None:
+    def put_back(self, entry: Entry) -> None:
         heapq.heappush(self._heap, entry)
 
     def due(self, now_s: float) -> Iterator[tuple[str, int]]:

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from callboard.conversation import SessionRecord
-from callboard.messages import TaskRecord
+from callboard.messages.tasks import Task
 
 MOST_IDLE = 500
 """Idle sessions that stay in memory."""
@@ -18,7 +18,7 @@ MOST_BYTES = 64 << 20
 
 @dataclass(slots=True)
 class _Session:
-    waiting: OrderedDict[str, TaskRecord] = field(default_factory=OrderedDict)
+    waiting: OrderedDict[str, Task] = field(default_factory=OrderedDict)
     active: str | None = None
     used_s: float = 0.0
 
@@ -32,17 +32,17 @@ class Sessions:
         self._records: dict[str, SessionRecord] = {}
         self._size_bytes = 0
 
-    def queue(self, record: TaskRecord, now_s: float) -> bool:
+    def queue(self, task: Task, now_s: float) -> bool:
         """Add a task to its session; True if it may start at once."""
-        session = self._sessions.setdefault(record.session_id, _Session())
+        session = self._sessions.setdefault(task.session_id, _Session())
         session.used_s = now_s
         if session.active is None:
-            session.active = record.task_id
+            session.active = task.task_id
             return True
-        session.waiting[record.task_id] = record
+        session.waiting[task.task_id] = task
         return False
 
-    def release(self, task: TaskRecord, left: SessionRecord | None, now_s: float) -> TaskRecord | None:
+    def release(self, task: Task, left: SessionRecord | None, now_s: float) -> Task | None:
         """Take an ended task out; return the session's next one, if it may start now."""
         session = self._sessions.get(task.session_id)
         if session is None:
@@ -63,7 +63,7 @@ class Sessions:
         session.active, following = session.waiting.popitem(last=False)
         return following
 
-    def is_active(self, task: TaskRecord) -> bool:
+    def is_active(self, task: Task) -> bool:
         """Say whether a task is the one of its session that may run."""
         session = self._sessions.get(task.session_id)
         return session is not None and session.active == task.task_id

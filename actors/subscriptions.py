@@ -3,6 +3,8 @@
 A follower first registers here, then reads the store, then takes from its sink what has been committed since. A sink
 holds a bounded number of events: what it cannot hold it drops, and says that something is lost; the follower reads
 the store again from where it was. So nobody holds up the bus, nothing is missed and nothing is held without end.
+That a commit was never told of, whoever died over it, shows in the positions: what does not join on to what was told before
+has everybody read the store.
 
 The registry belongs to the wiring, so that it outlives a crash of the bus. The locks guard what two threads share for
 the length of a few appends; an actor between them would be the bus once more. Imported by the event bus, by
@@ -16,9 +18,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 
 from callboard.errors import ActorStopped
-from callboard.feeds import ListEvents
 from callboard.limits import HELD_BYTES
-from callboard.messages import TaskEvent, Topic
+from callboard.messages.event_types import TaskExecute
+from callboard.messages.events import ListEvents, TaskEvent, Topic
 
 MOST_HELD = 256
 """Events that one sink holds, and `HELD_BYTES` of them at most."""
@@ -33,6 +35,7 @@ class Sink:
         self._held_bytes = 0
         self._lost = False
         self._woken = False
+        self._resting = False
         self.closed = False
 
     def put(self, events: Sequence[TaskEvent]) -> None:
@@ -45,13 +48,18 @@ class Sink:
             else:
                 self._events.extend(events)
                 self._held_bytes = size_bytes
-            self._changed.notify()
+            self._tell()
 
     def lose(self) -> None:
         """Have the follower read the store again."""
         with self._changed:
             self._let_go()
             self._lost = True
+            self._tell()
+
+    def _tell(self) -> None:
+        """Wake the follower. PERF: not while it pauses, since it would only look and go on pausing, once for each commit."""
+        if not self._resting:
             self._changed.notify()
 
     def _let_go(self) -> None:
@@ -82,7 +90,9 @@ class Sink:
     def pause(self, until_s: float) -> None:
         """Wait until a time of `time.monotonic`, but for being woken or closed; what comes meanwhile stays."""
         with self._changed:
+            self._resting = True
             self._changed.wait_for(lambda: self._woken or self.closed, max(0.0, until_s - time.monotonic()))
+            self._resting = False
 
 
 class TaskSink(Sink):
@@ -94,7 +104,7 @@ class TaskSink(Sink):
 
 
 class FeedSink(Sink):
-    """A sink that holds nothing: it only says that something has come that its follower might want."""
+    """A sink for the events of all tasks that fit a query."""
 
     def __init__(self, query: ListEvents) -> None:
         super().__init__()
@@ -110,6 +120,7 @@ class Subscriptions:
         self._lock = threading.Lock()  # guards all below
         self._by_task: dict[str, list[TaskSink]] = defaultdict(list)
         self._feeds: list[FeedSink] = []
+        self._last = 0  # the highest position that was published
         self._closed = False
 
     @property
@@ -120,12 +131,15 @@ class Subscriptions:
         """Return a sink for a task's events and those of the tasks that it delegates from now on."""
         sink = TaskSink(task_id)
         with self._lock:
+            first = self.empty
             self._by_task[task_id].append(sink)
             sink.closed = self._closed
-        self._wake()
+        self._wake(first=first)
         return sink
 
-    def _wake(self) -> None:
+    def _wake(self, *, first: bool) -> None:
+        if not first:
+            return  # PERF: the bus knows that somebody follows, or hears of the one before
         with contextlib.suppress(ActorStopped):  # then the store is read at each heartbeat, or all is closed
             self._wake_bus()
 
@@ -139,9 +153,10 @@ class Subscriptions:
         """Return a sink for the feed."""
         sink = FeedSink(query)
         with self._lock:
+            first = self.empty
             self._feeds.append(sink)
             sink.closed = self._closed
-        self._wake()
+        self._wake(first=first)
         return sink
 
     def release(self, sink: Sink) -> None:
@@ -159,23 +174,32 @@ class Subscriptions:
                         self._by_task.pop(task_id, None)
 
     def publish(self, events: Sequence[TaskEvent]) -> None:
-        """Hand committed events, in the order of their positions, to the sinks that they are for."""
+        """Hand committed events, in the order of their positions, to the sinks that they are for.
+
+        Every commit is to be published, also while nobody follows.
+        """
         found: dict[TaskSink, list[TaskEvent]] = defaultdict(list)
         with self._lock:
-            if self._by_task:
+            joins_on = events[0].position == self._last + 1
+            self._last = max(self._last, events[-1].position)
+            if joins_on and self._by_task:
                 for event in events:
                     if event.topic is Topic.TASK_EXECUTE:
-                        self._adopt(event)
+                        self._adopt(event.task_id, TaskExecute.read(event.data, at=event.at).parent_id)
                     for sink in self._by_task.get(event.task_id, ()):
                         found[sink].append(event)
-            feeds = [sink for sink in self._feeds if any(sink.query.wants(event) for event in events)]
+            feeds = tuple(self._feeds)
+        if not joins_on:
+            self.lose()
+            return
         for sink, its in found.items():
             sink.put(its)
         for feed in feeds:
-            feed.lose()
+            if wanted := [event for event in events if feed.query.wants(event)]:
+                feed.put(wanted)
 
     def lose(self) -> None:
-        """Have everybody read the store again: the bus may have died over a commit."""
+        """Have everybody read the store again: somebody may have died over a commit."""
         for sink in self._all():
             sink.lose()
 
@@ -191,11 +215,10 @@ class Subscriptions:
             tasks = {sink for sinks in self._by_task.values() for sink in sinks}
             return [*tasks, *self._feeds]
 
-    def _adopt(self, event: TaskEvent) -> None:
+    def _adopt(self, task_id: str, parent_id: str | None) -> None:
         """Have whoever follows the task that has delegated this one follow this one too."""
-        parent_id = event.data.get("parentId")
         for sink in tuple(self._by_task.get(parent_id, ())) if parent_id is not None else ():
-            self._extend(sink, event.task_id)
+            self._extend(sink, task_id)
 
     def _extend(self, sink: TaskSink, task_id: str) -> None:
         if task_id not in sink.family:

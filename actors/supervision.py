@@ -16,14 +16,18 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, Never
 
 import pykka
+from structlog.contextvars import bound_contextvars
+from typing_extensions import TypeVar
 
 from callboard.actors.mailbox import LATER, Address, Delivery, Mailbox
-from callboard.errors import ActorCrashed, ActorStopped, CallboardError, Unavailable
+from callboard.errors import ActorCrashed, ActorStopped, CallboardError, InvalidRequest, Unavailable
 
 logger = logging.getLogger("callboard.supervisor")
+
+M = TypeVar("M", default=Any)
 
 MAX_RESTARTS = 3
 RESTART_WINDOW_S = 5.0
@@ -35,8 +39,8 @@ class _CrashError(Exception):
     """Carries any exception, `SystemExit` too, through Pykka's loop as one that stops this actor only."""
 
 
-class SupervisedActor(pykka.ThreadingActor):
-    """An actor that handles one message at a time in its own thread.
+class SupervisedActor(pykka.ThreadingActor, Generic[M]):
+    """An actor that handles one message at a time in its own thread; `M` are the messages that it understands.
 
     Subclasses define `receive`, and may define `setup` and `teardown`; all three run in the actor's thread.
     `self.delivery` is what is being handled.
@@ -47,15 +51,23 @@ class SupervisedActor(pykka.ThreadingActor):
     def __init__(self, mailbox: Mailbox) -> None:
         self.mailbox = mailbox
         self.delivery = Delivery(None)
-        self.died: Callable[[BaseException], None] = lambda _error: None
+        self.died: Callable[[BaseException, str | None], None] = lambda _error, _request_id: None
         super().__init__()
 
     def setup(self) -> None:
         """Prepare before the first message; a restart calls it again."""
 
-    def receive(self, message: Any) -> Any:
+    def receive(self, message: M) -> Any:
         """Handle one message; return the reply, or `LATER` after keeping or forwarding the delivery."""
-        raise TypeError(f"{type(self).__name__} does not know the message {type(message).__name__}")
+        raise NotImplementedError
+
+    def unknown(self, message: Never) -> InvalidRequest:
+        """Return what ends a `match` over `M`: the type checker sees that all are handled; what comes all the same has a name.
+
+        It answers who asked; where it was told, nobody hears it, and the actor crashes.
+        """
+        what: str = message.__name__ if isinstance(message, type) else type(message).__name__
+        return InvalidRequest(f"The {self.mailbox.name} does not understand {what}; ask it with one of its messages.")
 
     def teardown(self) -> None:
         """Clean up after the last message of an ordered stop."""
@@ -110,6 +122,7 @@ class SupervisedActor(pykka.ThreadingActor):
             )
             raise _CrashError(error) from error
         else:
+            self.mailbox.busy = False  # before the answer: the asker's next question is to find it free
             if reply is not LATER:
                 delivery.answer(reply)
 
@@ -126,13 +139,13 @@ class SupervisedActor(pykka.ThreadingActor):
 
     def _crashed(self, error: BaseException) -> None:
         self.mailbox.fail_held(ActorCrashed(f"The {self.mailbox.name} crashed and is being restarted; try again."))
-        self.died(error)
+        self.died(error, self.delivery.request_id)
 
 
 @dataclass(slots=True, kw_only=True)
 class _Child:
-    address: Address
-    make: Callable[[Mailbox], SupervisedActor]
+    address: Address[Any]
+    make: Callable[[Mailbox], SupervisedActor[Any]]
     ref: "pykka.ActorRef[Any] | None" = None
     stopped: bool = False
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_RESTARTS + 1))
@@ -142,6 +155,7 @@ class _Child:
 class _ChildDied:
     name: str
     error: BaseException
+    request_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +178,11 @@ class Supervisor:
     def __init__(self, *, on_give_up: Callable[[str, BaseException], None] = lambda _name, _error: None) -> None:
         self._worker = _SupervisorActor.start(on_give_up)
 
-    def start(self, address: Address, make: Callable[[Mailbox], SupervisedActor]) -> None:
+    def start(self, address: Address[M], make: Callable[[Mailbox], SupervisedActor[M]]) -> None:
         """Start an actor behind `address`; `make` builds each of its incarnations."""
         self._worker.ask(_Child(address=address, make=make), timeout=30)
 
-    def stop(self, address: Address, *, timeout_s: float) -> bool:
+    def stop(self, address: Address[Any], *, timeout_s: float) -> bool:
         """Let an actor finish its queue, stop it and close its mailbox; False if it did not end in time."""
         try:
             return bool(self._worker.ask(_Stop(name=address.name, timeout_s=timeout_s), timeout=timeout_s + 5))
@@ -197,15 +211,18 @@ class _SupervisorActor(pykka.ThreadingActor):
         self._children: dict[str, _Child] = {}
         self._on_give_up = on_give_up
 
-    def on_receive(self, message: Any) -> Any:
+    def on_receive(self, message: _Child | _ChildDied | _Stop | _StopAll) -> Any:
         match message:
             case _Child():
                 self._children[message.address.name] = message
                 self._start(message)
                 return None
-            case _ChildDied(name=name, error=error):
+            case _ChildDied(name=name, error=error, request_id=request_id):
+                # SECURITY: and not the caller, whose id is made of its key: whoever reads the log could try guesses
+                over = {} if request_id is None else {"request_id": request_id}
                 try:
-                    self._child_died(self._children[name], error)
+                    with bound_contextvars(**over):
+                        self._child_died(self._children[name], error)
                 except BaseException:
                     logger.exception("the supervisor could not handle the death of the %s", name)
                 return None
@@ -218,9 +235,9 @@ class _SupervisorActor(pykka.ThreadingActor):
         actor = child.make(child.address.mailbox)
         myself, name = self.actor_ref, child.address.name
 
-        def died(error: BaseException) -> None:
+        def died(error: BaseException, request_id: str | None) -> None:
             try:
-                myself.tell(_ChildDied(name=name, error=error))
+                myself.tell(_ChildDied(name=name, error=error, request_id=request_id))
             except pykka.ActorDeadError:
                 child.address.mailbox.close()
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from standardwebhooks import Webhook
 
 from callboard.errors import ConfigurationError
-from callboard.messages import TaskRecord, Topic
+from callboard.messages.events import Topic
+from callboard.messages.tasks import TaskRecord
 from callboard.secret_files import check_webhook_secret, kept_secret
 from callboard.views import iso, short_result, shortened
 
@@ -39,7 +40,7 @@ def _fresh_secret() -> str:
 
 def body_of(record: TaskRecord, topic: Topic) -> str:
     """Return the message about a task's end: `{type, timestamp, data}`, `data` as lists show the task."""
-    message = {"type": topic, "timestamp": iso(record.ended_at), "data": short_result(shortened(record))}
+    message = {"type": topic, "timestamp": iso(record.state.ended_at), "data": short_result(shortened(record))}
     return json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 

@@ -5,20 +5,21 @@ Runs in the worker's thread, or in that of a skill that asks a model. Imported b
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from callboard.agent.job import Job, Journal, Tools
-from callboard.agent.ledger import Ledger, answer_of
+from callboard.agent.ledger import answer_of
 from callboard.agent.models.base import Completion, Message, Model, ModelCall, TokenUse
-from callboard.agent.spending import Purse
+from callboard.agent.purse import ModelCallSpent
+from callboard.agent.run_state import RunState
 from callboard.errors import TaskError
-from callboard.excerpts import excerpt, excerpt_as
+from callboard.excerpts import excerpt, excerpted
 from callboard.limits import TOLD_CHARS, cut_middle
-from callboard.messages import Topic
-from callboard.records import CallRecord, CallState, NewEvent
+from callboard.messages.event_types import ModelCompleted, ModelDelta
+from callboard.messages.ledger import CallRecord, CallState
 
 _MOST_MENDED = 2
 """How often a model is asked again in place of an answer that was not whole."""
@@ -33,12 +34,12 @@ _FLUSH_CHARS = 400
 class ModelCalls:
     """Asks models for one run."""
 
-    def __init__(self, job: Job, tools: Tools, journal: Journal, ledger: Ledger, purse: Purse) -> None:
+    def __init__(self, job: Job, tools: Tools, journal: Journal, state: RunState) -> None:
         self._job = job
         self._tools = tools
         self._journal = journal
-        self._ledger = ledger
-        self._purse = purse
+        self._state = state
+        self._ledger, self._purse = state.ledger, state.purse
         # Guards what the metadata says of models: skills that are called at once may each ask one, in threads of their own.
         self._counting = threading.Lock()
 
@@ -49,22 +50,30 @@ class ModelCalls:
         *,
         purpose: str,
         key: Sequence[Any],
-        step: int,
         most_tokens: int | None = None,
         again: bool = False,
-        **told: Any,
+        came_to: Callable[[int], None] = lambda _: None,
+        turns_left_out: int = 0,
+        rounds_left_out: int = 0,
     ) -> Completion:
         """Return the whole answer: that of an earlier attempt, which is not paid again, or a new one.
 
         An answer that was cut, or calls tools in a way that nothing here offers, is none: the model is told so and asked
-        again. `purpose` and `key` are what the call is known by in the ledger; `told` goes into the log with each call, and
-        `again` says that what was heard of an earlier one is to be forgotten.
+        again. `purpose` and `key` are what the call is known by in the ledger; what was left out goes into the log with each call, and
+        `again` says that what was heard of an earlier one is to be forgotten; `came_to` is told the numbers of the calls' rows.
         Raises `TaskError` and `Cancelled`.
         """
         most_tokens = most_tokens or self._tools.settings.llm_max_tokens
         said = tuple(messages)
         for left in range(_MOST_MENDED, -1, -1):
-            about = _Told(purpose, step, told, again or left < _MOST_MENDED)
+            about = _Told(
+                purpose,
+                self._state.step,
+                turns_left_out or None,
+                rounds_left_out or None,
+                again or left < _MOST_MENDED,
+                came_to,
+            )
             completion = self._answer(model, said, most_tokens, about, key)
             if not completion.cut and not completion.tools:
                 return completion
@@ -77,77 +86,94 @@ class ModelCalls:
     ) -> Completion:
         known = self._ledger.take("model", about.purpose, key)
         if known is not None and known.state in (CallState.DONE, CallState.FAILED):
+            about.came_to(known.number)
             completion = _as_completion(answer_of(known))
             self._count_answer(completion)
             self._journal.tell(self._told(completion, about, replayed=True))
             return completion
-        if (full := self._ledger.full()) is not None:
+        if (full := self._ledger.admit()) is not None:
             raise full
-        with self._purse.model_call(model, messages, most_tokens) as affordable:
+        with self._purse.model_call(model, messages, most_tokens) as spent:
             row = self._ledger.begin("model", about.purpose, "safe", key, self._now(), known)
+            about.came_to(row.number)
             self._journal.record(row)
-            return self._made(model, messages, affordable, row, about)
+            return self._made(model, messages, spent, row, about)
 
     def _made(
-        self, model: Model, messages: Sequence[Message], most_tokens: int, row: CallRecord, about: "_Told"
+        self, model: Model, messages: Sequence[Message], spent: ModelCallSpent, row: CallRecord, about: "_Told"
     ) -> Completion:
         started_s = time.monotonic()
-        deltas = _Deltas(self._journal, self._now, {"step": about.step, "purpose": about.purpose})
+        deltas = _Deltas(self._journal, self._now, about)
         if about.again:
             deltas.hear(None)
         call = ModelCall(
             messages=tuple(messages),
-            max_tokens=most_tokens,
+            max_tokens=spent.max_tokens,
             deadline_s=min(self._job.deadline_s, started_s + self._tools.settings.llm_timeout_s),
             token=self._job.token,
             hear=deltas.hear,
             hear_thoughts=deltas.hear_thoughts,
         )
-        told: dict[str, Any]
         try:
             completion = model.complete(call)
         except TaskError as error:
             deltas.flush()
-            told = {"step": about.step, "purpose": about.purpose, "model": model.name, **about.more}
-            told |= {"durationMs": _ms_since(started_s), "ok": False, "error": error.message, "errorCode": error.code}
             read, written = (error.details or {}).get("tokens") or (0, 0)
-            told |= {"inputTokens": read, "outputTokens": written} if read or written else {}
             cost = model.price_usd(read, written)
-            self._purse.model_failed(read, written, cost or 0.0)
+            spent.took(read, written, cost)
             self._count(read, written, cost if read or written else None)
             self._journal.record(
                 self._ledger.failed(row, error, self._now()),
-                NewEvent(topic=Topic.MODEL_COMPLETED, at=self._now(), data=told),
+                ModelCompleted(
+                    at=self._now(),
+                    step=about.step,
+                    purpose=about.purpose,
+                    model=model.name,
+                    ok=False,
+                    input_tokens=read if read or written else None,
+                    output_tokens=written if read or written else None,
+                    duration_ms=_ms_since(started_s),
+                    error=error.message,
+                    error_code=error.code,
+                    turns_left_out=about.turns_left_out,
+                    rounds_left_out=about.rounds_left_out,
+                ),
             )
             raise TaskError(error.code, error.message, retryable=error.retryable, call=row.number) from error
         completion = replace(completion, thoughts=cut_middle(completion.thoughts, TOLD_CHARS))
         deltas.flush()
-        self._purse.model_called(completion)
+        spent.took(completion.use.read, completion.use.written, completion.cost_usd)
         self._count_answer(completion)
         done = self._ledger.done(row, _as_result(completion), self._now())
-        self._journal.record(done, self._told(completion, about, durationMs=_ms_since(started_s)))
+        self._journal.record(done, self._told(completion, about, duration_ms=_ms_since(started_s)))
         return completion
 
-    def _told(self, completion: Completion, about: "_Told", **more: Any) -> NewEvent:
+    def _told(
+        self, completion: Completion, about: "_Told", *, duration_ms: float | None = None, replayed: bool = False
+    ) -> ModelCompleted:
         use = completion.use
-        data: dict[str, Any] = {
-            "step": about.step,
-            "purpose": about.purpose,
-            "model": f"{completion.provider}/{completion.model}",
-            "ok": True,
-            "inputTokens": use.read,
-            "outputTokens": use.written,
-            "costUsd": completion.cost_usd,
-            "tries": completion.tries,
-            **({"cachedTokens": use.cached} if use.cached else {}),
-            **({"estimated": True} if completion.estimated else {}),
-            **({"cut": True} if completion.cut else {}),
-            **(excerpt_as("tools", completion.tools) if completion.tools else {}),
-            **({"thoughts": completion.thoughts} if completion.thoughts else {}),
-            **about.more,
-            **more,
-        }
-        return NewEvent(topic=Topic.MODEL_COMPLETED, at=self._now(), data=data)
+        tools, is_cut = excerpted(completion.tools or None)
+        return ModelCompleted(
+            at=self._now(),
+            step=about.step,
+            purpose=about.purpose,
+            model=f"{completion.provider}/{completion.model}",
+            ok=True,
+            input_tokens=use.read,
+            output_tokens=use.written,
+            cost_usd=completion.cost_usd,
+            tries=completion.tries,
+            cached_tokens=use.cached or None,
+            estimated=completion.estimated,
+            cut=completion.cut,
+            tools=tools,
+            truncated=is_cut,
+            thoughts=completion.thoughts or None,
+            duration_ms=duration_ms,
+            replayed=replayed,
+            turns_left_out=about.turns_left_out,
+            rounds_left_out=about.rounds_left_out,
+        )
 
     def _count_answer(self, completion: Completion) -> None:
         use, model = completion.use, f"{completion.provider}/{completion.model}"
@@ -156,7 +182,7 @@ class ModelCalls:
     def _count(self, read: int, written: int, cost_usd: float | None, **more: str) -> None:
         """Add a call to what the task's result says of it, one that failed too."""
         with self._counting:
-            metadata = self._job.progress.metadata
+            metadata = self._state.metadata
             metadata["llmCalls"] += 1
             metadata |= more
             for name, tokens in (("inputTokens", read), ("outputTokens", written), ("totalTokens", read + written)):
@@ -174,17 +200,19 @@ class _Told:
 
     purpose: str
     step: int
-    more: Mapping[str, Any]
+    turns_left_out: int | None
+    rounds_left_out: int | None
     again: bool
+    came_to: Callable[[int], None]
 
 
 class _Deltas:
     """Takes what a model says and thinks as it comes and tells it in pieces: ten a second at most, not one for each token."""
 
-    def __init__(self, journal: Journal, now: Any, data: Mapping[str, Any]) -> None:
+    def __init__(self, journal: Journal, now: Callable[[], datetime], about: _Told) -> None:
         self._journal = journal
         self._now = now
-        self._data = data
+        self._about = about
         self._held: dict[str, list[str]] = {"text": [], "thoughts": []}
         self._chars = 0
         self._told_s = time.monotonic()
@@ -192,7 +220,7 @@ class _Deltas:
     def hear(self, text: str | None) -> None:
         if text is None:  # the call is tried again from its beginning
             self._held["text"].clear()
-            self._tell(text="", reset=True)
+            self._tell(reset=True)
             return
         self._hold("text", text)
 
@@ -208,14 +236,17 @@ class _Deltas:
     def flush(self) -> None:
         held = {what: "".join(pieces) for what, pieces in self._held.items() if pieces}
         if held:
-            self._tell(**{"text": "", **held})
+            self._tell(held.get("text", ""), held.get("thoughts"))
             for pieces in self._held.values():
                 pieces.clear()
             self._chars = 0
             self._told_s = time.monotonic()
 
-    def _tell(self, **more: Any) -> None:
-        self._journal.tell(NewEvent(topic=Topic.MODEL_DELTA, at=self._now(), data={**self._data, **more}))
+    def _tell(self, text: str = "", thoughts: str | None = None, *, reset: bool = False) -> None:
+        step, purpose = self._about.step, self._about.purpose
+        self._journal.tell(
+            ModelDelta(at=self._now(), step=step, purpose=purpose, text=text, thoughts=thoughts, reset=reset)
+        )
 
 
 def _asked_again(completion: Completion, most_tokens: int) -> tuple[Message, Message]:

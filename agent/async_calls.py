@@ -98,6 +98,8 @@ class _Twins:
                     self._given.setdefault(name, []).append(("value", value))
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                 self._given.setdefault(name, []).append(("value", value))
+            case _:  # says nothing of that
+                pass
 
     def _awaited(self) -> Iterator[ast.expr]:
         """Yield the functions of calls whose results are awaited."""
@@ -128,7 +130,8 @@ class _Twins:
                 return [("one", body), ("one", orelse)]
             case ast.List() | ast.Tuple() | ast.Set():
                 return [("many", node)]
-        return []
+            case _:
+                return []
 
     def _in_many(self, node: ast.expr) -> Iterable[_Step]:
         """Return what to look at in an expression each of whose items is awaited."""
@@ -145,7 +148,8 @@ class _Twins:
                 return [("many", left), ("many", right)]
             case ast.Name(id=name):
                 return self._given.pop(name, ())
-        return []
+            case _:
+                return []
 
 
 def _last_name(function: ast.expr) -> str:

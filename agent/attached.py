@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 
 def attached(job: Job, tools: Tools, calls: "SkillCalls") -> Attached:
     """Put a task's files into its workspace and return what there is; once more after a crash, to the same end."""
-    if not job.record.attachments:
+    if not job.task.attachments:
         return Attached()
-    return materialise(tools.load_files(job.record.task_id), calls.context())
+    return materialise(tools.control.files(job.task.task_id), calls.context())

@@ -23,9 +23,10 @@ from callboard.agent.workspace import Workspace
 from callboard.errors import AttachmentRefused, TaskError
 from callboard.file_names import NOTE, told_apart
 from callboard.media_types import joined, split
-from callboard.messages import AttachedFile, Json
+from callboard.messages.tasks import AttachedFile
 from callboard.settings import Settings
 from callboard.task_spec import Attachment
+from callboard.values import Json
 
 FETCH_TIMEOUT_S = 60.0
 """Longest time that getting one attachment from its address takes."""

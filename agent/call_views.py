@@ -5,6 +5,7 @@ Pure functions; any thread. Imported by the runner and its skill calls.
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from callboard.agent.catalogue import Catalogue
@@ -13,11 +14,11 @@ from callboard.agent.ledger import Paused
 from callboard.agent.sandbox_run import Asked
 from callboard.agent.skill import AnySkill, RetryableError, Skill
 from callboard.agent.skill_answers import WrongAnswer
-from callboard.arguments import size_of
+from callboard.arguments import Arguments, size_of
 from callboard.errors import TaskError
 from callboard.excerpts import excerpt_as, excerpted
-from callboard.messages import DECISIONS, PauseReason
-from callboard.records import CallRecord
+from callboard.messages.ledger import CallRecord
+from callboard.messages.pauses import DECISIONS, Pause, PauseReason
 from callboard.values import mend_text, recordable
 
 SKILL_ERROR_CODES = (
@@ -27,37 +28,49 @@ SKILL_ERROR_CODES = (
 """The codes that a skill of others may give its error: the rest say something of the server, the model or a person."""
 
 
-def question_of(paused: Paused) -> dict[str, Any]:
+def question_of(paused: Paused) -> Pause:
     """Return what a pause waits for, as the log and the task show it."""
-    call = paused.call
-    told: dict[str, Any] = {"reason": paused.reason.value}
-    if paused.reason is PauseReason.SUBAGENTS:
-        told["message"] = "The task waits for the agents that it has delegated to."
-        told["agents"] = [
-            {"taskId": c.task_id, "agent": c.agent, **excerpt_as("task", c.task)} for c in paused.children
-        ]
-        told["calls"] = [row.number for row in paused.calls if row.kind == "agent"]
-        return told
-    if paused.reason is PauseReason.APPROVAL:
-        told["message"] = f"The skill {call.name} needs a person's approval: decide approve, reject or edit."
+    call, reason = paused.call, paused.reason
+    if reason is PauseReason.SUBAGENTS:
+        return Pause(
+            reason=reason,
+            message="The task waits for the agents that it has delegated to.",
+            agents=tuple(
+                {"taskId": c.task_id, "agent": c.agent, **excerpt_as("task", c.task)} for c in paused.children
+            ),
+            calls=tuple(row.number for row in paused.calls if row.kind == "agent"),
+        )
+    if reason is PauseReason.APPROVAL:
+        message = f"The skill {call.name} needs a person's approval: decide approve, reject or edit."
     else:
-        told["message"] = (
+        message = (
             f"The server died or was stopped while the {call.kind} {call.name} was being called, and a call of it must "
             "not be repeated; find out what it did, then decide retry, assume_done or fail."
         )
-    told |= {"call": call.number, "skill": call.name, "effectId": call.effect_id, "attempt": call.attempt}
-    whole = call.arguments
-    if whole is None:
-        told |= paused.arguments
-    else:
-        told |= {"argsTruncated": False, **shown(whole.args, whole.kwargs, whole.edited)}
-        if whole.binding is not None:
-            defaults, cut = excerpted(whole.binding.defaults)
-            told |= {"defaults": defaults, **({"argsTruncated": True} if cut else {})}
-        told |= {"argsBytes": size_of(whole.made_with), "digest": whole.digest}
-        if whole.edited is not None:  # a server before did not keep what the script gave
-            told |= paused.arguments
-    return {**told, "decisions": list(DECISIONS[paused.reason])}
+    pause = Pause(
+        reason=reason,
+        message=message,
+        call=call.number,
+        skill=call.name,
+        effect_id=call.effect_id,
+        attempt=call.attempt,
+        args=paused.arguments.get("args"),
+        kwargs=paused.arguments.get("kwargs"),
+        args_truncated=paused.arguments.get("args_truncated") or None,
+        decisions=DECISIONS[reason],
+    )
+    return pause if call.arguments is None else _with_whole(pause, call.arguments)
+
+
+def _with_whole(pause: Pause, whole: Arguments) -> Pause:
+    """Return a pause whose call's arguments are known, and can be decided on."""
+    told = shown(whole.args, whole.kwargs, whole.edited)
+    if whole.edited is not None and pause.args is not None:  # a server before did not keep what the script gave
+        told |= {"args": pause.args, "kwargs": pause.kwargs}
+        told["args_truncated"] = told["args_truncated"] or bool(pause.args_truncated)
+    defaults, is_cut = excerpted(None if whole.binding is None else whole.binding.defaults)
+    told["args_truncated"] = told["args_truncated"] or is_cut
+    return replace(pause, **told, defaults=defaults, args_bytes=size_of(whole.made_with), digest=whole.digest)
 
 
 def refusal_of(name: str, allowed: Mapping[str, Any], catalogue: Catalogue) -> TaskError:
@@ -88,11 +101,10 @@ def arguments_of(asked: Asked) -> list[Any]:
 
 
 def shown(args: Sequence[Any], kwargs: Mapping[str, Any], edited: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return a call's arguments for the log, and whether they are shortened there."""
-    given: dict[str, Any] = {"args": list(args), "kwargs": kwargs, **({} if edited is None else {"edited": edited})}
-    told = {name: excerpted(value) for name, value in given.items()}
-    cut = any(cut for _, cut in told.values())
-    return {name: value for name, (value, _) in told.items()} | ({"argsTruncated": True} if cut else {})
+    """Return a call's arguments for the log, by the names that events have for them, and whether they are shortened there."""
+    told = {"args": excerpted(list(args)), "kwargs": excerpted(kwargs), "edited": excerpted(edited)}
+    is_cut = any(cut for _, cut in told.values())
+    return {name: value for name, (value, _) in told.items()} | {"args_truncated": is_cut}
 
 
 def cannot_be_asked(name: str, why: Exception) -> TaskError:

@@ -24,6 +24,7 @@ class CancelToken:
     def __init__(self) -> None:
         self.event = threading.Event()
         self.handed_back = False
+        self.why = "drain"
         # Guards `_action` and its run: without it, a worker process could be killed just after it was handed to
         # another task. An actor can't: the worker's thread is inside the sandbox and reads no mailbox.
         self._lock = threading.Lock()
@@ -37,11 +38,11 @@ class CancelToken:
             self.event.set()
             self._act()
 
-    def hand_back(self) -> None:
+    def hand_back(self, why: str = "drain") -> None:
         """Stop the work so that it can go on elsewhere: at once between two calls, else when the call is over."""
         with self._lock:
             if not self.stopped:
-                self.handed_back = True
+                self.handed_back, self.why = True, why
                 self._act()
 
     def _act(self) -> None:
@@ -56,6 +57,13 @@ class CancelToken:
     def stopped(self) -> bool:
         """Whether the work is to stop, for whichever reason."""
         return self.handed_back or self.event.is_set()
+
+    def then(self, action: Callable[[], None]) -> None:
+        """Run `action` when the token is set for either reason, or is set already; at both if both come."""
+        with self._lock:
+            if self.stopped:
+                action()
+            self._actions.append(action)
 
     @contextmanager
     def on_stop(self, action: Callable[[], None]) -> Iterator[None]:
@@ -82,6 +90,11 @@ def working_for(token: CancelToken) -> Iterator[None]:
         yield
     finally:
         _working_for.reset(before)
+
+
+def working_token() -> CancelToken | None:
+    """Return the token of the task that this thread works for, None where it works for none."""
+    return _working_for.get()
 
 
 def let_go() -> None:

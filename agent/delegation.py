@@ -15,8 +15,11 @@ from callboard.arguments import Binding
 from callboard.budget import Budget
 from callboard.errors import TaskError
 from callboard.limits import TASK_CHARS
+from callboard.messages.ledger import CallRecord
+from callboard.messages.records import TooManyBelow
 
 DELEGATE = "delegate"
+_REFUSED = "delegation_refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,14 +104,24 @@ def skills_for(agent: AgentDefinition, allowed: Mapping[str, Any], *, deepest: b
 
 def too_deep(depth: int, most: int) -> TaskError:
     """Return why a task that is so deep below the first one may not delegate."""
+    if not most:
+        return TaskError(_REFUSED, "Delegation is off here (CALLBOARD_MAX_DEPTH is 0); do the work itself.")
     told = f"This task is {depth} deep in delegations, the limit is {most} (CALLBOARD_MAX_DEPTH); do the work itself."
-    return TaskError("delegation_refused", told)
+    return TaskError(_REFUSED, told)
 
 
-def too_many(there: int, new: int, most: int) -> TaskError:
+def too_many(full: TooManyBelow, most: int) -> TaskError:
     """Return why tasks may not be delegated beside those that are there."""
+    if not most:
+        return TaskError(_REFUSED, "Delegation is off here (CALLBOARD_MAX_SUBAGENTS is 0); do the work itself.")
+    there = "is 1 task" if full.there == 1 else f"are {full.there} tasks"
     return TaskError(
-        "delegation_refused",
-        f"The task and those below it have delegated {there} tasks and {new} more would pass the limit of {most} "
+        _REFUSED,
+        f"There {there} below the first one of this line and {full.new} more would pass the limit of {most} "
         "(CALLBOARD_MAX_SUBAGENTS); delegate fewer, larger parts.",
     )
+
+
+def refused_by(row: CallRecord) -> bool:
+    """Say whether a call was refused, so that there is no task of an agent."""
+    return (row.error or {}).get("code") == _REFUSED

@@ -40,22 +40,22 @@ def text_of(raised: BaseException, most_chars: int = EXCEPTION_CHARS) -> str:
     try:
         text = exact(str(raised))
     except BaseException as failed:  # noqa: BLE001  # it is anybody's code
-        return mend_text(f"{name} (its text cannot be shown: its __str__ raised {bare_name(type(failed))})")
+        return mend_text(f"{name}: its text cannot be shown, since its __str__ raised {bare_name(type(failed))}")
     return mend_text(f"{name}: {cut_middle(text, most_chars - len(name) - 2)}" if text else name)
 
 
-def report(raised: BaseException, skill: AnySkill, call: int, task_id: str) -> dict[str, Any]:
+def report(raised: BaseException, skill: AnySkill, call: int, task_id: str) -> dict[str, Any] | None:
     """Return what a call's event says of where it failed; the whole traceback goes into the server's log."""
     try:
         told = told_of(raised, skill)
         if told is None:
-            return {}
+            return None
         log(raised, skill, call, task_id)
     except BaseException as failed:  # noqa: BLE001  # its class may have made properties of what every exception has
         why = bare_name(type(failed))
         logger.warning("the skill %s failed in call %d of the task %s and cannot be asked where: %s", skill.name, call, task_id, why)  # fmt: skip
-        return {}
-    return {"exception": told}
+        return None
+    return told
 
 
 def told_of(raised: BaseException, skill: AnySkill) -> dict[str, Any] | None:

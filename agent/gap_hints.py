@@ -181,6 +181,8 @@ class _Uses:
                     for one in body
                     if isinstance(one, ast.FunctionDef) and one.name in gaps.CLASS_METHODS
                 )
+            case _:  # uses no name
+                pass
 
     def _whole(self, node: ast.expr) -> str | None:
         """Return an attribute's whole name, from the module or type that it is one of; None of other things."""
@@ -208,6 +210,8 @@ def _bound(tree: ast.Module) -> Iterator[str]:
                 yield name
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 yield name
+            case _:  # binds no name
+                pass
 
 
 _SUSPECT = frozenset(name.rpartition(".")[2] for name in gaps.UNSEEN) | gaps.CLASS_METHODS.keys()

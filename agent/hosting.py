@@ -10,12 +10,14 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from callboard.agent.async_calls import with_twins
+from callboard.agent.call_effects import Effects
 from callboard.agent.cancel import Cancelled
-from callboard.agent.job import Job, Tools
+from callboard.agent.job import Job, Tools, as_note
 from callboard.agent.ledger import Paused
 from callboard.agent.models.base import Message
 from callboard.agent.planner.model import ModelPlanner
 from callboard.agent.programs import as_program, ended, prelude
+from callboard.agent.sandbox_run import Script
 from callboard.agent.skill import SCRIPT, SkillContext
 from callboard.errors import TaskError, Unavailable
 from callboard.unstorable import type_name
@@ -39,8 +41,9 @@ class Host:
     # itself. So a skill can neither stop the run with an error of its own, nor keep a pause or an end of the task to itself.
     """
 
-    def __init__(self, calls: "SkillCalls", job: Job, tools: Tools, skill: str) -> None:
+    def __init__(self, calls: "SkillCalls", job: Job, tools: Tools, skill: str, effects: Effects) -> None:
         self._calls = calls
+        self._effects = effects
         self._job = job
         self._tools = tools
         self._skill = skill
@@ -87,8 +90,8 @@ class Host:
         """Return what the skill may know of the call."""
         job, settings = self._job, self._tools.settings
         return SkillContext(
-            task_id=job.record.task_id,
-            session_id=self._calls.workspace_of,
+            task_id=job.task.task_id,
+            session_id=self._calls.state.workspace_of,
             effect_id=effect_id,
             deadline=job.deadline,
             deadline_s=job.deadline_s,
@@ -111,11 +114,11 @@ class Host:
         planner = self._tools.planner
         if not isinstance(planner, ModelPlanner):
             return None
-        model = planner.model_of(self._tools.roster.get(self._job.record.agent))
+        model = planner.model_of(self._tools.roster.get(self._job.task.spec.agent))
         said = [Message(role="system", text=system)] if system else []
         said.append(Message(role="user", text=prompt))
-        answer = self._calls.models.ask(model, said, purpose=self._skill, key=[system, prompt], step=self._calls.step)
-        return answer.text
+        key, came_to = [system, prompt], self._effects.came_to
+        return self._calls.models.ask(model, said, purpose=self._skill, key=key, came_to=came_to).text
 
     def run_script(
         self, source: str, arguments: Sequence[str], allowed: frozenset[str] | None, name: str = SCRIPT
@@ -143,24 +146,29 @@ class Host:
         printed: list[str] = []
         may_call = [one for one in self._calls.skills if allowed is None or one in allowed]
         # no type check: programs that Python runs are seldom written to pass one
+        script = Script(
+            code=with_twins(as_program(source)),
+            before=prelude(name, arguments),
+            keep_state=False,
+            time_s=max(0.001, self._job.deadline_s - time.monotonic()),
+            allowed=may_call,
+        )
         try:
             result = self._tools.sandbox.run(
-                with_twins(as_program(source)),
-                before=prelude(name, arguments),
-                answer=lambda asked, _dump: self._calls.answer(asked, None, allowed),
+                script,
+                answer=lambda asked, _dump: self._calls.answer(asked, None, allowed, self._effects),
                 token=self._job.token,
                 printed=printed,
-                keep_state=False,
-                time_s=max(0.001, self._job.deadline_s - time.monotonic()),
-                allowed=may_call,
             )
         except TaskError as error:
             return ended(error, f"{self._skill}/{name}", "".join(printed))
         return result.printed if result.value is None and result.printed else result.value
 
     def restrict(self, allowed: frozenset[str]) -> None:
-        before = self._calls.restricted
-        self._calls.restricted = allowed if before is None else before | allowed
+        names = [] if isinstance(allowed, str) else list(allowed)
+        if isinstance(allowed, str) or not all(isinstance(name, str) for name in names):
+            raise TypeError("restrict() takes a set of names of skills")
+        self._effects.restrict(storable(names))
 
     def note(self, name: str, value: Any) -> None:
-        self._job.progress.note(name, value)
+        self._effects.note(*as_note(name, value))

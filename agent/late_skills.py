@@ -13,14 +13,14 @@ from callboard.errors import SkillNotReady, TaskError
 
 def wait_for_named(job: Job, tools: Tools) -> None:
     """Wait for servers that are late where the task names skills of theirs: it was let in when those were there."""
-    for name in job.record.available_skills or ():
+    for name in job.task.spec.available_skills or ():
         why_late(name, job, tools)
 
 
-def check(code: str, variables: Iterable[str], job: Job, tools: Tools, allowed: Collection[str]) -> None:
+def check(code: str, variables: Iterable[str], job: Job, tools: Tools, allowed: Collection[str], *, own: bool) -> None:
     """Type-check code that may call the skills `allowed`; raise `TaskError`, or `SkillNotReady` when what it lacks was of a server that was late."""
     try:
-        tools.sandbox.check(code, variables, job.token, allowed=allowed)
+        tools.sandbox.check(code, variables, job.token, allowed=allowed, own=own)
     except TaskError as error:
         for name in (error.details or {}).get("lacks", ()):
             if (late := why_late(name.replace("_", "-"), job, tools)) is not None:

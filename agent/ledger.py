@@ -17,13 +17,12 @@ import msgpack  # type: ignore[import-untyped]
 from pydantic_core import to_json
 
 from callboard.agent.delegation import Delegated
-from callboard.agent.sandbox import INTERPRETER
-from callboard.agent.signing import Signer
+from callboard.agent.sealing import Left, Unsealed
 from callboard.arguments import Arguments, Binding
 from callboard.errors import TaskError
 from callboard.limits import LEDGER_BYTES
-from callboard.messages import PauseReason
-from callboard.records import CallRecord, CallState, TaskLedger
+from callboard.messages.ledger import CallEffects, CallRecord, CallState
+from callboard.messages.pauses import PauseReason
 from callboard.values import recordable
 
 ENDED = (CallState.DONE, CallState.FAILED)
@@ -42,7 +41,7 @@ class Paused(Exception):  # a signal to the runner, not an error of a task
         call: CallRecord,
         *,
         calls: tuple[CallRecord, ...] = (),
-        snapshot: bytes | None = None,
+        snapshot: Unsealed | None = None,
         children: tuple[Delegated, ...] = (),
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
@@ -58,7 +57,7 @@ class Paused(Exception):  # a signal to the runner, not an error of a task
 class Ledger:
     """The calls that earlier attempts at a task have left, and those that this attempt adds."""
 
-    def __init__(self, task_id: str, attempt: int, left: TaskLedger) -> None:
+    def __init__(self, task_id: str, attempt: int, left: Left) -> None:
         self._task_id = task_id
         self._attempt = attempt
         self._left = list(left.calls)
@@ -76,9 +75,10 @@ class Ledger:
             return sorted(self._made)
 
     def skip(self, passed: Collection[int]) -> None:
-        """Forget the calls that the interpreter has behind it: it will not come to them again."""
-        self._made |= {call.number: call for call in self._left if call.number in passed}
-        self._left = [call for call in self._left if call.number not in passed]
+        """Forget the calls that the script has behind it, or a call that is answered from here: it will not come to them again."""
+        with self._lock:
+            self._made |= {call.number: call for call in self._left if call.number in passed}
+            self._left = [call for call in self._left if call.number not in passed]
 
     def unknown(self) -> CallRecord | None:
         """Return a call that must not be repeated and whose outcome nobody knows, if there is one."""
@@ -101,6 +101,18 @@ class Ledger:
                     return self._left.pop(index)
         return None
 
+    def without_skill(
+        self, name: str, arguments: Any, number: int | None, told: Mapping[str, Any]
+    ) -> CallRecord | None:
+        """Return the row of a call whose skill is there no more, if it has ended: what was done stands.
+
+        Raises `Paused` with the arguments as they are `told` where it may have been done and must not be done twice.
+        """
+        known = self.take("skill", name, arguments, number)
+        if known is not None and _is_unknown(known):
+            raise Paused(PauseReason.OUTCOME_UNKNOWN, known, calls=(known,), arguments=told)
+        return known if known is not None and known.state in ENDED else None
+
     def begin(
         self,
         kind: str,
@@ -117,24 +129,14 @@ class Ledger:
     ) -> CallRecord:
         """Return the row to write before the call is made, a new one or that of an earlier attempt at it.
 
-        `whole` are the arguments as plain JSON where they are kept for a person, who may have edited those of a row that is known;
-        `binding` is what the skill gets of them, where that person is asked before the call.
+        `whole` are the arguments as plain JSON where they are kept for a person, who may have edited those of a row that is known,
+        and have been admitted where none is; `binding` is what the skill gets of them, where that person is asked before the call.
         Raises `Paused` where the earlier attempt may have made it and it must not be made twice.
         """
         with self._lock:
+            is_new = known is None
             if known is None:
-                number, self._next = self._next, self._next + 1
-                known = CallRecord(
-                    number=number,
-                    kind=kind,
-                    name=name,
-                    replay=replay,
-                    digest=digest_of(name, arguments),
-                    effect_id=effect_id or f"{self._task_id}:{number}",
-                    attempt=self._attempt,
-                    state=state,
-                    started_at=at,
-                )
+                known = self._new_row(kind, name, replay, digest_of(name, arguments), at)
             elif _is_unknown(known):
                 if known.arguments is None and whole is not None:
                     known = replace(known, arguments=Arguments.of(name, known.effect_id, *whole))
@@ -144,40 +146,58 @@ class Ledger:
             if whole is not None and (kept is None or effect_id != known.effect_id):
                 edited, bound = (None, binding) if kept is None else (kept.edited, kept.binding)
                 kept = Arguments.of(name, effect_id, *whole, edited, bound)
-                self._room_bytes -= bytes_of(whole)
-            row = replace(
-                known,
-                attempt=self._attempt,
-                state=state,
-                started_at=at,
-                ended_at=None,
-                error=None,
-                effect_id=effect_id,
-                arguments=kept,
-            )
+                self._room_bytes -= 0 if is_new else bytes_of(whole)
+            anew = replace(known, attempt=self._attempt, state=state, started_at=at, effect_id=effect_id)
+            row = replace(anew, ended_at=None, error=None, effects=None, arguments=kept)
             self._made[row.number] = row
             return row
 
-    def full(self) -> TaskError | None:
-        """Return why no further call can be made, None where there is room for what it returns."""
-        if self._room_bytes > 0:
-            return None
-        return TaskError("ledger_limit", f"The call is not made: {_BEYOND}.")
+    def _new_row(self, kind: str, name: str, replay: str, digest: str, at: datetime) -> CallRecord:
+        """Return a row with the next number; under the lock."""
+        number, self._next = self._next, self._next + 1
+        return CallRecord(
+            number=number,
+            kind=kind,
+            name=name,
+            replay=replay,
+            digest=digest,
+            effect_id=f"{self._task_id}:{number}",
+            attempt=self._attempt,
+            state=CallState.STARTED,
+            started_at=at,
+        )
 
-    def done(self, row: CallRecord, result: Any, at: datetime) -> CallRecord:
+    def admit(self, whole: tuple[Sequence[Any], Mapping[str, Any]] | None = None) -> TaskError | None:
+        """Set room aside for what a new call is given, where that is kept; return why it cannot be made.
+
+        # Invariant: here and in `done`, so that calls which are made at once see one another.
+        """
+        size_bytes = 0 if whole is None else bytes_of(whole)
+        with self._lock:
+            if self._room_bytes <= 0 or size_bytes > self._room_bytes:
+                return TaskError("ledger_limit", f"The call is not made: {_BEYOND}.")
+            self._room_bytes -= size_bytes
+        return None
+
+    def done(self, row: CallRecord, result: Any, at: datetime, effects: CallEffects | None = None) -> CallRecord:
         """Return the row to write after a call that returned; raise `TaskError` where there is no room for what it returned."""
-        size_bytes = bytes_of(result)
+        size_bytes = bytes_of(result) + _bytes_noted(effects)
         with self._lock:
             if size_bytes > self._room_bytes:
                 told = f"The call of {row.name} was made, but what it returned, {size_bytes:,} bytes, cannot be kept: {_BEYOND}."
                 raise TaskError("ledger_limit", told)
             self._room_bytes -= size_bytes
-        return self._ended(replace(row, state=CallState.DONE, result=result, ended_at=at))
+        return self._ended(replace(row, state=CallState.DONE, result=result, ended_at=at, effects=effects))
 
-    def failed(self, row: CallRecord, error: TaskError, at: datetime) -> CallRecord:
-        """Return the row to write after a call that raised."""
+    def failed(self, row: CallRecord, error: TaskError, at: datetime, effects: CallEffects | None = None) -> CallRecord:
+        """Return the row to write after a call that raised; without its notes where there is no room for them."""
         told = {"code": error.code, "message": error.message, "retryable": error.retryable}
-        return self._ended(replace(row, state=CallState.FAILED, error=told, ended_at=at))
+        size_bytes = _bytes_noted(effects)
+        with self._lock:
+            if effects is not None and size_bytes > self._room_bytes:
+                effects, size_bytes = replace(effects, notes={}), 0
+            self._room_bytes -= size_bytes
+        return self._ended(replace(row, state=CallState.FAILED, error=told, ended_at=at, effects=effects))
 
     def reopened(self, number: int) -> tuple[CallRecord, ...]:
         """Return the rows of a failed call and of those that failed inside it or beside it, for the next attempt to make.
@@ -222,7 +242,12 @@ def room_left(calls: Iterable[CallRecord]) -> int:
 def _size_bytes(call: CallRecord) -> int:
     whole = call.arguments
     given = 0 if whole is None else bytes_of([whole.args, whole.kwargs])
+    given += _bytes_noted(call.effects)
     return given + (0 if call.result is None else bytes_of(call.result))
+
+
+def _bytes_noted(effects: CallEffects | None) -> int:
+    return 0 if effects is None or not effects.notes else bytes_of(effects.notes)
 
 
 def answer_of(call: CallRecord) -> Any:
@@ -277,27 +302,14 @@ class Snapshot:
     dump: bytes
 
 
-def pack(snapshot: Snapshot, effect_id: str, signer: Signer) -> bytes:
-    """Return the snapshot signed for one call, behind the interpreter's name and the call's number in clear."""
+def pack(snapshot: Snapshot, effect_id: str) -> Unsealed:
+    """Return the snapshot as it is handed over, to be signed for one call."""
     fields = [getattr(snapshot, name) for name in Snapshot.__slots__]
-    signed = signer.sign(msgpack.packb(fields), effect_id)
-    return b"%s\n%d\n" % (INTERPRETER.encode(), snapshot.number) + signed
+    return Unsealed(number=snapshot.number, effect_id=effect_id, packed=msgpack.packb(fields))
 
 
-def unpack(data: bytes, calls: tuple[CallRecord, ...], signer: Signer) -> Snapshot:
-    """Return a snapshot that may be loaded; raise `ValueError` saying why it must not be.
-
-    # SECURITY: Monty does not authenticate dumps, so nothing of one is read before its signature is verified.
-    """
-    interpreter, _, rest = data.partition(b"\n")
-    number, _, signed = rest.partition(b"\n")
-    if interpreter != INTERPRETER.encode():
-        made_by = interpreter[:40].decode("ascii", "replace")
-        raise ValueError(f"it was made by {made_by} and this server runs {INTERPRETER}")
-    row = next((call for call in calls if str(call.number).encode() == number), None)
-    packed = signer.open(signed, row.effect_id) if row is not None else None
-    if packed is None:
-        raise ValueError("its signature is not this server's")
+def unpack(packed: bytes) -> Snapshot:
+    """Return a snapshot whose signature was verified; raise `ValueError` where a server before has packed other fields."""
     return Snapshot(**dict(zip(Snapshot.__slots__, msgpack.unpackb(packed), strict=True)))
 
 

@@ -1,6 +1,7 @@
 """What holds for a task: which skills it may call, and the budgets of it, its session and its caller. Imported by the runner."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 
 from callboard.agent.job import Job, Tools
@@ -8,33 +9,34 @@ from callboard.agent.roster import AgentDefinition
 from callboard.agent.skill import AnySkill
 from callboard.agent.spending import Limit
 from callboard.budget import Account, Budget
-from callboard.messages import TaskRecord
+from callboard.messages.tasks import Task
+from callboard.settings import Settings
 
 
-def limits_of(record: TaskRecord, agent: AgentDefinition, tools: Tools) -> list[Limit]:
+def limits_of(task: Task, agent: AgentDefinition, settings: Settings, now: datetime) -> list[Limit]:
     """Return the limits on a task's spending, each with what to call it in an error.
 
     PERF: a budget that limits nothing, which is what the settings begin with, is left out before anything is made of
     it: 5 µs of each attempt instead of 35, the run's `Purse` included.
     """
-    settings, limits = tools.settings, []
+    limits: list[Limit] = []
 
     def limit(budget: Budget | None, account: Account, called: str, setting: str) -> None:
-        if budget is not None:
+        if budget is not None and not budget.unlimited:
             limits.append(Limit(account=account, budget=budget, called=called, setting=setting))
 
-    task = Account("task", record.task_id)
+    account = Account("task", task.task_id)
     if settings.task_budget:
-        limit(_parsed(settings.task_budget), task, "task", "CALLBOARD_TASK_BUDGET")
+        limit(_parsed(settings.task_budget), account, "task", "CALLBOARD_TASK_BUDGET")
     if settings.session_budget:
-        session = Account("session", record.session_id)
+        session = Account("session", task.session_id)
         limit(_parsed(settings.session_budget), session, "session", "CALLBOARD_SESSION_BUDGET")
     if settings.caller_day_budget:
-        day = Account("caller", record.caller or "nobody", f"{tools.clock.now():%Y-%m-%d}")
+        day = Account("caller", task.caller or "nobody", f"{now:%Y-%m-%d}")
         limit(_parsed(settings.caller_day_budget), day, "caller's day", "CALLBOARD_CALLER_DAY_BUDGET")
-    where = "budget in the request" if record.parent_id is None else "its share of the task above it"
-    limit(record.budget, task, "task", where)
-    limit(agent.budget, task, "task", f"budget of the agent {agent.name}")
+    where = "budget in the request" if task.parent_id is None else "its share of the task above it"
+    limit(task.spec.budget, account, "task", where)
+    limit(agent.budget, account, "task", f"budget of the agent {agent.name}")
     return limits
 
 
@@ -46,8 +48,8 @@ def _parsed(text: str) -> Budget:
 
 def allowed_skills(job: Job, tools: Tools) -> Mapping[str, AnySkill]:
     """Return the skills that a task may call, by their wire names: those it names, of those that its agent has."""
-    skills, agent = tools.catalogue.skills, tools.roster.get(job.record.agent)
-    for named in (agent.skills, job.record.available_skills):
+    skills, agent = tools.catalogue.skills, tools.roster.get(job.task.spec.agent)
+    for named in (agent.skills, job.task.spec.available_skills):
         if named is not None:
             skills = {name: skills[name] for name in named if name in skills}
     return skills

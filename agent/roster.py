@@ -17,7 +17,7 @@ from callboard.agent.findings import Finding, Report, error, note
 from callboard.agent.roster_files import SUFFIXES, AgentFile, BrokenFile, beside_agents, read_agent
 from callboard.budget import Budget
 from callboard.errors import UnknownAgent
-from callboard.messages import MASTER
+from callboard.messages.tasks import MASTER
 from callboard.paths import readable_folder
 
 BUILT_IN = "builtin"

@@ -137,6 +137,8 @@ def _parsed(text: str) -> tuple[Any, Lines]:
         raise BrokenFile(f"this is not YAML ({what}); mend it and restart.", mark.line + 1 if mark else None) from error
     except (ValueError, RecursionError) as error:
         what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        if "digits" in what:  # Python names a function that nobody here can call
+            what = "a number of more than 4,300 digits, which is a text in quotes"
         raise BrokenFile(f"this is not YAML ({what}); mend it and restart.") from error
 
 
@@ -179,7 +181,8 @@ def _broken_field(error: ValidationError, lines: Lines) -> BrokenFile:
             return BrokenFile(f"{where} must be a list, such as [calculate, weekday].", line)
         case "string_type":
             return BrokenFile(f"{where} must be a text; put it in quotes.", line)
-    return BrokenFile(f"{where}: {re.sub('^Input', 'it', first['msg'])}.", line)
+        case _:
+            return BrokenFile(f"{where}: {re.sub('^Input', 'it', first['msg'])}.", line)
 
 
 def _aliases(model: type[BaseModel]) -> list[str]:

@@ -26,7 +26,8 @@ from pydantic_monty import (
 from callboard.agent.cancel import Cancelled, CancelToken
 from callboard.agent.checker import Checker, CheckerCancelled, Modules, skip_failing_imports, told_of
 from callboard.agent.gap_hints import unseen, with_hints
-from callboard.agent.sandbox_run import TWIN, AnswerCalls, Asked, SandboxResult, ScriptRun
+from callboard.agent.sandbox_run import TWIN, AnswerCalls, Asked, SandboxResult, Script, ScriptRun
+from callboard.agent.shapes import Shapes
 from callboard.agent.signals_held import signals_held
 from callboard.errors import Overloaded, TaskError
 from callboard.settings import Settings
@@ -67,11 +68,13 @@ class Sandbox:
             max_checkouts_per_worker=1000,
         )
         self._checker = Checker(memory_bytes=settings.sandbox_memory_bytes)
+        self._shapes = Shapes(self._checker, self._modules)
 
     def offering(self, *, stubs: str, skills: Iterable[str]) -> "Sandbox":
         """Return this sandbox, its processes too, for code that may call these skills; of both, only the first is closed."""
         other = copy.copy(self)
         other._modules = _modules(stubs, skills)
+        other._shapes = Shapes(other._checker, other._modules)
         return other
 
     def start(self) -> None:
@@ -92,16 +95,21 @@ class Sandbox:
         token: CancelToken | None = None,
         *,
         allowed: Collection[str] | None = None,
+        own: bool = False,
     ) -> None:
         """Type-check `code` against the skills' stubs, with the session's variables known as `Any`.
 
         Raises `TaskError` with code `type_check_failed` and the findings, lines counted as in `code`, its detail `lacks` being
         the skills that code names and there are not; or `time_limit`; `Cancelled` when the token was set. What the sandbox
-        lacks is found too, with what to write instead, which may be a skill of those `allowed` (None: all).
+        lacks is found too, with what to write instead, which may be a skill of those `allowed` (None: all). `own` is as in
+        `Plan`: such code is checked once a shape.
         """
         variables = frozenset(variables)
+        token = token or CancelToken()
         try:
-            findings = self._checker.findings(code, variables, token or CancelToken(), self._modules)
+            if own and self._shapes.passes(code, variables, token):
+                return
+            findings = self._checker.findings(code, variables, token, self._modules)
         except CheckerCancelled:
             raise Cancelled from None
         found = [with_hints(_TWINS.sub(r"\1", told_of(findings)), code, allowed)] if findings else []
@@ -114,7 +122,7 @@ class Sandbox:
     def probe(self) -> None:
         """Check and run a line of code: the type checker, a process and the way there and back all work."""
         self.check("6 * 7")
-        result = self.run("6 * 7", answer=_no_skill, token=CancelToken(), keep_state=False)
+        result = self.run(Script(code="6 * 7", keep_state=False), answer=_no_skill, token=CancelToken())
         if result.value != 42:
             raise RuntimeError(f"the sandbox computed {result.value!r} for 6 * 7")
 
@@ -132,46 +140,33 @@ class Sandbox:
 
     def run(
         self,
-        code: str,
+        script: Script,
         *,
         answer: AnswerCalls,
         token: CancelToken,
-        state: bytes | None = None,
-        snapshot: bytes | None = None,
-        pending: Iterable[Asked] = (),
         printed: list[str] | None = None,
-        calls: int = 0,
-        keep_state: bool = True,
         keep_failed: Callable[[bytes], None] | None = None,
-        time_s: float | None = None,
-        before: str = "",
-        allowed: Collection[str] | None = None,
     ) -> SandboxResult:
-        """Run checked code, after loading `state`, or go on from `snapshot`; both dumps have had their signatures verified.
+        """Run a script. Raise `TaskError` for what its code did, `Cancelled` when the token was set, `SnapshotRefused`.
 
-        `before` is code of ours that defines names for it, and is run first. `pending` are the calls that the snapshot stands at, or has begun. `printed` is filled as the code prints, and holds
-        what it had printed before the snapshot, as `calls` counts the calls before it. `time_s` is what is left until the
-        task's deadline, at which whoever keeps it sets the token. `keep_failed` is given the dump of the variables of code
-        that failed, where there can be one. `allowed` is as in `check`. Raises `TaskError` for what the code did,
-        `Cancelled` when the token was set, `SnapshotRefused`.
+        `printed` is filled as the code prints, and holds what it had printed before the snapshot. `keep_failed` is given the
+        dump of the variables of code that failed, where there can be one.
         """
         limits = self._settings
+        time_s = min(limits.sandbox_time_s, (script.time_s or limits.sandbox_time_s) + _AFTER_DEADLINE_S)
         with self._session(
             limits={
-                "max_feed_duration_secs": min(
-                    limits.sandbox_time_s, (time_s or limits.sandbox_time_s) + _AFTER_DEADLINE_S
-                ),
+                "max_feed_duration_secs": time_s,
                 "max_memory": limits.sandbox_memory_bytes,
                 "max_recursion_depth": limits.sandbox_recursion,
                 "max_suspensions": limits.sandbox_skill_calls + 100,  # imports count as well
             },
             external_modules=self._modules,
         ) as session:
-            run = ScriptRun(session, code, answer, token, limits, [] if printed is None else printed, calls, allowed)
-            run.pending = {asked.call_id: asked for asked in pending}
+            run = ScriptRun(session, script, answer, token, limits, [] if printed is None else printed)
             with token.on_stop(run.kill):
                 try:
-                    return run.drive(lambda: run.begin(state, snapshot, before), keep_state=keep_state)
+                    return run.drive()
                 except TaskError:
                     if keep_failed is not None:
                         run.dump_to(keep_failed)

@@ -93,24 +93,41 @@ class SandboxResult:
     state: bytes | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """What is run: code that was checked, after `state` is loaded, or what is left of it after `snapshot`; both dumps verified.
+
+    `before` is code of ours that defines names for it, and is run first. `pending` are the calls that the snapshot stands at,
+    or has begun, `calls` how many came before. `time_s` is what is left until the task's deadline, at which whoever keeps it sets
+    the token. `keep_state` asks for a dump of the variables. `allowed` are the skills to name in hints (None: all).
+    """
+
+    code: str
+    before: str = ""
+    state: bytes | None = None
+    snapshot: bytes | None = None
+    pending: tuple[Asked, ...] = ()
+    calls: int = 0
+    time_s: float | None = None
+    keep_state: bool = True
+    allowed: Collection[str] | None = None
+
+
 class ScriptRun:
     """One run of one script in one process; lives in the worker's thread; `kill` may be called in any."""
 
     def __init__(
         self,
         session: MontySession,
-        code: str,
+        script: Script,
         answer: AnswerCalls,
         token: CancelToken,
         settings: Settings,
         printed: list[str],
-        calls: int,
-        allowed: Collection[str] | None,
     ) -> None:
-        self.pending: dict[int, Asked] = {}
         self._session = session
-        self._code = code
-        self._allowed = allowed
+        self._script = script
+        self._pending = {asked.call_id: asked for asked in script.pending}
         self._pid = session.worker_pid
         self._answer_calls = answer
         self._token = token
@@ -119,7 +136,7 @@ class ScriptRun:
         self._room = settings.sandbox_output_bytes - sum(len(text) for text in printed)
         self._flooded = False
         self._stands_at_a_call = False
-        self._calls = calls
+        self._calls = script.calls
         self._raised: dict[str, TaskError] = {}
 
     def kill(self) -> None:
@@ -128,28 +145,30 @@ class ScriptRun:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
 
-    def begin(self, state: bytes | None, snapshot: bytes | None, before: str) -> Any:
+    def _begin(self) -> Any:
         """Return the first step: of the code, or of what is left of it after a snapshot."""
-        if snapshot is not None:
+        script = self._script
+        if script.snapshot is not None:
             try:
-                return self._session.load_snapshot(snapshot, print_callback=self._print)
+                return self._session.load_snapshot(script.snapshot, print_callback=self._print)
             except MontyCrashedError:
                 raise
             except (MontyError, RuntimeError, ValueError) as error:
                 raise SnapshotRefused(str(error)) from error
-        if state is not None:
-            self._session.load_session(state)
-        if before:
-            self._session.feed_run(before, print_callback=self._print, skip_type_check=True)
-        return self._session.feed_start(self._code, print_callback=self._print, skip_type_check=True)
+        if script.state is not None:
+            self._session.load_session(script.state)
+        if script.before:
+            self._session.feed_run(script.before, print_callback=self._print, skip_type_check=True)
+        return self._session.feed_start(script.code, print_callback=self._print, skip_type_check=True)
 
-    def drive(self, begin: Callable[[], Any], *, keep_state: bool) -> SandboxResult:
+    def drive(self) -> SandboxResult:
+        """Run the script from its first step to its value."""
         try:
-            step = begin()
+            step = self._begin()
             while not isinstance(step, MontyComplete):
                 step = self._answer_or_stop(step)
             output, value = self._checked_value(step)
-            dump = self._session.dump() if keep_state else None
+            dump = self._session.dump() if self._script.keep_state else None
             self._refuse_objects(output)
         except MontyCrashedError as error:
             raise self._why_crashed(error) from error
@@ -177,7 +196,7 @@ class ScriptRun:
         if not isinstance(step, FunctionSnapshot) or step.is_os_function:
             return step.resume_auto()
         name = step.function_name.removeprefix("skills.")
-        number = asked.number if (asked := self.pending.pop(0, None)) is not None else None
+        number = asked.number if (asked := self._pending.pop(0, None)) is not None else None
         self._count()
         try:
             args, kwargs = read(lambda: given(step.args)), read(lambda: given(step.kwargs))
@@ -185,27 +204,26 @@ class ScriptRun:
             return step.resume({"exc_type": "TypeError", "message": f"{name.removeprefix(TWIN)}() was given {error}"})
         if name.startswith(TWIN):
             name, call_id = name.removeprefix(TWIN), step.call_id
-            self.pending[call_id] = Asked(name=name, args=args, kwargs=kwargs, call_id=call_id)
+            self._pending[call_id] = Asked(name=name, args=args, kwargs=kwargs, call_id=call_id)
             return step.resume({"future": ...})
         one = Asked(name=name, args=args, kwargs=kwargs, number=number)
         return step.resume(self._as_result(one, self._answer_calls([one], self._dump_of(step))[0]))
 
     def _answer_awaited(self, step: FutureSnapshot) -> Any:
         """Answer all that the script awaits: `asyncio.gather` has left it with nothing else to do."""
-        awaited = [self.pending.pop(call_id) for call_id in sorted(step.pending_call_ids)]
+        awaited = [self._pending.pop(call_id) for call_id in sorted(step.pending_call_ids)]
         answers = self._answer_calls(awaited, self._dump_of(step))
         return step.resume(
             {asked.call_id: self._as_result(asked, answer) for asked, answer in zip(awaited, answers, strict=True)}
         )
 
     def _dump_of(self, step: FunctionSnapshot | FutureSnapshot) -> Dump:
-        return Dump(step, tuple(self.pending.values()))
+        return Dump(step, tuple(self._pending.values()))
 
     def _count(self) -> None:
         self._calls += 1
         if self._calls > self._settings.sandbox_skill_calls:
-            limit = self._settings.sandbox_skill_calls
-            raise TaskError("call_limit", f"The code called skills more than {limit} times; call fewer, or loop less.")
+            raise too_many_calls(self._settings.sandbox_skill_calls)
 
     def _as_result(self, asked: Asked, answer: Any) -> Any:
         if not isinstance(answer, TaskError):
@@ -246,7 +264,7 @@ class ScriptRun:
 
     def _kind_in_answer(self) -> str | None:
         """Ask the interpreter for the type of what is no data in the last value; None where it cannot say."""
-        question = question_about(self._code)
+        question = question_about(self._script.code)
         if question is None:
             return None
         try:
@@ -278,7 +296,12 @@ class ScriptRun:
         for message, cause in self._raised.items():
             if text == f"RuntimeError: {message}":
                 return _bare(cause)
-        return error_of(error, self._code, self._allowed, self._settings.sandbox_time_s)
+        return error_of(error, self._script.code, self._script.allowed, self._settings.sandbox_time_s)
+
+
+def too_many_calls(most: int) -> TaskError:
+    """Return why a task may call no further skill."""
+    return TaskError("call_limit", f"The code called skills more than {most} times; call fewer, or loop less.")
 
 
 def _bare(error: TaskError) -> TaskError:

@@ -110,7 +110,8 @@ def form_of(value: Any) -> Any:
             raise Unstorable(value, f"the class {value.name}", "give a value, or the class's name as a text")
         case MontyStdTypeProxy():
             raise Unstorable(value, f"the {value.kind} {value.name}", "give what it returns: call it")
-    return value
+        case _:
+            return value
 
 
 def shows_an_object(text: str) -> bool:

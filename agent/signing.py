@@ -1,7 +1,8 @@
 """Signing the interpreter's dumps, which Monty itself does not authenticate.
 
 A dump is loaded only if this server, or one with the same key, made it, for the same session, with the same
-interpreter version. Pure functions over an immutable key; any thread. Imported by the runner and the wiring.
+interpreter version. Pure functions over an immutable key; any thread. Imported by sealing.py, which
+no run calls, by `actors/` and by the wiring.
 """
 
 import hashlib

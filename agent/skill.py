@@ -126,7 +126,8 @@ class SkillContext:
         if self.workspace_root is None:
             raise TaskError("skill_not_configured", "This skill needs a workspace folder and the system has none.")
         folder = self.workspace_root / folder_of(self.session_id)
-        folder.mkdir(parents=True, exist_ok=True)
+        for one in (self.workspace_root, folder):  # its owner's alone, whatever the umask
+            one.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
 

@@ -2,21 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
+from callboard.agent.call_effects import Effects
 from callboard.agent.call_views import arguments_of, shown
 from callboard.agent.delegation import Delegated
 from callboard.agent.ledger import ENDED, digest_of
 from callboard.agent.sandbox_run import Asked
 from callboard.agent.skill import AnySkill
 from callboard.arguments import Binding
-from callboard.records import CallRecord, CallState
+from callboard.errors import TaskError
+from callboard.excerpts import excerpted
+from callboard.messages.event_types import SkillCompleted, SkillStarted
+from callboard.messages.ledger import CallRecord, CallState
 
 
 @dataclass(slots=True, kw_only=True)
 class Call:
     """A skill call in the middle of a script; `number` counts the script's calls, pure ones too; `row` is its ledger's,
-    `binding` what the skill gets of it where a person is to be asked.
+    `whole` the arguments where they are kept for a person, `binding` what the skill gets of it where a person is to be asked, `inside` collects what the run, or the call that it is
+    made inside of, does.
 
     `first` says that the script comes to it for the first time, `refused` that it is not made. `answer` is set as soon as
     it is known: a value, or the error to raise in the script.
@@ -25,6 +31,7 @@ class Call:
     asked: Asked
     number: int
     name: str
+    inside: Effects
     first: bool = True
     refused: bool = False
     skill: AnySkill | None = None
@@ -32,6 +39,7 @@ class Call:
     row: CallRecord | None = None
     child: Delegated | None = None
     binding: Binding | None = None
+    whole: tuple[list[Any], dict[str, Any]] | None = None
     answered: bool = False
     answer: Any = None
 
@@ -50,7 +58,7 @@ def as_decided(call: Call, known: CallRecord, *, approved: bool) -> CallRecord:
     if kept is not None:
         same = digest == known.digest and kept.are_those_of(known.name, known.effect_id) and _still_bound(call, known)
     else:  # a server before did not keep them: what it has shown in full stands
-        same = not approved or "argsTruncated" not in shown(call.asked.args, call.asked.kwargs)
+        same = not approved or not shown(call.asked.args, call.asked.kwargs)["args_truncated"]
     again = CallState.WAITING if approved else CallState.STARTED
     return known if same else replace(known, state=again, digest=digest, arguments=None)
 
@@ -70,18 +78,32 @@ def _still_bound(call: Call, known: CallRecord) -> bool:
         return False
 
 
-def as_begun(call: Call) -> dict[str, Any]:
-    """Return what the log says of a call that is about to be made."""
+def as_begun(call: Call, at: datetime) -> SkillStarted:
+    """Return what the log says of a call that is about to be made, or of a task that is about to be delegated."""
     assert call.skill is not None
-    whole = None if call.row is None else call.row.arguments
-    return {
-        "call": call.number,
-        "skill": call.name,
-        "replay": call.skill.replay,
+    row, child = call.row, call.child
+    whole = None if row is None else row.arguments
+    return SkillStarted(
+        at=at,
+        call=call.number,
+        skill=call.name,
+        replay=call.skill.replay,
         **shown(call.asked.args, call.asked.kwargs, None if whole is None else whole.edited),
-        **({} if call.row is None else {"effectId": call.row.effect_id}),
-        **({} if whole is None else {"digest": whole.digest}),
-    }
+        effect_id=None if row is None else row.effect_id,
+        digest=None if whole is None else whole.digest,
+        agent=None if child is None else child.agent,
+        task_id=None if child is None else child.task_id,
+    )
+
+
+def as_ended(call: Call, answer: Any, at: datetime, **more: Any) -> SkillCompleted:
+    """Return what the log says of a call that is over, with its value or its error."""
+    number, skill = call.number, call.name
+    if isinstance(answer, TaskError):
+        error, code = answer.message, answer.code
+        return SkillCompleted(at=at, ok=False, error=error, error_code=code, call=number, skill=skill, **more)
+    result, is_cut = excerpted(answer)
+    return SkillCompleted(at=at, ok=True, result=result, truncated=is_cut, call=number, skill=skill, **more)
 
 
 @dataclass(frozen=True, slots=True)

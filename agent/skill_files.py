@@ -22,10 +22,11 @@ _IS_IMPORT = re.compile(r"^<frozen importlib|\bimportlib\b")
 
 def skills_of(module: ModuleType | Any) -> list[Skill[..., Any]]:
     """Return the skills defined in a module, not those it imports."""
+    if not issubclass(type(module), ModuleType):
+        return []
     name = getattr(module, "__name__", None)
-    found = (
-        [value for value in vars(module).values() if isinstance(value, Skill)] if isinstance(module, ModuleType) else []
-    )
+    # by their types: what a module holds may say of itself that it is anything, or raise where it is asked
+    found = [value for value in list(vars(module).values()) if issubclass(type(value), Skill)]
     return list({skill.name: skill for skill in found if skill.function.__module__ == name}.values())
 
 

@@ -4,7 +4,6 @@ Runs once, at start, in the thread of the wiring or of the command line. Importe
 validation of skills, so that validating says what a server would do.
 """
 
-import ast
 import importlib
 import keyword
 import pkgutil
@@ -19,12 +18,14 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from callboard import __version__
 from callboard.agent.exceptions import log_import
 from callboard.agent.findings import Finding, Report, error
+from callboard.agent.python_trees import parse
 from callboard.agent.skill import AnySkill, Skill
 from callboard.agent.skill_files import import_file, line_of, skills_of, told
 from callboard.agent.skill_folders.files import DOCUMENT, document_of
 from callboard.agent.skill_folders.lookalikes import imports_callboard
 from callboard.agent.skill_folders.search import search
 from callboard.agent.stubs import TWIN_PREFIX
+from callboard.agent.told_to_end import strangers_code
 from callboard.paths import readable_folder
 
 ENTRY_POINTS = "callboard.skills"
@@ -53,16 +54,20 @@ class SkillLoader:
     def add_entry_points(self) -> None:
         for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
             origin = f"entry point {entry.name}"
-            try:
-                loaded = entry.load()
-            except KeyboardInterrupt:  # it is somebody's Ctrl-C
-                raise
-            except BaseException as raised:  # noqa: BLE001  # a package's import may raise anything
-                log_import(origin, raised)
-                self.problems.append(f"{origin} cannot be loaded ({told(raised)}); update or uninstall its package.")
-                continue
+            with strangers_code() as ends_us:
+                try:
+                    loaded = entry.load()
+                    found = [loaded] if issubclass(type(loaded), Skill) else skills_of(loaded)
+                except BaseException as raised:  # a package's import may raise anything
+                    if ends_us(raised):
+                        raise
+                    log_import(origin, raised)
+                    self.problems.append(
+                        f"{origin} cannot be loaded ({told(raised)}); update or uninstall its package."
+                    )
+                    continue
             version = entry.dist.version if entry.dist else ""
-            self.add_python([loaded] if isinstance(loaded, Skill) else skills_of(loaded), origin, version)
+            self.add_python(found, origin, version)
 
     def add_folder(self, folder: Path) -> None:
         """Add the Python files of a folder, then the Agent Skills in it and below it; it may be one of these itself.
@@ -84,17 +89,17 @@ class SkillLoader:
 
     def add_file(self, path: Path) -> None:
         """Import a Python file, which runs it, and add the skills in it."""
-        try:
-            if not path.is_file():  # a pipe, which reading would wait for
-                raise ImportError("it is no file")
-            module = import_file(path)
-        except KeyboardInterrupt:  # it is somebody's Ctrl-C
-            raise
-        except BaseException as raised:  # noqa: BLE001  # an operator's file may raise anything
-            self.problems.append(f"{path} cannot be loaded ({told(raised)}); mend it and restart.")
-            self._report(path, error(told(raised), line_of(raised, path)))
-            return
-        found = skills_of(module)
+        with strangers_code() as ends_us:
+            try:
+                if not path.is_file():  # a pipe, which reading would wait for
+                    raise ImportError("it is no file")
+                found = skills_of(import_file(path))
+            except BaseException as raised:  # an operator's file may raise anything
+                if ends_us(raised):
+                    raise
+                self.problems.append(f"{path} cannot be loaded ({told(raised)}); mend it and restart.")
+                self._report(path, error(told(raised), line_of(raised, path)))
+                return
         if not found:
             self._report(path, error("it has no skill in it; decorate a function with @skill"))
         self.add_python(found, str(path), path=path)
@@ -158,16 +163,17 @@ class SkillLoader:
             return "the name means something else in Python; rename it"
         if (name == _RESERVED and skill.origin != _BUILT_IN_ORIGIN) or name.startswith(TWIN_PREFIX):
             return "the name is Callboard's own, like all that begin with async-; rename it"
-        try:
-            ast.parse(skill.stub)
-            if not _is_plain(skill):
-                _ = skill.schema
-            if isinstance(skill, Skill) and not _is_plain_type(skill.returns):
-                _ = skill.answers
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001  # resolving annotations runs the file's own names
-            return f"its types cannot be described ({told(error)}); use types that JSON has"
+        with strangers_code() as ends_us:
+            try:
+                parse(skill.stub)
+                if not _is_plain(skill):
+                    _ = skill.schema
+                if isinstance(skill, Skill) and not _is_plain_type(skill.returns):
+                    _ = skill.answers
+            except BaseException as error:  # resolving annotations runs the file's own names
+                if ends_us(error):
+                    raise
+                return f"its types cannot be described ({told(error)}); use types that JSON has"
         return None
 
 

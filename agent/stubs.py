@@ -7,6 +7,7 @@ import ast
 from collections.abc import Iterable
 from functools import lru_cache
 
+from callboard.agent.python_trees import parse
 from callboard.agent.skill import AnySkill
 
 TWIN_PREFIX = "async_"
@@ -31,7 +32,7 @@ def twin(stub: str) -> str:
 
     Raises `SyntaxError` where the stub is not one function.
     """
-    match ast.parse(stub).body:
+    match parse(stub).body:
         case [ast.FunctionDef() as function]:
             made = ast.AsyncFunctionDef(
                 name=TWIN_PREFIX + function.name,

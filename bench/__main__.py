@@ -1,4 +1,4 @@
-"""Measure speed and size: `python -m bench [--quick] [--only NAME] [--record]`, or `python -m bench profile accept`.
+"""Measure speed and size: `python -m bench [--quick] [--only NAME] [--beside CHECKOUT] [--record]`, or `python -m bench profile accept`.
 
 Runs from the root of a checkout. Everything it starts listens on 127.0.0.1 and is ended by its pid; everything it
 writes is in a temporary folder on a disk, and is removed.
@@ -11,16 +11,32 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import agent, first_paint, footprint, history, machine, micro, profiling, report, throughput
+from bench import (
+    agent,
+    first_paint,
+    footprint,
+    growth,
+    history,
+    hops,
+    machine,
+    micro,
+    profiling,
+    reading,
+    report,
+    throughput,
+)
 from bench.figures import BenchError, Figure, Run
 from bench.load import CLIENTS, chosen
 
 SUITES = {
     "throughput": throughput.measure,
+    "growth": growth.measure,
     "micro": micro.measure,
     "footprint": footprint.measure,
     "agent": agent.measure,
+    "hops": hops.measure,
     "history": history.measure,
+    "reading": reading.measure,
     "console": first_paint.measure,
 }
 
@@ -28,7 +44,7 @@ SUITES = {
 def main() -> int:
     options = _options()
     with tempfile.TemporaryDirectory(prefix="callboard-bench-", dir=machine.disk_folder()) as folder:
-        run = Run(folder=Path(folder), quick=options.quick, client=options.client, say=_say)
+        run = Run(folder=Path(folder), quick=options.quick, client=options.client, say=_say, beside=options.beside)
         try:
             if options.command == "profile":
                 print(profiling.profile(run, options.path))
@@ -46,9 +62,19 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="short rounds and a history of 100,000 tasks")
     parser.add_argument("--only", choices=SUITES, action="append", help="one part; may be given several times")
     parser.add_argument("--client", choices=CLIENTS, default="auto", help="who makes the load")
+    parser.add_argument(
+        "--beside", type=_checkout, help="an older checkout, after its `make setup`: throughput in turns with it"
+    )
     parser.add_argument("--record", action="store_true", help="write bench/results.md and bench/results.json")
     parser.add_argument("--note", default="", help="a sentence to record with the figures")
     return parser.parse_args()
+
+
+def _checkout(text: str) -> Path:
+    checkout = Path(text).resolve()
+    if not (checkout / ".venv" / "bin" / "callboard").exists():
+        raise argparse.ArgumentTypeError(f"{checkout} holds no .venv/bin/callboard; run `make setup` there first")
+    return checkout
 
 
 def _measure(run: Run, options: argparse.Namespace) -> int:
@@ -72,7 +98,9 @@ def _measure(run: Run, options: argparse.Namespace) -> int:
 
 def _flags(options: argparse.Namespace) -> list[str]:
     only = [f"--only {name}" for name in options.only or ()]
-    return [*(["--quick"] if options.quick else []), *only, *(["--record"] if options.record else [])]
+    # of the other checkout its name only: where it lies is nobody's business
+    beside = [f"--beside {options.beside.name}"] if options.beside else []
+    return [*(["--quick"] if options.quick else []), *only, *beside, *(["--record"] if options.record else [])]
 
 
 def _say(text: str) -> None:

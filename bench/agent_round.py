@@ -18,11 +18,12 @@ from unittest import mock
 import psutil
 
 from bench.figures import BenchError, Figure, Run, percentile
+from bench.laps import SKILLS
 from bench.machine import sync_ms
-from bench.throughput import SKILLS
 from callboard import AgentSystem, Settings, abilities
 from callboard.agent.models.base import Completion, Model, ModelCall, TokenUse
-from callboard.messages import TaskRecord, Topic
+from callboard.messages.events import Topic
+from callboard.messages.tasks import TaskRecord
 
 PIECE_CHARS = 40
 WARM_UP = 50
@@ -174,7 +175,7 @@ def _worked_out(system: AgentSystem, task: str, number: int) -> TaskRecord:
 
 def _run(system: AgentSystem, task: str, number: int) -> float:
     """Have a task worked out; return the milliseconds of its attempt, from its beginning to what it came to."""
-    return _worked_out(system, task, number).execution_time_ms or 0.0
+    return _worked_out(system, task, number).state.execution_time_ms or 0.0
 
 
 def _time(lap: Lap, system: AgentSystem, task: str, number: int) -> None:

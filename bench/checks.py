@@ -89,6 +89,19 @@ def sample(server: Process, tasks: int) -> int:
     return tasks
 
 
+def ended(folder: Path) -> int:
+    """Return how many tasks have ended, however they did."""
+    found = by_status(folder)
+    return sum(found.get(status, 0) for status in ENDED)
+
+
+def last_end(folder: Path) -> float:
+    """Return the unix time at which the last task ended that has."""
+    with history(folder) as connection:
+        (latest_us,) = connection.execute("SELECT max(ended_at) FROM tasks").fetchone()
+    return float(latest_us / 1e6)
+
+
 def wait_until_all_ended(folder: Path, within_s: float) -> dict[str, int]:
     """Return the statuses once no task is live; raise `BenchError` if that takes too long."""
     until = time.monotonic() + within_s
@@ -96,5 +109,5 @@ def wait_until_all_ended(folder: Path, within_s: float) -> dict[str, int]:
         found = by_status(folder)
         if not set(found) - set(ENDED):
             return found
-        time.sleep(0.2)
+        time.sleep(0.05)
     raise BenchError(f"after {within_s:g} s there are still tasks that have not ended: {by_status(folder)}.")

@@ -1,7 +1,8 @@
-"""A load generator in plain Python, for machines without wrk: `python -m bench.client PORT SECONDS [PREFER] [journaled]`.
+"""A load generator in plain Python, for machines without wrk: `python -m bench.client PORT SECONDS [NAME=VALUE …]`.
 
-One thread, 16 keep-alive connections, the same requests as post.lua; a process of its own. It finishes what it has
-sent. Prints one line of JSON: what post.lua prints, and the numbers of requests that were never answered.
+One thread, keep-alive connections, the same requests and the same options as post.lua, and `connections`; a process of its own. It
+finishes what it has sent. Prints one line of JSON: what post.lua prints, the moment of the first request, and the numbers of requests
+that were never answered.
 """
 
 import contextlib
@@ -14,7 +15,6 @@ from dataclasses import dataclass, field
 
 from bench.figures import percentile
 
-CONNECTIONS = 16
 PATIENCE_S = 60
 """How long after the end of the load an answer is waited for."""
 
@@ -73,6 +73,16 @@ class Connection:
         return int(head[9:12])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What the requests are like; `after` is the number before the first one's."""
+
+    prefer: str = ""
+    journaled: bool = False
+    after: int = 0
+    connections: int = 16
+
+
 @dataclass(slots=True)
 class Tally:
     """What the load has come to so far."""
@@ -83,16 +93,16 @@ class Tally:
     latencies_ms: list[float] = field(default_factory=list)
 
 
-def load(port: int, seconds: float, prefer: str, *, journaled: bool = False) -> Tally:
+def load(port: int, seconds: float, shape: Shape) -> Tally:
     """Send requests for `seconds` seconds, then wait for the answers under way."""
     tally = Tally()
     selector = selectors.DefaultSelector()
     started = time.perf_counter()
-    for _ in range(CONNECTIONS):
+    for _ in range(shape.connections):
         connection = Connection(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S))
         connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         selector.register(connection.socket, selectors.EVENT_READ, connection)
-        _send(connection, tally, prefer, journaled=journaled)
+        _send(connection, tally, shape)
     while selector.get_map() and time.perf_counter() < started + seconds + PATIENCE_S:
         for key, _ in selector.select(timeout=1):
             status = key.data.read()
@@ -100,7 +110,7 @@ def load(port: int, seconds: float, prefer: str, *, journaled: bool = False) -> 
                 continue
             _count(key.data, status, tally)
             if status and time.perf_counter() < started + seconds:
-                _send(key.data, tally, prefer, journaled=journaled)
+                _send(key.data, tally, shape)
             else:
                 selector.unregister(key.fileobj)
                 key.data.socket.close()
@@ -108,10 +118,10 @@ def load(port: int, seconds: float, prefer: str, *, journaled: bool = False) -> 
     return tally
 
 
-def _send(connection: Connection, tally: Tally, prefer: str, *, journaled: bool) -> None:
+def _send(connection: Connection, tally: Tally, shape: Shape) -> None:
     tally.sent += 1
-    connection.number = tally.sent
-    connection.send(request(tally.sent, prefer, journaled=journaled))
+    connection.number = shape.after + tally.sent
+    connection.send(request(connection.number, shape.prefer, journaled=shape.journaled))
 
 
 def _count(connection: Connection, status: int, tally: Tally) -> None:
@@ -122,15 +132,21 @@ def _count(connection: Connection, status: int, tally: Tally) -> None:
     tally.refused += status != 200
 
 
-def main(port: str, seconds: str, *more: str) -> None:
-    prefer = next((argument for argument in more if argument != "journaled"), "")
-    started = time.perf_counter()
-    tally = load(int(port), float(seconds), prefer, journaled="journaled" in more)
-    took = time.perf_counter() - started
+def main(port: str, seconds: str, *options: str) -> None:
+    given = dict(option.split("=", 1) for option in options)
+    shape = Shape(
+        prefer=given.get("prefer", ""),
+        journaled="journaled" in given,
+        after=int(given.get("after", 0)),
+        connections=int(given.get("connections", 16)),
+    )
+    began, started = time.time(), time.perf_counter()
+    tally = load(int(port), float(seconds), shape)
     answer = {
         "answered": len(tally.latencies_ms),
         "sent": tally.sent,
-        "seconds": took,
+        "began": began,
+        "seconds": time.perf_counter() - started,
         "refused": tally.refused,
         "broken": len(tally.unanswered),
         "unanswered": tally.unanswered,

@@ -42,12 +42,13 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The options of one run; `folder` is on a real disk and is removed afterwards."""
+    """The options of one run; `folder` is on a real disk and is removed afterwards, `beside` an older checkout to compare with."""
 
     folder: Path
     quick: bool
     client: str
     say: Callable[[str], None]
+    beside: Path | None = None
 
     def new_folder(self, name: str) -> Path:
         """Return a fresh, empty folder."""

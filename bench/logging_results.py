@@ -6,14 +6,20 @@ from typing import Any
 from callboard import Settings
 from callboard.actors.event_bus import EventBus
 from callboard.actors.mailbox import Address, Mailbox
-from callboard.actors.result_logger import Buffer, ResultLogger
+from callboard.actors.readers import Readers
+from callboard.actors.result_logger import ResultLogger
+from callboard.actors.subscriptions import Subscriptions
 from callboard.actors.supervision import SupervisedActor, Supervisor
+from callboard.actors.waiters import Waiters
+from callboard.actors.write_buffer import Buffer
 from callboard.agent.workspaces import Workspaces
 from callboard.clock import Clock, new_id
 from callboard.conversation import SessionRecord, SessionUpdate, turn_of
-from callboard.messages import Status, TaskRecord, Topic
+from callboard.messages.event_types import StepCompleted, TaskCompleted, TaskExecute
+from callboard.messages.records import RecordAcceptance, RecordResult, RecordStart
+from callboard.messages.tasks import Status, Task
 from callboard.persistence.store import SqlStore
-from callboard.records import NewEvent, RecordAcceptance, RecordResult, RecordStart
+from callboard.task_spec import KeptSpec
 
 TIMEOUT_S = 10
 
@@ -35,14 +41,24 @@ class ResultLogging:
         names = ("event bus", "master agent", "courier", "janitor", "result logger")
         self._at = at = {name: Address(Mailbox(name, settings.inbox_limit)) for name in names}
         start = self._supervisor.start
-        start(at["event bus"], lambda mailbox: EventBus(mailbox, store=self._store, subscribers={}))
+        readers, waiters = Readers(for_one=(), for_pages=()), Waiters()
+        start(
+            at["event bus"],
+            lambda mailbox: EventBus(
+                mailbox, readers=readers, subscribers={}, subscriptions=Subscriptions(), waiters=waiters
+            ),
+        )
         start(at["master agent"], _Nobody)
         start(at["courier"], _Nobody)
+        start(at["janitor"], _Nobody)
         start(
             at["result logger"],
             lambda mailbox: ResultLogger(
                 mailbox,
-                store=self._store,
+                reader=self._store.reader,
+                writer=self._store.writer,
+                readers=readers,
+                waiters=waiters,
                 buffer=Buffer(),
                 settings=settings,
                 clock=self._clock,
@@ -58,16 +74,16 @@ class ResultLogging:
     def running_task(self) -> str:
         """Have a task stored that is being worked on; return its id."""
         task_id, now = new_id(), self._clock.now()
-        task = TaskRecord(task_id=task_id, session_id=task_id, task="What is 12 times 7?", created_at=now)
-        event = NewEvent(topic=Topic.TASK_EXECUTE, at=now, data={"task": task.task, "sessionId": task_id})
-        self._ask(RecordAcceptance(record=task, event=event))
+        task = Task(task_id=task_id, created_at=now, spec=KeptSpec(task="What is 12 times 7?"))
+        event = TaskExecute(at=now, task=task.spec.task, session_id=task_id)
+        self._ask(RecordAcceptance(task=task, event=event))
         self._ask(RecordStart(task_id=task_id, attempt=1, at=now))
         return task_id
 
     def log_result(self, task_id: str) -> None:
         """Have the result of a task stored, with its last events and its session."""
         now = self._clock.now()
-        topics = (Topic.STEP_COMPLETED, Topic.TASK_COMPLETED)
+        step = StepCompleted(at=now, step=1, duration_ms=1.2, ok=True, printed="")
         turns = (turn_of("user", "What is 12 times 7?"), turn_of("assistant", "84"))
         self._ask(
             RecordResult(
@@ -75,7 +91,7 @@ class ResultLogging:
                 attempt=1,
                 status=Status.COMPLETED,
                 at=now,
-                events=tuple(NewEvent(topic=topic, at=now, data={"output": 84}) for topic in topics),
+                events=(step, TaskCompleted(at=now, output=84)),
                 output=84,
                 execution_time_ms=1.5,
                 metadata={"llmCalls": 0, "skillCalls": 1, "totalTokens": 0},

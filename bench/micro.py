@@ -1,4 +1,4 @@
-"""The small steps of every request, each alone in this process: limiter, key check, log line, result logged.
+"""The small steps of every request, each alone in this process: limiter, key check, log line, type check, result logged.
 
 And `/health` over HTTP. Medians of several hundred samples after a warm-up; the threads that take part in the
 real server take part here (an ask goes to the actor's own thread and back).
@@ -20,10 +20,13 @@ from callboard import AgentSystem, Settings
 from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.rate_limiter import RateLimiter
 from callboard.actors.supervision import Supervisor
+from callboard.agent.catalogue import Catalogue
+from callboard.agent.sandbox import Sandbox
 from callboard.http.access_log import AccessLog, request_line
-from callboard.http.api_keys import ApiKeys
+from callboard.http.principals import Principals
 from callboard.http.request import Request
-from callboard.messages import RateDecision, TakeToken
+from callboard.messages.usage import TakeToken
+from callboard.principal import Limits, Principal
 
 ASK_TIMEOUT_S = 10
 KEYS = ("first-key-of-three", "second-key-of-three", "third-key-of-three")
@@ -36,6 +39,7 @@ def measure(run: Run) -> list[Figure]:
         *_limiter(run, samples),
         _key_check(samples),
         _log_line(run, samples),
+        *_type_checks(run, samples),
         _health(run, samples),
         _result_logged(run, samples),
     ]
@@ -67,25 +71,27 @@ def _limiter(run: Run, samples: int) -> list[Figure]:
             mailbox,
             storage=storage,
             window_ms=settings.rate_limit_window_ms,
-            max_requests=settings.rate_limit_max_requests,
         ),
     )
-    alone = milliseconds(_take_token(address), samples)
+    limits = Limits(max_requests=samples)
+    alone = milliseconds(_take_token(address, limits), samples)
     supervisor.stop(address, timeout_s=5)
     supervisor.close()
     with AgentSystem.start(settings) as system:
         system.wait_until_probed(10)
-        whole = milliseconds(_take_token(system.gateway), samples)
+        whole = milliseconds(_take_token(system.gateway, limits), samples)
     return [
         _figure("limiter decision", alone, at_most=0.1, promised=1, note="ask and reply"),
         _figure("limiter decision through the gateway", whole, at_most=0.1, promised=1, note="as a request asks it"),
     ]
 
 
-def _take_token(address: Address) -> Callable[[int], None]:
+def _take_token(address: Address, limits: Limits) -> Callable[[int], None]:
+    callers = [Principal(id=f"ip:192.0.2.{number}", limits=limits) for number in range(CALLERS)]
+
     def take(number: int) -> None:
-        ask = TakeToken(identity=f"ip:192.0.2.{number % CALLERS}")
-        decision: RateDecision = address.ask(ask, timeout_s=ASK_TIMEOUT_S)
+        asker = callers[number % CALLERS]
+        decision = address.ask(TakeToken(), timeout_s=ASK_TIMEOUT_S, principal=asker)
         if not decision.allowed:
             raise BenchError("the limiter refused a request within its limit")
 
@@ -93,10 +99,10 @@ def _take_token(address: Address) -> Callable[[int], None]:
 
 
 def _key_check(samples: int) -> Figure:
-    keys = ApiKeys(KEYS)
+    principals = Principals(KEYS, Limits())
 
     def check(number: int) -> None:
-        if keys.identity(KEYS[number % len(KEYS)]) is None:
+        if principals.of_key(KEYS[number % len(KEYS)]) is None:
             raise BenchError("a right key was refused")
 
     return _figure("API key check", milliseconds(check, samples), at_most=0.05, promised=1, note="one of three keys")
@@ -116,6 +122,33 @@ def _log_line(run: Run, samples: int) -> Figure:
     if len(lines) < samples or json.loads(lines[-1])["path"] != "/agent/execute":
         raise BenchError("the request log did not write a line for each request")
     return _figure("request log line", took, at_most=0.2, promised=5, note="JSON, to a file")
+
+
+def _type_checks(run: Run, samples: int) -> list[Figure]:
+    """Check code of one template, each time with another literal: as a user's or a model's, and as the planner's own."""
+    catalogue = Catalogue.load()
+    skills = [skill.python_name for skill in catalogue.skills.values()]
+    settings = Settings(data_dir=run.new_folder("checks"))
+    sandbox = Sandbox(settings, stubs=catalogue.stubs(twins=True), skills=skills)
+    sandbox.start()
+    took = {
+        own: milliseconds(
+            lambda number, own=own: sandbox.check(f"from skills import calculate\ncalculate('{number} * 7')", own=own),
+            samples,
+        )
+        for own in (False, True)
+    }
+    sandbox.close()
+    each, by_shape = statistics.median(took[False]), statistics.median(took[True])
+    return [
+        Figure(name="type check of a line of a user's", value=each, unit="ms", note="one call of a skill"),
+        Figure(
+            name="type check of the planner's own",
+            value=by_shape,
+            unit="ms",
+            note=f"its shape is known; {by_shape / each:.3f} of the other",
+        ),
+    ]
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import psutil
 
 from bench import checks, server
 from bench.figures import BenchError, Figure, Run, milliseconds, percentile
-from bench.throughput import SKILLS
+from bench.laps import SKILLS
 
 TASKS = 1000
 WARM_UP = 200

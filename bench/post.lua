@@ -1,6 +1,6 @@
 -- The request of every load: a new task each time, so that no answer can be kept and given again.
--- Arguments: the value of the Prefer header, or nothing; `journaled` for scripts with one call that is written into the
--- ledger. Prints one line of JSON at the end.
+-- Options, as NAME=VALUE: `prefer`, the value of the Prefer header; `journaled` for scripts with one call that is written
+-- into the ledger; `after`, the number before the first request's. Prints one line of JSON at the end.
 local threads = {}
 
 function setup(thread)
@@ -8,22 +8,26 @@ function setup(thread)
 end
 
 function init(args)
-   sent = 0
+   sent, after = 0, 0
    wrk.headers["Content-Type"] = "application/json"
    for _, argument in ipairs(args) do
-      if argument == "journaled" then
+      local name, value = argument:match("^(%w+)=(.*)$")
+      if name == "prefer" then
+         wrk.headers["Prefer"] = value
+      elseif name == "journaled" then
          journaled = true
-      else
-         wrk.headers["Prefer"] = argument
+      elseif name == "after" then
+         after = tonumber(value)
       end
    end
 end
 
 function request()
    sent = sent + 1
-   local body = '{"task": "What is ' .. sent .. ' times ' .. (sent % 97 + 2) .. '?"}'
+   local number = after + sent
+   local body = '{"task": "What is ' .. number .. ' times ' .. (number % 97 + 2) .. '?"}'
    if journaled then
-      body = '{"task": "```python\\nfrom skills import product\\nproduct(' .. sent .. ', ' .. (sent % 97 + 2) .. ')\\n```"}'
+      body = '{"task": "```python\\nfrom skills import product\\nproduct(' .. number .. ', ' .. (number % 97 + 2) .. ')\\n```"}'
    end
    return wrk.format("POST", nil, nil, body)
 end

@@ -1,4 +1,4 @@
-"""Where the time goes: the server under load, watched by py-spy (`pip install py-spy`), summed up by function.
+"""Where the time goes: the server and its worker processes under load, watched by py-spy (`pip install py-spy`), by function.
 
 py-spy reads another process's memory; systems that forbid it need root or `kernel.yama.ptrace_scope=0`.
 """
@@ -13,12 +13,13 @@ from pathlib import Path
 
 from bench import server
 from bench.figures import BenchError, Run
+from bench.laps import WAIT
 from bench.load import hammer
-from bench.throughput import WAIT
 
 SECONDS = 8
 SAMPLES_A_SECOND = 400
 LINES = 40
+BELOW = "worker process:"
 
 
 def profile(run: Run, path: str) -> str:
@@ -31,9 +32,7 @@ def profile(run: Run, path: str) -> str:
         load = pool.submit(hammer, ours.port, SECONDS + 2, client=run.client, prefer=prefer)
         stacks = _watch(spy, ours.pid, folder / "stacks.txt")
         rate = load.result().rate
-    held = (
-        f"{path}: {rate:,.0f} requests/s while watched; the interpreter lock was held {_held(stacks):.0%} of the time"
-    )
+    held = f"{path}: {rate:,.0f} requests/s while watched; interpreter locks, one a process, were held {_held(stacks):.0%} of the time"
     return "\n\n".join((held, _by_function(stacks), "share by thread", _by_thread(stacks)))
 
 
@@ -48,6 +47,7 @@ def _py_spy() -> str:
 def _watch(spy: str, pid: int, out: Path) -> Counter[tuple[str, ...]]:
     """Return how often each stack, thread name first, was seen to hold the interpreter lock."""
     options = ["--format", "raw", "--gil", "--threads", "--function", "--rate", str(SAMPLES_A_SECOND), "--nonblocking"]
+    options.append("--subprocesses")
     command = [spy, "record", "--pid", str(pid), "--duration", str(SECONDS), "--output", str(out), *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS + 60, check=False)
     if done.returncode or not out.exists():
@@ -55,12 +55,20 @@ def _watch(spy: str, pid: int, out: Path) -> Counter[tuple[str, ...]]:
     stacks: Counter[tuple[str, ...]] = Counter()
     for line in out.read_text().splitlines():
         stack, _, count = line.rpartition(" ")
-        stacks[tuple(stack.split(";"))] += int(count)
+        stacks[stack_of(stack)] += int(count)
     return stacks
 
 
+def stack_of(line: str) -> tuple[str, ...]:
+    """Return a stack without the processes that it begins with, the server's first; one below the server is named so in its thread."""
+    parts = line.split(";")
+    thread, *functions = (part for part in parts if not part.startswith("process "))
+    below = sum(part.startswith("process ") for part in parts) > 1
+    return (f"{BELOW} {thread}" if below else thread, *functions)
+
+
 def _held(stacks: Counter[tuple[str, ...]]) -> float:
-    return min(1.0, stacks.total() / (SECONDS * SAMPLES_A_SECOND))
+    return stacks.total() / (SECONDS * SAMPLES_A_SECOND)
 
 
 def _by_function(stacks: Counter[tuple[str, ...]]) -> str:
@@ -81,6 +89,6 @@ def _by_function(stacks: Counter[tuple[str, ...]]) -> str:
 def _by_thread(stacks: Counter[tuple[str, ...]]) -> str:
     threads: Counter[str] = Counter()
     for stack, count in stacks.items():
-        threads[re.sub(r"^thread \(\w+\): |-\d+$", "", stack[0])] += count
+        threads[re.sub(r"thread \(\w+\)(: )?|-\d+$", "", stack[0])] += count
     total = stacks.total() or 1
     return "\n".join(f"{n / total:6.1%}  {thread}" for thread, n in threads.most_common())

@@ -83,22 +83,23 @@ the ratios were taken side by side in one run and move far less."""
 _HOW = """\
 ## How
 
-    make bench                          # everything, about four minutes; the table only
-    make bench ARGS=--quick             # short rounds and 100,000 tasks, about a minute
+    make bench                          # everything, about eight minutes; the table only
+    make bench ARGS=--quick             # short rounds and 100,000 tasks, about three minutes
     make bench ARGS=--record            # everything, and write this file and results.json
-    make bench ARGS='--only throughput' # or micro, footprint, agent, streams, console, history
+    make bench ARGS='--only throughput' # or growth, hops, micro, footprint, agent, reading, console, history
     python -m bench profile accept      # where the time goes, if py-spy is installed (or: profile run)
 
 - **Ceiling**: a bare Falcon app on waitress (16 threads, `poll`) that parses the same POST and answers a small JSON.
 - **Load**: a process of its own with 16 keep-alive connections; every request is another task ("What is 17 times 19?").
 - **accept**: `POST /agent/execute` as it is sent without a preference. The reply goes out after the commit (SQLite on a
-  disk, WAL, `synchronous=FULL`), and the accepted tasks are worked off by the same process *during* the load: their
-  cost is in the figure. The rest of the backlog stays when the load ends.
+  disk, WAL, `synchronous=FULL`), and the accepted tasks are worked off *during* the load: their cost is in the figure. What
+  is left is worked off after it, which `until all are worked off` and the processor time have in them.
 - **run to result**: the same with `Prefer: wait=30`: planned, type-checked, run in the sandbox with one skill call,
   events and result committed, then answered.
 - The server is `callboard serve` with its defaults, request log included (JSON, to a file), the rate limiter off and
   the backlog unlimited. Each load meets a fresh data folder and a warmed-up process, and stands between two loads of
-  the ceiling.
+  the ceiling, beside one of FastAPI with Celery and one of an older Callboard where these are there (README.md has the setting).
+- **Processor time** and **thread switches** are those of all processes of a server, by the tasks that have ended.
 - Every answer was a 200. After each load the history held every accepted task, none that was not sent, and the right
   product for every task that had ended; wrk cuts off up to 16 requests when its time is up, so a few more tasks may
   be stored than were answered.
@@ -112,5 +113,7 @@ _HOW = """\
 - **Time to the first event**: a new connection, `POST /agent/execute` with `Accept: text/event-stream`, one after the other.
 - **500 open streams**: read by one process beside the server; each follows one of 8 tasks whose logs grow by one event a
   second. Memory against the same server before they opened; a stream with a gap or a repeat fails the run.
+- **serve is ready** when `GET /health` is 200 and a first task's result has come. **Idle memory together** is the PSS of all
+  processes, three seconds after that.
 - **Histories** are made by SQL, tasks without events; a session has 20 tasks, every tenth task failed. Short and long
   are asked in turns, deep pages and sessions at random places."""

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,11 +25,12 @@ _ASK_LIVE = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\
 
 @dataclass(slots=True)
 class Process:
-    """A server that runs; `ready_s` is the time from its start to its first good answer."""
+    """A server that runs; `ready_s` is the time from its start to its first good answer, `started` its start by `perf_counter`."""
 
     popen: "subprocess.Popen[bytes]"
     port: int
     folder: Path
+    started: float
     ready_s: float = 0.0
 
     @property
@@ -81,48 +82,60 @@ def serve_command() -> list[str]:
 
 
 @contextlib.contextmanager
-def callboard(folder: Path, **settings: str | int) -> Iterator[Process]:
-    """Run `callboard serve` on a data folder: the defaults, without limits, its log in a file."""
+def callboard(folder: Path, *, command: Sequence[str] = (), **settings: str | int) -> Iterator[Process]:
+    """Run `callboard serve`, or another one's `command`, on a data folder: the defaults, without limits, its log in a file."""
     port = free_port()
     given = {"data_dir": str(folder), "port": port, "max_backlog": BACKLOG, "log_format": "json", **settings}
     variables = environment({**given, "rate_limit_max_requests": 0})
-    with (folder / "server.log").open("ab") as log:
-        started = time.perf_counter()
-        popen = subprocess.Popen(
-            [*serve_command(), "serve"], cwd=folder, env=variables, stdout=log, stderr=log, stdin=subprocess.DEVNULL
-        )
-        yield from _while_it_runs(Process(popen, port, folder), started, _ASK_LIVE)
+    with running([*(command or serve_command()), "serve"], folder, port=port, env=variables) as ours:
+        yield ours
 
 
 @contextlib.contextmanager
 def ceiling(folder: Path) -> Iterator[Process]:
     """Run the bare app."""
     port = free_port()
-    with (folder / "ceiling.log").open("ab") as log:
+    ask = _ASK_LIVE.replace(b"/health/live", b"/agent/execute")
+    command = [sys.executable, "-m", "bench.ceiling", str(port)]
+    with running(command, folder, port=port, ask=ask, cwd=ROOT) as bare:
+        yield bare
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str],
+    folder: Path,
+    *,
+    port: int,
+    ask: bytes = _ASK_LIVE,
+    answer: bytes = b" 200",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Process]:
+    """Run a command whose log goes to a folder, from its first good answer on: what it is asked, and how the line begins that is one.
+
+    An empty `ask`: it listens to nobody, and is given as soon as it is started.
+    """
+    with (folder / "server.log").open("ab") as log:
         started = time.perf_counter()
-        command = [sys.executable, "-m", "bench.ceiling", str(port)]
-        popen = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        live = _ASK_LIVE.replace(b"/health/live", b"/agent/execute")
-        yield from _while_it_runs(Process(popen, port, folder), started, live)
-
-
-def _while_it_runs(process: Process, started: float, ask: bytes) -> Iterator[Process]:
+        popen = subprocess.Popen(command, cwd=cwd or folder, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    process = Process(popen, port, folder, started)
     try:
-        process.ready_s = _wait_until_ready(process, started, ask)
+        process.ready_s = _wait_until_ready(process, ask, answer) if ask else 0.0
         yield process
     finally:
         process.stop()
 
 
-def _wait_until_ready(process: Process, started: float, ask: bytes) -> float:
-    """Ask tightly until the answer is a 200; return the seconds since `started`."""
-    while time.perf_counter() < started + READY_WITHIN_S:
+def _wait_until_ready(process: Process, ask: bytes, answer: bytes) -> float:
+    """Ask tightly until the answer is a good one; return the seconds since the start."""
+    while time.perf_counter() < process.started + READY_WITHIN_S:
         if process.popen.poll() is not None:
             break
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", process.port), timeout=5) as client:
             client.sendall(ask)
-            if client.recv(12).endswith(b" 200"):
-                return time.perf_counter() - started
+            if client.recv(12).endswith(answer):
+                return time.perf_counter() - process.started
         time.sleep(0.002)
     tail = b"\n".join(b"".join(p.read_bytes() for p in process.folder.glob("*.log")).splitlines()[-5:])
     raise BenchError(f"a server did not start within {READY_WITHIN_S} s: {tail.decode(errors='replace')}")
@@ -137,14 +150,3 @@ def environment(given: Mapping[str, str | int | float]) -> dict[str, str]:
 def _is_setting(name: str) -> bool:
     own = ("API_KEY", "ALLOWED_ORIGINS", "NODE_ENV", "RATE_LIMIT_WINDOW_MS", "RATE_LIMIT_MAX_REQUESTS")
     return name.startswith("CALLBOARD_") or name in own
-
-
-def cpu_seconds(process: Process) -> float:
-    """Return the processor time the server and its living children have used."""
-    total = 0.0
-    parent = psutil.Process(process.pid)
-    for one in (parent, *parent.children(recursive=True)):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            times = one.cpu_times()
-            total += times.user + times.system
-    return total

@@ -1,134 +1,214 @@
-"""Requests a second: accepting tasks and running them to their result, as parts of what a bare server answers.
+"""Requests a second, and what each takes: accepting tasks and running them to their result, beside what others reach with them.
 
-Each load stands between two loads of the ceiling and is compared with their mean, because the speed of a shared
-machine drifts; the figure is the median of several such ratios. Every load meets a server of its own on a fresh
-data folder. Afterwards the history is read: no task lost, none made up, every answer right.
+Each load stands between two loads of the ceiling, a bare server, and is compared with their mean, because the speed of a shared machine
+drifts; right beside it stand those of FastAPI with Celery, of an older Callboard where one is given (`--beside`), and one of ours
+over more connections. Figures are medians over rounds, ratios those of a round's own loads. Each load of ours meets a server of its
+own on a fresh data folder, whose history is read afterwards: no task lost, none made up, every answer right.
 """
 
+import contextlib
 import statistics
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 
-from bench import checks, server
-from bench.figures import BenchError, Figure, Run, spread
-from bench.load import Load, hammer
+from bench import celery_pair, checks, server
+from bench.figures import Figure, Run, spread
+from bench.laps import ALL_END_WITHIN_S, WAIT, Lap, Target, callboard, lap
+from bench.load import hammer
 from bench.machine import busy_percent
 
-WAIT = "wait=30"
 ACCEPT, RUN, JOURNALED = "accept", "run to result", "run with a journaled call"
 PREFER = {ACCEPT: "", RUN: WAIT, JOURNALED: WAIT}
-AT_LEAST = {ACCEPT: 0.40, RUN: 0.18, JOURNALED: 0.12}
-TOWARDS = {ACCEPT: 0.60, RUN: 0.30, JOURNALED: 0.20}
-SAMPLE = 40
-SKILLS = Path(__file__).with_name("skills")
-ALL_END_WITHIN_S = 120
+AT_LEAST = {ACCEPT: 0.30, RUN: 0.20, JOURNALED: 0.12}
+TOWARDS = {ACCEPT: 0.40, RUN: 0.27, JOURNALED: 0.20}
+CELERYS = 1.5
+TOWARDS_CELERYS = {ACCEPT: 3.0, RUN: 2.5}
+OLDER_CPU = 0.6
+P99_TO_P50 = 3.0
+OURS, OLDER = "Callboard", "older Callboard"
+MANY = 64
+HOLDS_MANY = {"max_waiting": 2 * MANY}
+"""One caller is given seven eighths of the places to wait in at most; without one it is answered before its task has ended."""
+
 KILLED_AFTER_S = 1.5
+Start = Callable[[str], AbstractContextManager[Target]]
+"""How a server is given for a kind of load."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lap:
-    """One load of our server; `ceiling` is what the bare one answered a second, before and after it."""
+@dataclass(slots=True)
+class Round:
+    """One load of each server and kind; `ceiling` is what the bare one answered a second, before and after a kind's loads."""
 
-    load: Load
-    ceiling: float
-    cpu_ms: float
-    ended: int
+    laps: dict[tuple[str, str], Lap] = field(default_factory=dict)
+    many: dict[str, Lap] = field(default_factory=dict)
+    ceiling: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def ratio(self) -> float:
-        return self.load.rate / self.ceiling
+    def part_of_ceiling(self, kind: str) -> float:
+        return self.laps[OURS, kind].load.rate / self.ceiling[kind]
+
+    def ratio(self, kind: str, other: str, of: Callable[[Lap], float]) -> float:
+        """Return our figure as a part of another server's."""
+        return of(self.laps[OURS, kind]) / of(self.laps[other, kind])
 
 
 def measure(run: Run) -> list[Figure]:
-    """Run all laps in the order ceiling, accept, ceiling, run, ceiling, journaled, ceiling, accept, …"""
-    rounds, seconds = (2, 1.0) if run.quick else (7, 3.0)
-    laps: dict[str, list[Lap]] = {kind: [] for kind in PREFER}
+    """Run all loads in the order ceiling, accept by each, ceiling, run to result by each, ceiling, journaled, ceiling, accept, …"""
+    number, seconds = (2, 1.0) if run.quick else (5, 3.0)
+    rounds: list[Round] = []
     busy: list[float] = []
-    with server.ceiling(run.folder) as bare:
+    with contextlib.ExitStack() as stack:
+        bare = stack.enter_context(server.ceiling(run.new_folder("ceiling")))
+        others = _others(run, stack, seconds)
         hammer(bare.port, 1, client=run.client)
         ceilings = [hammer(bare.port, seconds, client=run.client).rate]
-        for number in range(rounds):
+        for _ in range(number):
             busy.append(busy_percent(0.5))
-            for kind, done in laps.items():
-                load, cpu_ms, ended = _load(run, kind, seconds)
+            rounds.append(Round())
+            for kind in PREFER:
+                _loads(run, kind, seconds, others, rounds[-1])
                 ceilings.append(hammer(bare.port, seconds, client=run.client).rate)
-                done.append(Lap(load=load, ceiling=statistics.mean(ceilings[-2:]), cpu_ms=cpu_ms, ended=ended))
-            now = ", ".join(f"{kind} {done[-1].ratio:.2f}" for kind, done in laps.items())
-            run.say(f"round {number + 1} of {rounds}, ratios to the ceiling: {now}")
-    return [*_figures(ceilings, laps), _others(busy), *_killed(run)]
+                rounds[-1].ceiling[kind] = statistics.mean(ceilings[-2:])
+            now = ", ".join(f"{kind} {rounds[-1].part_of_ceiling(kind):.2f}" for kind in PREFER)
+            run.say(f"round {len(rounds)} of {number}, ratios to the ceiling: {now}")
+    ceiling = _of("ceiling: bare Falcon on waitress", ceilings, "requests/s", "{:,.0f}", f"{len(ceilings)} loads")
+    return [ceiling, *figures_of(rounds, others), _busy(busy), *_killed(run)]
 
 
-def _load(run: Run, kind: str, seconds: float) -> tuple[Load, float, int]:
-    """Load a fresh server; return the load, processor time a request, and how many tasks ended during it."""
-    folder = run.new_folder(kind.replace(" ", "-"))
-    journaled = kind == JOURNALED
-    with server.callboard(folder, **({"skills_dir": str(SKILLS)} if journaled else {})) as ours:
-        warm = hammer(ours.port, 1, client=run.client, prefer=WAIT, journaled=journaled)
-        before_s, ended = server.cpu_seconds(ours), checks.by_status(folder).get("completed", 0)
-        load = hammer(ours.port, seconds, client=run.client, prefer=PREFER[kind], journaled=journaled)
-        cpu_ms = (server.cpu_seconds(ours) - before_s) * 1000 / load.answered
-        ended = checks.by_status(folder).get("completed", 0) - ended
-        asked = checks.sample(ours, SAMPLE if kind == RUN else 0)
-    checks.nothing_lost(folder, answered=warm.answered + load.answered + asked, sent=warm.sent + load.sent + asked)
-    checks.all_right(folder)
-    if kind != ACCEPT and ended < load.answered:
-        raise BenchError(f"{load.answered} results were awaited, but only {ended} tasks have ended.")
-    return load, cpu_ms, ended
-
-
-def _figures(ceilings: Sequence[float], laps: dict[str, list[Lap]]) -> list[Figure]:
-    found = [
-        Figure(
-            name="ceiling: bare Falcon on waitress",
-            value=statistics.median(ceilings),
-            unit="requests/s",
-            note=f"{len(ceilings)} loads, {spread(ceilings, '{:,.0f}')}",
-        )
-    ]
-    for kind, done in laps.items():
-        found += _of_kind(kind, done)
+def _others(run: Run, stack: contextlib.ExitStack, seconds: float) -> dict[str, Start]:
+    """Return who else is loaded, and how each is started for a kind of load."""
+    found: dict[str, Start] = {}
+    reason = celery_pair.why_not()
+    if reason:
+        run.say(f"the comparison with {celery_pair.NAME} is skipped: {reason}")
+    else:
+        pair = stack.enter_context(celery_pair.celery(run))
+        found[celery_pair.NAME] = lambda _kind: contextlib.nullcontext(pair)
+    if run.beside is None:
+        run.say("the comparison with an older Callboard is skipped: no --beside, a checkout after its `make setup`")
+    else:
+        command = (str(run.beside / ".venv" / "bin" / "callboard"),)
+        found[OLDER] = lambda kind: callboard(run, f"older {kind}", command=command, warm_s=seconds)
     return found
 
 
-def _of_kind(kind: str, laps: Sequence[Lap]) -> list[Figure]:
-    ratios = [lap.ratio for lap in laps]
-    rates = [lap.load.rate for lap in laps]
-    p50_ms, p99_ms = (statistics.median(getattr(lap.load, name) for lap in laps) for name in ("p50_ms", "p99_ms"))
-    ended = statistics.median(lap.ended / lap.load.seconds for lap in laps)
-    meanwhile = f"; {ended:,.0f} tasks/s ended in the background meanwhile" if kind == ACCEPT else ""
-    return [
-        Figure(
-            name=f"{kind}, part of the ceiling",
-            value=statistics.median(ratios),
-            unit="ratio",
-            at_least=AT_LEAST[kind],
-            note=f"median of {len(laps)} rounds, {spread(ratios, '{:.2f}')}; towards {TOWARDS[kind]:.2f}",
+def _loads(run: Run, kind: str, seconds: float, others: dict[str, Start], found: Round) -> None:
+    """Load each server in turn: ours, the others, and one of ours over more connections."""
+    with callboard(run, kind, journaled=kind == JOURNALED, warm_s=seconds) as ours:
+        found.laps[OURS, kind] = lap(run, ours, seconds, PREFER[kind], journaled=kind == JOURNALED)
+    if kind == JOURNALED:
+        return
+    for name, start in others.items():
+        with start(kind) as target:
+            found.laps[name, kind] = lap(run, target, seconds, PREFER[kind])
+    with callboard(run, f"{kind} many", settings=HOLDS_MANY, warm_s=seconds) as ours:
+        found.many[kind] = lap(run, ours, seconds, PREFER[kind], connections=MANY)
+
+
+def figures_of(rounds: list[Round], others: Collection[str]) -> list[Figure]:
+    """Return the medians over all rounds: of what each server did, and of what ours is to each other one in the same round."""
+    laps = defaultdict[tuple[str, str], list[Lap]](list)
+    for one in rounds:
+        for key, done in one.laps.items():
+            laps[key].append(done)
+    found = []
+    for kind in PREFER:
+        parts = [one.part_of_ceiling(kind) for one in rounds]
+        note = f"towards {TOWARDS[kind]:.2f}"
+        found.append(_of(f"{kind}, part of the ceiling", parts, "ratio", note=note, at_least=AT_LEAST[kind]))
+        found += _of_server(kind, kind, laps[OURS, kind])
+        if kind == JOURNALED:
+            continue
+        found.append(_of_many(kind, rounds))
+        if kind == ACCEPT:
+            ratios = [one.load.p99_ms / one.load.p50_ms for one in laps[OURS, kind]]
+            found.append(_of(f"{kind}, p99 to p50", ratios, "ratio", note="16 connections", at_most=P99_TO_P50))
+        for name in others:
+            found += _beside(kind, name, rounds)
+            found += _of_server(f"{name}: {kind}", kind, laps[name, kind])
+    return found
+
+
+def _of_server(name: str, kind: str, laps: list[Lap]) -> list[Figure]:
+    def middle(of: Callable[[Lap], float]) -> float:
+        return statistics.median(map(of, laps))
+
+    p50_ms, p99_ms = middle(lambda one: one.load.p50_ms), middle(lambda one: one.load.p99_ms)
+    apart_ms = middle(lambda one: one.apart_ms)
+    beside = f"; Redis {apart_ms:.2f} ms more" if apart_ms else ""
+    found = [
+        _of(
+            name, [one.load.rate for one in laps], "requests/s", "{:,.0f}", f"p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms"
         ),
-        Figure(
-            name=kind,
-            value=statistics.median(rates),
-            unit="requests/s",
-            note=f"p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms, 16 connections{meanwhile}",
-        ),
-        Figure(
-            name=f"{kind}, processor time of the server",
-            value=statistics.median(lap.cpu_ms for lap in laps),
-            unit="ms/request",
-            note="server and sandbox processes, background work included",
+        _of(
+            f"{name}, processor time",
+            [one.cpu_ms for one in laps],
+            "ms/task",
+            "{:.2f}",
+            f"all processes, until its last task has ended{beside}",
         ),
     ]
+    if middle(lambda one: one.switches):
+        note = "voluntary, of the threads of all processes"
+        found.append(_of(f"{name}, thread switches", [one.switches for one in laps], "a task", "{:.0f}", note))
+    if kind == ACCEPT:
+        tasks, took_s = middle(lambda one: one.tasks), middle(lambda one: one.worked_off_s)
+        meanwhile = middle(lambda one: one.ended_meanwhile / one.load.seconds)
+        note = f"{tasks:,.0f} tasks in {took_s:.1f} s from the first post; {meanwhile:,.0f} tasks/s while it accepted"
+        found.append(
+            _of(f"{name}, until all are worked off", [one.through for one in laps], "tasks/s", "{:,.0f}", note)
+        )
+    return found
 
 
-def _others(busy: Sequence[float]) -> Figure:
-    return Figure(
-        name="processor busy with other work",
-        value=statistics.median(busy),
-        unit="%",
-        note=f"while nothing of ours was at work, between the rounds: {spread(busy, '{:.0f}')}",
-    )
+def _of_many(kind: str, rounds: list[Round]) -> Figure:
+    more = [one.many[kind].load.rate / one.laps[OURS, kind].load.rate for one in rounds]
+    p99_ms = statistics.median(one.many[kind].load.p99_ms for one in rounds)
+    note = f"to the rate over 16; CALLBOARD_MAX_WAITING={HOLDS_MANY['max_waiting']}, p99 {p99_ms:.1f} ms"
+    return _of(f"{kind} over {MANY} connections", more, "ratio", note=note, at_least=1.0)
+
+
+def _beside(kind: str, name: str, rounds: list[Round]) -> list[Figure]:
+    """Return what ours is to another server's, each round's loads beside one another."""
+
+    def ratios(of: Callable[[Lap], float]) -> list[float]:
+        return [one.ratio(kind, name, of) for one in rounds]
+
+    older = name == OLDER
+    rate, cpu = ratios(lambda one: one.load.rate), ratios(lambda one: one.cpu_ms)
+    least, towards = (None, "") if older else (CELERYS, f"towards {TOWARDS_CELERYS[kind]:.1f}")
+    than = f"to that of {name}"
+    found = [
+        _of(f"{kind}, {than}", rate, "ratio", note=towards, at_least=least),
+        _of(f"{kind}, processor time, {than}", cpu, "ratio", at_most=OLDER_CPU if older else None),
+    ]
+    if kind == ACCEPT:
+        through = ratios(lambda one: one.through)
+        found.append(_of(f"{kind}, until all are worked off, {than}", through, "ratio"))
+    return found
+
+
+def _of(
+    name: str,
+    values: list[float],
+    unit: str,
+    form: str = "{:.2f}",
+    note: str = "",
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+) -> Figure:
+    """Return the median of some values, with how far apart they are."""
+    said = "; ".join(filter(None, (note, spread(values, form))))
+    return Figure(name=name, value=statistics.median(values), unit=unit, note=said, at_least=at_least, at_most=at_most)
+
+
+def _busy(busy: list[float]) -> Figure:
+    note = "while nothing of ours was at work, between the rounds"
+    return _of("processor busy with other work", busy, "%", "{:.0f}", note)
 
 
 def _killed(run: Run) -> list[Figure]:

@@ -18,28 +18,26 @@ if TYPE_CHECKING:
     from callboard.agent.skill import RetryableError, Skill, SkillContext, skill
     from callboard.budget import Budget
     from callboard.client import Client
-    from callboard.deliveries import GetDelivery, ListDeliveries, Redeliver
     from callboard.errors import CallboardError, TaskError
-    from callboard.messages import (
-        AwaitEvents,
+    from callboard.messages.decisions import DecideTask, GetPause
+    from callboard.messages.deliveries import GetDelivery, ListDeliveries, Redeliver
+    from callboard.messages.events import AwaitEvents, GetEvents, TaskEvent, Topic
+    from callboard.messages.health import GetStatistics
+    from callboard.messages.pauses import Decision
+    from callboard.messages.sessions import DeleteSession, GetSession, ListSessions
+    from callboard.messages.tasks import (
         AwaitTask,
         CancelTask,
-        DecideTask,
-        Decision,
-        DeleteSession,
-        GetEvents,
-        GetSession,
         GetTask,
         ListTasks,
         RedriveTask,
+        RetryTask,
         Status,
         SubmitTask,
         TaskAccepted,
-        TaskEvent,
         TaskRecord,
-        Topic,
     )
-    from callboard.questions import GetPause, GetStatistics, ListSessions, RetryTask
+    from callboard.principal import Principal
     from callboard.settings import Settings
     from callboard.system import AgentSystem
     from callboard.task_spec import Attachment
@@ -48,28 +46,26 @@ _HOMES = {
     "callboard.agent.skill": ("RetryableError", "Skill", "SkillContext", "skill"),
     "callboard.budget": ("Budget",),
     "callboard.client": ("Client",),
-    "callboard.deliveries": ("GetDelivery", "ListDeliveries", "Redeliver"),
     "callboard.errors": ("CallboardError", "TaskError"),
-    "callboard.messages": (
-        "AwaitEvents",
+    "callboard.messages.deliveries": ("GetDelivery", "ListDeliveries", "Redeliver"),
+    "callboard.messages.events": ("AwaitEvents", "GetEvents", "TaskEvent", "Topic"),
+    "callboard.messages.health": ("GetStatistics",),
+    "callboard.messages.decisions": ("DecideTask", "GetPause"),
+    "callboard.messages.pauses": ("Decision",),
+    "callboard.messages.sessions": ("DeleteSession", "GetSession", "ListSessions"),
+    "callboard.messages.tasks": (
         "AwaitTask",
         "CancelTask",
-        "DecideTask",
-        "Decision",
-        "DeleteSession",
-        "GetEvents",
-        "GetSession",
         "GetTask",
         "ListTasks",
         "RedriveTask",
+        "RetryTask",
         "Status",
         "SubmitTask",
         "TaskAccepted",
-        "TaskEvent",
         "TaskRecord",
-        "Topic",
     ),
-    "callboard.questions": ("GetPause", "GetStatistics", "ListSessions", "RetryTask"),
+    "callboard.principal": ("Principal",),
     "callboard.settings": ("Settings",),
     "callboard.system": ("AgentSystem",),
     "callboard.task_spec": ("Attachment",),
@@ -97,6 +93,7 @@ __all__ = [
     "ListDeliveries",
     "ListSessions",
     "ListTasks",
+    "Principal",
     "Redeliver",
     "RedriveTask",
     "RetryTask",

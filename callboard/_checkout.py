@@ -1,6 +1,6 @@
 """Let a checkout import its top-level folders as ``callboard.<folder>``.
 
-In an installed wheel setuptools has put ``actors/``, ``agent/``, ``http/`` and ``persistence/`` inside the
+In an installed wheel setuptools has put ``actors/``, ``agent/``, ``http/``, ``persistence/`` and ``workers/`` inside the
 package, and this module does nothing. In a checkout (and an editable install of one) they stand beside it,
 without an ``__init__.py``, so that ``http/`` never hides the standard library's ``http``.
 Imported by ``callboard/__init__.py``, before anything else, and by ``installing.py``.
@@ -13,11 +13,11 @@ from pathlib import Path
 from types import ModuleType
 
 _ROOT = Path(__file__).resolve().parent.parent
-_FOLDERS = frozenset({"callboard.actors", "callboard.agent", "callboard.http", "callboard.persistence"})
+_FOLDERS = frozenset(f"callboard.{folder}" for folder in ("actors", "agent", "http", "persistence", "workers"))
 
 
 class _CheckoutFinder:
-    """A meta path finder for the four mapped folders."""
+    """A meta path finder for the mapped folders."""
 
     @classmethod
     def find_spec(

@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING
 from callboard import __version__
 from callboard.agent.catalogue import Catalogue
 from callboard.agent.delegation import Delegate
-from callboard.agent.job import Tools
+from callboard.agent.job import Control, Tools
+from callboard.agent.models.breaker import Breakers, Circuits
 from callboard.agent.models.loading import LoadedModel, load_model
 from callboard.agent.planner import OfflinePlanner, Planner
 from callboard.agent.planner.model import ModelPlanner
 from callboard.agent.roster import AgentDefinition, Roster
 from callboard.agent.sandbox import Sandbox
-from callboard.agent.signing import Signer
-from callboard.agent.spending import Accounts
+from callboard.agent.spending import Spending
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError
-from callboard.questions import HealthReport
+from callboard.messages.health import HealthReport
 from callboard.settings import Settings, environment
 
 if TYPE_CHECKING:
     from callboard.agent.mcp import McpServers
-    from callboard.persistence.store import SqlStore
+    from callboard.agent.mcp.remote import RemoteServers
 
 logger = logging.getLogger("callboard.system")
 
@@ -43,10 +43,21 @@ class Abilities:
 
     tools: Tools
 
-    def __init__(self, settings: Settings) -> None:
-        """Load everything; raise `ConfigurationError` for what cannot work. What is broken in itself is left out and logged."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        breakers: Circuits | None = None,
+        holder: str = "",
+        servers: "RemoteServers | None" = None,
+    ) -> None:
+        """Load everything; raise `ConfigurationError` for what cannot work. What is broken in itself is left out and logged.
+
+        A worker's process gives what the control side has for it: `breakers`, which know it as `holder`, and `servers`.
+        """
         self._settings = settings
-        self._model: LoadedModel | None = load_model(settings)
+        self.breakers = Breakers()
+        self._model: LoadedModel | None = load_model(settings, breakers=breakers or self.breakers, holder=holder)
         self.planner: Planner = OfflinePlanner()
         if self._model is not None:
             self.planner = ModelPlanner(self._model, settings, self._model.named)
@@ -61,18 +72,23 @@ class Abilities:
         # Guards renewals: the thread that starts the system and the MCP loop's both come to them, and neither has a
         # mailbox. Who reads takes no lock.
         self._lock = threading.Lock()
-        self._mcp = _mcp_servers(settings)
+        self._told: Callable[[object], None] | None = None
+        self._listing: object = None
+        self._remote = servers
+        self._mcp = _mcp_servers(settings) if servers is None else None
         if self._mcp is not None:
             self._mcp.follow(self._renew)
         self._renew()
+        if servers is not None:
+            return  # the control side has said what is wrong
         for problem in self._server_problems(self._troubles):
             logger.warning("%s", problem)
         for note in self._roster.notes:
             logger.info("%s", note)
         self._check_approvals()
 
-    def equip(self, store: "SqlStore", *, signer: Signer, clock: Clock, workspace_root: Path) -> None:
-        """Start the sandbox, and put together what every run is given."""
+    def equip(self, *, accounts: Spending, control: Control, clock: Clock, workspace_root: Path) -> None:
+        """Start the sandbox, and put together what every run in this process is given."""
         sandbox = Sandbox(self._settings)
         sandbox.start()
         with self._lock:
@@ -80,19 +96,42 @@ class Abilities:
             self.tools = Tools(
                 planner=self.planner,
                 roster=self._roster,
-                accounts=Accounts(store.usage),
-                load_files=store.files,
-                load_task=store.task,
-                count_below=store.descendants_count,
+                accounts=accounts,
                 sandbox=_offering(sandbox, self._catalogue),
                 catalogue=self._catalogue,
-                signer=signer,
                 settings=self._settings,
                 clock=clock,
                 workspace_root=workspace_root,
-                load_session=store.session_of_task,
-                load_ledger=store.ledger,
+                control=control,
             )
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The skills there are now."""
+        return self._catalogue
+
+    @property
+    def roster(self) -> Roster:
+        """The agents there are, with the skills that they have now."""
+        return self._roster
+
+    def follow(self, told: Callable[[object], None]) -> None:
+        """Have `told` called with the listing of MCP servers, for worker processes, now and whenever it has become another."""
+        with self._lock:
+            self._told = told
+            self._tell()
+
+    def renew(self, servers: "RemoteServers") -> None:
+        """Take up what the control side has said of MCP servers."""
+        self._remote = servers
+        self._renew()
+
+    def _tell(self) -> None:
+        if self._told is not None and self._mcp is not None:
+            listing = self._mcp.listing(self._catalogue.has)
+            if listing != self._listing:
+                self._listing = listing
+                self._told(listing)
 
     def _renew(self) -> None:
         """Have all that begins from now on make use of the skills there are now, and log what is newly wrong with them.
@@ -100,9 +139,10 @@ class Abilities:
         The one place where skills come and go.
         """
         with self._lock:
-            if self._mcp is not None:
-                self._catalogue = self._own.with_tools(self._mcp.skills, self._mcp.late, before=self._catalogue)
+            if (servers := self._mcp or self._remote) is not None:
+                self._catalogue = self._own.with_tools(servers.skills, servers.late, before=self._catalogue)
                 self._roster = self._roster.knowing(self._catalogue, self._catalogue.late)
+                self._tell()
             if self._sandbox is not None:
                 self.tools = replace(
                     self.tools,
@@ -112,7 +152,7 @@ class Abilities:
                 )
             problems = (*self._catalogue.problems, *self._roster.problems)
             for problem in problems:
-                if problem not in self._said:
+                if problem not in self._said and self._remote is None:
                     logger.warning("%s", problem)
             self._said = frozenset(problems)
 
@@ -131,6 +171,11 @@ class Abilities:
             raise ConfigurationError(f"CALLBOARD_APPROVE_SKILLS names {name!r}, and no skill is called that; {hint}")
 
     # --- what is wrong, any thread ---
+
+    @property
+    def servers(self) -> "McpServers | None":
+        """The MCP servers, where any are configured."""
+        return self._mcp
 
     @property
     def skill_problems(self) -> tuple[str, ...]:
@@ -175,7 +220,7 @@ class Abilities:
     @property
     def probes(self) -> dict[str, Callable[[], object]]:
         """What the health monitor probes: each raises why something does not work."""
-        return {"sandbox": lambda: self.tools.sandbox.probe(), "llm": self._probe_model}
+        return {"llm": self._probe_model}
 
     def _probe_model(self) -> None:
         if self._model is not None:  # the built-in planner always works

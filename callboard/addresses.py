@@ -6,13 +6,25 @@ command line stays quick.
 
 import re
 import socket
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 _ONE_SLASH = re.compile(r"https?:(?=/[^/])", re.IGNORECASE)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SIGNS_OF_NO_HOST = re.compile(r"[\s<>\"{}|\\^`%,;!*()'&=$]")
 _MOST_SHOWN = 200
+
+
+def _ipv6() -> str:
+    """Return what an address of IPv6 looks like (RFC 3986, section 3.2.2)."""
+    part, octet = "[0-9A-Fa-f]{1,4}", "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+    last = rf"({part}:{part}|{octet}(\.{octet}){{3}})"
+    before = [rf"(({part}:){{0,{most}}}{part})?::" for most in range(7)]
+    with_last = [f"{before[most]}({part}:){{{4 - most}}}{last}" for most in range(5)]
+    return "|".join((f"({part}:){{6}}{last}", f"::({part}:){{5}}{last}", *with_last, f"{before[5]}{part}", before[6]))
+
+
+IPV6 = f"({_ipv6()})"
 
 
 def server_url(text: str) -> str:
@@ -102,3 +114,31 @@ def _is_host(name: str) -> bool:
         return bool(socket.inet_aton(name))
     except OSError:
         return False
+
+
+def check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    """Return origins of web pages, or raise `ValueError` for what is none; `*` is one."""
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#\s]+", origin):
+            raise ValueError(f"{origin} is not an origin; write * or one such as https://example.com")
+    return origins
+
+
+def check_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names of hosts, or raise `ValueError` for what is none; `*.example.com` is one."""
+    for host in hosts:
+        if not re.fullmatch(
+            r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+|\[[0-9A-Fa-f:.]+\]", host
+        ):
+            raise ValueError(f"{host} is no name of a host; write one such as agents.example.com, without a port")
+    return hosts
+
+
+def check_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
+    """Return addresses and networks, or raise `ValueError` for what is none."""
+    for network in networks:
+        try:
+            ip_network(network, strict=False)
+        except ValueError as error:
+            raise ValueError(f"{network!r} is no address and no network, such as 10.0.0.1 or 10.0.0.0/8") from error
+    return networks

@@ -139,6 +139,8 @@ def _check_exact(value: Any) -> None:
         case list() | tuple() | set() | frozenset():
             for inner in value:
                 _check_exact(inner)
+        case _:  # is exact, and holds nothing
+            pass
 
 
 def as_recorded(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]] | None:
@@ -159,3 +161,5 @@ def marks(value: Any) -> Iterator[str]:
         case list() | tuple():
             for inner in value:
                 yield from marks(inner)
+        case _:  # holds no text
+            pass

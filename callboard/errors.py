@@ -12,6 +12,7 @@
     │   ├── SkillNotFound
     │   ├── DeadLetterNotFound
     │   └── DeliveryNotFound
+    ├── DelegationRefused         a dead letter that was delegated, and its line of tasks is full
     ├── SessionBusy               a session cannot be deleted while a task of it is under way
     ├── TaskNotPaused             there is nothing to decide about the task
     ├── DecisionOutdated          the call that waits has other arguments than those decided on
@@ -137,6 +138,12 @@ class TaskNotEnded(CallboardError):
     """The task is still under way."""
 
     code = "task_not_ended"
+
+
+class DelegationRefused(CallboardError):
+    """The line of tasks that this one would belong to has as many as it may."""
+
+    code = "delegation_refused"
 
 
 class IdempotencyConflict(CallboardError):

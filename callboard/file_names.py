@@ -20,26 +20,42 @@ NOTE, TEMPORARY = ".attached-", ".writing-"
 # sees. These are control characters, the code points that Unicode has nothing shown for (Default_Ignorable), the marks that
 # turn text round and those that end a line. Joiners and variation selectors stay where scripts and emoji have them: one,
 # behind a sign.
-_HIDDEN = (
+_HIDDEN_BELOW = (  # those to U+FFFF
     r"\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    r"\u3164\ufeff\uffa0\ufff0-\ufffb" + "\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
+    r"\u3164\ufeff\uffa0\ufff0-\ufffb"
 )
-_JOINERS, _SELECTORS = r"\u200c\u200d", r"\ufe00-\ufe0f" + "\U000e0100-\U000e01ef"
+_HIDDEN = _HIDDEN_BELOW + "\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
+_SELECTORS_BELOW = r"\ufe00-\ufe0f"
+_JOINERS, _SELECTORS = r"\u200c\u200d", _SELECTORS_BELOW + "\U000e0100-\U000e01ef"
 _UNSEEN = re.compile(
     rf"[{_HIDDEN}\ud800-\udfff]"
     rf"|(?<![^\x00-\x7f{_JOINERS}])[{_JOINERS}]"
     rf"|(?<![^\x00-\x22\x24-\x29\x2b-\x2f\x3a-\x7f{_SELECTORS}])[{_SELECTORS}]"
 )
-_NOT_PLAIN = rf"/\\{_HIDDEN}{_JOINERS}{_SELECTORS}"
+
+
+def _kept_from_names() -> str:
+    """Return a pattern of what keeps a text of signs that names may have from being one."""
+    folders, alone = r"^\.{1,2}$", rf"(^|[\u0000-\u007f{_JOINERS}])[{_JOINERS}]"
+    behind_none = rf"(^|[\u0000-\u0022\u0024-\u0029\u002b-\u002f\u003a-\u007f{_SELECTORS_BELOW}])[{_SELECTORS_BELOW}]"
+    own = "|".join(
+        "".join(f"[{sign}{sign.upper()}]" if sign.isalpha() else f"[{sign}]" for sign in name)
+        for name in (NOTE, TEMPORARY)
+    )
+    return f"{folders}|^({own})|{alone}|{behind_none}"
+
+
+_TAKEN = rf"[^/\\{_HIDDEN_BELOW}]"
 SCHEMA = {
     "minLength": 1,
     "maxLength": FILE_NAME_BYTES,
-    "pattern": rf"^[^{_NOT_PLAIN}]*[^{_NOT_PLAIN}\s.][^{_NOT_PLAIN}]*$",
+    "pattern": rf"^{_TAKEN}*[^/\\{_HIDDEN_BELOW}\s\u001c-\u001f\u0085]{_TAKEN}*$",
+    "not": {"pattern": _kept_from_names()},
 }
-"""What a document of JSON Schema can say of a name: it counts characters and not bytes, and says less of joiners."""
+"""What a document of JSON Schema can say of a name: it counts characters and not bytes, and many of its readers know no class
+of signs beyond U+FFFF."""
 
 _MAX_ENDING_BYTES = 20
-_MOST_CHARS_A_BYTE = 4  # what is stored in several characters may be one in the form that is kept
 
 
 def one_form(name: str) -> str:
@@ -58,7 +74,7 @@ def fault_of(name: str) -> str | None:
             return f"has a {called}; it is the name of a file without its folders"
     if name.lower().startswith((NOTE, TEMPORARY)):
         return f"begins with {NOTE} or {TEMPORARY}, as the server's own files do"
-    if len(name) > FILE_NAME_BYTES * _MOST_CHARS_A_BYTE:  # PERF: one that is a book is not looked at
+    if len(name) > FILE_NAME_BYTES:  # PERF: one that is a book is not looked at
         return f"has {len(name):,} characters, and a name has at most {FILE_NAME_BYTES} bytes in UTF-8"
     if (unseen := _UNSEEN.search(name)) is not None:
         called = unicodedata.name(unseen[0], "")

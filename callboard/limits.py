@@ -79,6 +79,9 @@ TASK_CHARS = 100_000
 PROMPT_CHARS = 20_000
 """Longest system prompt. Beyond: refused."""
 
+MAX_PRIORITY = 100
+"""Highest priority, and below zero the lowest; `CALLBOARD_MAX_PRIORITY` may take less. Beyond: refused."""
+
 LABELS = 32
 """Labels of one task. Beyond: refused."""
 
@@ -127,6 +130,17 @@ ARGUMENTS_BYTES = 8_000_000
 DELIVERY_ERROR_CHARS = 500
 """Longest error of a webhook's delivery. Beyond: cut."""
 
+# --- webhooks on their way ---
+
+WEBHOOKS_AT_ONCE = 256
+"""Webhooks on their way at once, and never more than a quarter of the files this process may open. Beyond: they wait for their turn."""
+
+WEBHOOKS_TO_ONE = 4
+"""Of these, to one receiver: scheme, host and port. Beyond: they wait for their turn."""
+
+WEBHOOKS_TO_A_SLOW_ONE = 2
+"""Of these, to one whose last answer took, or whose next one takes, longer than a second. Beyond: they wait for their turn."""
+
 # --- files ---
 
 FILES = 1_000
@@ -137,6 +151,40 @@ FOLDER_DEPTH = 8
 
 FILE_NAME_BYTES = 255
 """Longest name of a file. Beyond: refused, or shortened where it is made of a page's address."""
+
+# --- connections ---
+
+HEAD_S = 20
+"""Seconds from the first byte of a request to the end of its headers. Beyond: 408, and the connection is closed."""
+
+BODY_S = 20
+"""Seconds from the end of its headers to that of its body, and one more for each `BODY_BYTES_PER_S` bytes that have come. Beyond: 408, and the connection is closed."""
+
+BODY_BYTES_PER_S = 4_000
+"""Bytes of a body in a second, in the long run. Beyond: as for `BODY_S`."""
+
+IDLE_S = 30
+"""Seconds that a connection may stay without a request. Beyond: closed."""
+
+SOCKET_BYTES = 128 * 1024
+"""Bytes that the system is asked to hold for one connection, in each direction. Beyond: the client waits, or the server does."""
+
+UNTAKEN_S = 30
+"""Seconds in which a client takes nothing of its answer. Beyond: closed; a stream after 10."""
+
+# --- requests ---
+
+HEAD_BYTES = 32 * 1024
+"""Largest head of a request, its line and its headers. Beyond: 431."""
+
+REQUEST_LINE_BYTES = 16 * 1024
+"""Longest request line, which holds the path and the query. Beyond: 414."""
+
+CHUNK_EXTRA_BYTES = 8 * 1024
+"""Most that stands beside the data of a body in chunks: their extensions and the trailers, all together. Beyond: 431."""
+
+REFUSAL_LINES = 600
+"""Lines a minute in the server's log about requests that are not HTTP, or are over a limit above. Beyond: counted, and the first line after that minute has the number as `unlogged`."""
 
 _MARK_CHARS = 60
 

@@ -33,6 +33,7 @@ QUIET = {
     "httpx2": logging.WARNING,  # likewise, and a line for every call of a model
     "mcp": logging.CRITICAL,  # a traceback for every line that is not the protocol; agent/mcp/ says what matters
     "pykka": logging.WARNING,
+    "waitress": logging.WARNING,  # a second line for every request whose client has gone
     "waitress.queue": logging.ERROR,  # PERF: a warning for every request under load; the depth is a metric instead
 }
 """Loggers of libraries, and the least severe line they may write."""

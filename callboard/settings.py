@@ -5,32 +5,33 @@ Nothing else in the project reads the environment. Immutable, so any thread may 
 """
 
 import os
-import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from callboard.addresses import check_server_url
+from callboard.addresses import check_hosts, check_networks, check_origins, check_server_url
 from callboard.budget import Budget
 from callboard.errors import ConfigurationError
+from callboard.limits import MAX_PRIORITY
 from callboard.paths import NOWHERE, default_data_dir, is_utf8, written_path
 from callboard.providers import spoken, spoken_second
 from callboard.secret_files import check_webhook_secret
 from callboard.values import BYTE_ORDER_MARK, unmarked
+from callboard.variables import SKILL_PREFIX, refused_names, value_fault
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 WrittenPath = Annotated[Path, BeforeValidator(lambda value: written_path(str(value), os.environ))]
-SKILL_PREFIX = "CALLBOARD_SKILL_"
 NOT_UTF8 = "holds bytes that are not UTF-8"
 _MODES = ("development", "production")
 _LEAST_KEY_CHARS = 16
-_ALIKE = 0.8
 
 
 def _setting(default: Any, description: str, *names: str, **limits: Any) -> Any:
@@ -79,7 +80,7 @@ class Settings(BaseSettings):
         ge=0,
         le=1_000_000,
     )
-    allowed_origins: CommaSeparated = _setting(
+    allowed_origins: Annotated[CommaSeparated, AfterValidator(check_origins)] = _setting(
         ("*",),
         "Origins whose pages may call from a browser (CORS), comma-separated; * for all, where there are keys.",
         "ALLOWED_ORIGINS",
@@ -105,9 +106,17 @@ class Settings(BaseSettings):
     max_streams: int = _setting(
         500, "Event streams that may be open at once, each with a thread; beyond it new ones get 503.", ge=0, le=1000
     )
+    max_connections: int = _setting(
+        2000, "Connections that may be open at once, idle ones too; beyond it old ones are closed.", ge=64, le=50_000
+    )
+    max_buffered_bytes: int = _setting(
+        256_000_000,
+        "Memory for requests that are not whole or not answered, and answers that are not taken, all together, in bytes.",
+        ge=4_000_000,
+    )
     max_wait_s: int = _setting(60, "Longest time one request is held, in seconds.", ge=0, le=600)
     max_body_bytes: int = _setting(2_000_000, "Largest request body, in bytes.", ge=1024, le=100_000_000)
-    allowed_hosts: CommaSeparated = _setting(
+    allowed_hosts: Annotated[CommaSeparated, AfterValidator(check_hosts)] = _setting(
         (),
         "Names, beside those of this machine's loopback, that a server without keys answers to, comma-separated; "
         "`*.example.com` are all below that one.",
@@ -115,7 +124,7 @@ class Settings(BaseSettings):
     allow_keyless: bool = _setting(
         False, "Whether a server without keys may listen on an address that other machines reach."
     )
-    trusted_proxies: CommaSeparated = _setting(
+    trusted_proxies: Annotated[CommaSeparated, AfterValidator(check_networks)] = _setting(
         (), "Addresses or networks of proxies whose X-Forwarded-For is believed, comma-separated."
     )
     console: Literal["auto", "on", "off"] = _setting(
@@ -151,7 +160,14 @@ class Settings(BaseSettings):
 
     # Tasks.
     workers: int = _setting(8, "Tasks worked on at once.", ge=1, le=256)
+    worker_processes: int = _setting(
+        0, "Processes that work on tasks, each on several at once; 0: threads of the server's own process.", ge=0, le=64
+    )
+    worker_memory_bytes: int = _setting(
+        4 * 1024**3, "Most memory that one such process may take, in bytes; 0: no limit.", ge=0
+    )
     max_backlog: int = _setting(10_000, "Accepted tasks that have not ended; beyond it new ones get 503.", ge=1)
+    max_priority: int = _setting(MAX_PRIORITY, "Highest priority that a task may ask for.", ge=0, le=MAX_PRIORITY)
     inbox_limit: int = _setting(1000, "Messages that may wait in one actor's inbox.", ge=10)
     ask_timeout_s: float = _setting(10.0, "Longest wait for an actor's reply, in seconds.", gt=0, le=600)
     run_timeout_s: float = _setting(
@@ -188,7 +204,7 @@ class Settings(BaseSettings):
     sandbox_output_bytes: int = _setting(
         1_000_000, "Most text a task's code may print or return, in bytes.", ge=1000, le=16_000_000
     )
-    sandbox_skill_calls: int = _setting(1000, "Most skill calls of one run of a task's code.", ge=1, le=1_000_000)
+    sandbox_skill_calls: int = _setting(1000, "Most skill calls of one attempt at a task.", ge=1, le=1_000_000)
 
     # The model.
     llm_provider: Annotated[Literal["offline", "openai", "anthropic"], BeforeValidator(spoken)] = _setting(
@@ -285,31 +301,6 @@ class Settings(BaseSettings):
             raise ValueError("is set but names nothing; unset it, or give it a value")
         return parts
 
-    @field_validator("allowed_origins")
-    @classmethod
-    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#\s]+", origin):
-                raise ValueError(f"{origin} is not an origin; write * or one such as https://example.com")
-        return value
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for host in value:
-            if not re.fullmatch(
-                r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+|\[[0-9A-Fa-f:.]+\]", host
-            ):
-                raise ValueError(f"{host} is no name of a host; write one such as agents.example.com, without a port")
-        return value
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            ip_network(network, strict=False)
-        return value
-
     @field_validator("task_budget", "session_budget", "caller_day_budget")
     @classmethod
     def _budget(cls, value: str) -> str:
@@ -353,18 +344,17 @@ class Settings(BaseSettings):
             for name, value in os.environ.items()
             if name.startswith(SKILL_PREFIX)
         }
-        faults = [f"{SKILL_PREFIX}{name.upper()}: {NOT_UTF8}" for name, value in skills.items() if not is_utf8(value)]
+        faults = list(refused_names(os.environ, setting_names()))
+        faults += [f"{SKILL_PREFIX}{name.upper()}: {NOT_UTF8}" for name, value in skills.items() if not is_utf8(value)]
         settings, cause = None, None
         try:
             settings = cls(**{"skill_settings": skills, **overrides})
         except ValidationError as error:
             cause = error
-            faults += [
-                f"{_variable(e['loc'])}: {e['msg'].removeprefix('Value error, ')}"
-                for e in error.errors(include_url=False, include_input=False)
-            ]
+            faults += map(_fault, error.errors(include_url=False))
         if settings is None or faults:
-            raise ConfigurationError("These settings cannot work: " + "; ".join(faults)) from cause
+            told = " ".join(f"{fault.removesuffix('.')}." for fault in dict.fromkeys(faults))
+            raise ConfigurationError(f"These settings cannot work: {told}") from cause
         return settings
 
     @property
@@ -385,6 +375,10 @@ class Settings(BaseSettings):
             )
         return self.data_dir
 
+    def for_workers(self) -> dict[str, Any]:
+        """Return the settings that a worker's process is given, as plain data: all but what callers, webhooks and the store are kept by."""
+        return self.model_dump(mode="json", exclude={*_NOT_FOR_WORKERS, "mcp_config"})
+
     @cached_property
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         return tuple(ip_network(network, strict=False) for network in self.trusted_proxies)
@@ -396,21 +390,21 @@ def _names_of(field: str) -> tuple[str, ...]:
     return tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else (f"CALLBOARD_{field.upper()}",)
 
 
-def _variable(location: tuple[int | str, ...]) -> str:
-    """Return the environment variable behind an error's location: of a setting's names the one that is set."""
-    named = str(location[0])
-    names = next((names for field in Settings.model_fields if named in (field, *(names := _names_of(field)))), (named,))
-    return next(filter(None, map(_as_set, names)), names[0])
-
-
-def _as_set(name: str) -> str | None:
-    """Return how a variable that is set and not empty is spelt in the environment, in whatever case."""
-    return name if os.environ.get(name) else next((n for n, v in os.environ.items() if v and n.upper() == name), None)
+def _fault(error: "ErrorDetails") -> str:
+    """Return what is wrong with a setting, by the name that is set of those that it is read from."""
+    named = str(error["loc"][0])
+    field = next((field for field in Settings.model_fields if named in (field, *_names_of(field))), None)
+    if field is None:
+        return f"{named} is no setting"
+    variable = next(filter(os.environ.get, _names_of(field)), _names_of(field)[0])
+    if error["type"] == "value_error":
+        return f"{variable}: {error['msg'].removeprefix('Value error, ')}"
+    return value_fault(variable, Settings.model_fields[field], error["input"])
 
 
 def foreign_mode() -> str | None:
     """Return what NODE_ENV says where it decides, and is none of our values."""
-    found = None if _as_set("CALLBOARD_ENV") else os.environ.get(_as_set("NODE_ENV") or "")
+    found = None if os.environ.get("CALLBOARD_ENV") else os.environ.get("NODE_ENV") or None
     return None if found in _MODES else found
 
 
@@ -425,22 +419,20 @@ def _refuse_marked_names() -> None:
             )
 
 
+_NOT_FOR_WORKERS = ("api_key", "secret_key", "webhook_secret", "database_url")
+
+
+def worker_environment() -> dict[str, str]:
+    """Return the environment of a worker's process: without what its settings leave out."""
+    hidden = {name for field in _NOT_FOR_WORKERS for name in _names_of(field)}
+    return {name: value for name, value in os.environ.items() if name.upper() not in hidden}
+
+
 def environment() -> Mapping[str, str]:
     """Return the environment, for files that name variables by `${NAME}`."""
     return dict(os.environ)
 
 
-def meant_variable(name: str) -> str | None:
-    """Return the setting that a misspelt CALLBOARD_ variable is most like, if it is like one."""
-    known = [f"CALLBOARD_{field.upper()}" for field in Settings.model_fields if field != "skill_settings"]
-    return next(iter(get_close_matches(name.upper(), known, n=1, cutoff=_ALIKE)), None)
-
-
-def unknown_variables() -> list[str]:
-    """Return the CALLBOARD_ variables of the environment that are no setting: most likely misspelt."""
-    known = {f"CALLBOARD_{name.upper()}" for name in Settings.model_fields}
-    return sorted(
-        name
-        for name in os.environ
-        if name.startswith("CALLBOARD_") and not name.startswith(SKILL_PREFIX) and name not in known
-    )
+def setting_names() -> dict[str, tuple[str, ...]]:
+    """Return the environment variables that each setting is read from, by its field; the one that wins first."""
+    return {field: _names_of(field) for field in Settings.model_fields}

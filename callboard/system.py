@@ -1,15 +1,6 @@
-"""The one place that builds the actors and wires them together: reading this file shows the whole system.
+"""A running system, as HTTP, the command line and Python programs use it: what it opens, what it is asked, how it ends.
 
-    caller → Gateway → RateLimiter
-                     → ResultLogger → store → MasterAgent → TaskPool (planner, sandbox, skills)
-                     → HistoryReader → store                   ↓ events, results
-                     → Statistics
-                     → EventBus ← commits ← ResultLogger ← ────┘
-    Courier → DeliverySenders (webhooks) → ResultLogger
-    ResultLogger → Janitor (the files of deleted sessions)
-             HealthMonitor probes them; the Supervisor restarts them.
-
-`AgentSystem` is what HTTP, the command line and Python programs use. Its methods may be called from any thread.
+`wiring.py` has the actors. The methods of `AgentSystem` may be called from any thread.
 """
 
 import contextlib
@@ -18,53 +9,45 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
-from typing import Any
-
-from limits.storage import MemoryStorage
+from typing import Any, cast
 
 from callboard import inheritance
 from callboard.abilities import Abilities
-from callboard.actors.admission import Admission
-from callboard.actors.courier import SENDERS, Courier, Rounds
-from callboard.actors.delivery_sender import DeliverySender
-from callboard.actors.event_bus import EventBus
 from callboard.actors.following import FeedFollower, TaskFollower
-from callboard.actors.gateway import Gateway
-from callboard.actors.health_monitor import HealthBoard, HealthMonitor
-from callboard.actors.history_reader import HistoryReader
-from callboard.actors.janitor import Janitor
+from callboard.actors.health_monitor import HealthBoard
 from callboard.actors.mailbox import Address, Mailbox
-from callboard.actors.master_agent import MasterAgent
-from callboard.actors.rate_limiter import RateLimiter
-from callboard.actors.result_logger import Buffer, ResultLogger
-from callboard.actors.statistics import TOPICS, Statistics
+from callboard.actors.readers import FOR_ONE, FOR_PAGES
 from callboard.actors.subscriptions import Subscriptions
 from callboard.actors.supervision import Supervisor
-from callboard.actors.task_pool import TaskPool
+from callboard.actors.waiters import Waiters
 from callboard.actors.webhook_signing import WebhookSigner, load_webhook_secret
+from callboard.actors.write_buffer import Buffer
 from callboard.agent.catalogue import Catalogue
 from callboard.agent.roster import Roster
 from callboard.agent.signing import Signer, load_key
-from callboard.agent.workspaces import Workspaces
 from callboard.clock import Clock, new_id
-from callboard.errors import ReplyTimeout, StoreUnavailable, Unavailable
-from callboard.feeds import ListEvents
-from callboard.messages import ENDS, AwaitEvents, AwaitTask, ExecuteTask, Ping, TaskEvent, TaskRecord
+from callboard.data_folder import tidy
+from callboard.errors import ActorStopped, ReplyTimeout, StoreUnavailable, Unavailable
+from callboard.messages.events import AwaitEvents, ListEvents, TaskEvent
+from callboard.messages.health import Drain, HealthReport, Ping, WorkersReport
+from callboard.messages.tasks import AwaitTask, ExecuteTask, TaskRecord
 from callboard.persistence.claim import claim
 from callboard.persistence.store import SqlStore
-from callboard.questions import HealthReport
+from callboard.principal import PROCESS, Principal
 from callboard.settings import Settings
-from callboard.signals import Drain
+from callboard.shares import AT_ONCE, FewAtOnce
+from callboard.wiring import Addresses, Parts, start_actors
+from callboard.workforce import Workforce
 
 logger = logging.getLogger("callboard.system")
 
 _LONG_POLL_S = 20.0
 _SENDERS_STOP_S = 2.0
-_SENDERS = tuple(f"delivery sender {number}" for number in range(1, SENDERS + 1))
 
 
 class AgentSystem:
@@ -78,7 +61,7 @@ class AgentSystem:
         self._started_s = clock.monotonic()
         self._stop_lock = threading.Lock()  # guards `_stopped`: stop() may come from a signal's thread and from `with`
         self._end_copying = inheritance.in_copies(self._be_of_no_use)
-        signer = Signer(load_key(settings.secret_key, settings.require_data_dir()))
+        self._signer = Signer(load_key(settings.secret_key, settings.require_data_dir()))
         self._webhook_signer = WebhookSigner(load_webhook_secret(settings.webhook_secret, settings.data_dir))
         # Invariant: one server at a time works on a history; the master agent takes up whatever has not ended in it
         with ExitStack() as undo:  # what has been opened when something later cannot be
@@ -90,16 +73,29 @@ class AgentSystem:
             undo.callback(self._store.close)
             self._claim.renew()  # what was claimed is what was opened
             self._workspace_root = settings.data_dir / "workspaces"
-            self._abilities.equip(self._store, signer=signer, clock=clock, workspace_root=self._workspace_root)
+            tidy(settings.data_dir, self._workspace_root)
+            self._workforce = Workforce(
+                settings,
+                self._abilities,
+                self._store.reader,
+                signer=self._signer,
+                clock=clock,
+                workspace_root=self._workspace_root,
+                lost=lambda: self._claim.lost,
+            )
+            undo.callback(self._workforce.close)
             opened = undo.pop_all()
         self._board = HealthBoard(clock, settings.health_interval_s)
         self._supervisor = Supervisor(on_give_up=self._board.give_up)
         self._buffer = Buffer()
+        self._reads = FewAtOnce(AT_ONCE)
         self._subscriptions = Subscriptions(lambda: self._addresses["event bus"].tell(Ping()))
+        self._waiters = Waiters(lambda: self._addresses["event bus"].notify(Ping()))
         with opened:  # closed where the machine gives no more threads, say
             opened.callback(self._supervisor.stop_all)
             self._start_actors()
             self._claim.watch(self._stop_if_lost)
+            self._workforce.wait_until_ready()
             opened.pop_all()
 
     @classmethod
@@ -108,154 +104,46 @@ class AgentSystem:
         return cls(settings or Settings.load(), clock or Clock())
 
     def _start_actors(self) -> None:
-        settings, clock, store = self.settings, self.clock, self._store
-        names = (
-            "gateway",
-            "rate limiter",
-            "master agent",
-            "result logger",
-            "history reader",
-            "event bus",
-            "health monitor",
-            "courier",
-            "statistics",
-            "janitor",
-            *_SENDERS,
-        )
-        at = self._addresses = {name: Address(Mailbox(name, settings.inbox_limit)) for name in names}
+        names = Addresses.__annotations__
+        self._addresses = {name: Address(Mailbox(name, self.settings.inbox_limit)) for name in names}
+        at = cast("Addresses", self._addresses)  # made of its own keys
         self.gateway = at["gateway"]
-        self._pool = pool = TaskPool(
-            settings.workers,
-            tools=lambda: self._abilities.tools,
+        parts = Parts(
+            settings=self.settings,
+            clock=self.clock,
             owner=self.owner,
-            result_logger=at["result logger"],
-            master_agent=at["master agent"],
-            draining=lambda: self.draining or self._claim.lost,
-            lost=lambda: self._claim.lost,
-        )
-        admission = Admission(
-            catalogue=lambda: self.catalogue,
-            roster=lambda: self.roster,
-            settings=settings,
-            clock=clock,
-            takes_images=self._abilities.takes_images,
+            abilities=self._abilities,
+            claim=self._claim,
+            store=self._store,
+            workspace_root=self._workspace_root,
+            signer=self._signer,
+            workforce=self._workforce,
+            webhook_signer=self._webhook_signer,
+            supervisor=self._supervisor,
+            board=self._board,
+            buffer=self._buffer,
+            subscriptions=self._subscriptions,
+            waiters=self._waiters,
             draining=lambda: self.draining,
+            stop_if_lost=self._stop_if_lost,
+            probe_store=self._probe_store,
         )
-        storage, buffer, rounds = MemoryStorage(), self._buffer, Rounds()
-        workspaces = Workspaces(self._workspace_root)
-        start = self._supervisor.start
-        start(
-            at["event bus"],
-            lambda mailbox: EventBus(
-                mailbox,
-                store=store,
-                subscribers={at["health monitor"]: ENDS, at["statistics"]: TOPICS},
-                subscriptions=self._subscriptions,
-            ),
-        )
-        start(at["statistics"], lambda mailbox: Statistics(mailbox, store=store, clock=clock))
-        start(
-            at["result logger"],
-            lambda mailbox: ResultLogger(
-                mailbox,
-                store=store,
-                buffer=buffer,
-                settings=settings,
-                clock=clock,
-                address=at["result logger"],
-                master_agent=at["master agent"],
-                event_bus=at["event bus"],
-                courier=at["courier"],
-                janitor=at["janitor"],
-                workspaces=workspaces,
-                on_fault=self._stop_if_lost,
-            ),
-        )
-        start(at["janitor"], lambda mailbox: Janitor(mailbox, workspaces=workspaces))
-        start(
-            at["history reader"],
-            lambda mailbox: HistoryReader(
-                mailbox, store=store, clock=clock, admission=admission, result_logger=at["result logger"]
-            ),
-        )
-        start(
-            at["master agent"],
-            lambda mailbox: MasterAgent(
-                mailbox,
-                settings=settings,
-                clock=clock,
-                store=store,
-                pool=pool,
-                result_logger=at["result logger"],
-                history_reader=at["history reader"],
-                catalogue=lambda: self.catalogue,
-                accounts=self._abilities.tools.accounts,
-                draining=lambda: self.draining or self._claim.lost,
-            ),
-        )
-        start(
-            at["rate limiter"],
-            lambda mailbox: RateLimiter(
-                mailbox,
-                storage=storage,
-                window_ms=settings.rate_limit_window_ms,
-                max_requests=max(1, settings.rate_limit_max_requests),
-            ),
-        )
-        start(
-            at["gateway"],
-            lambda mailbox: Gateway(
-                mailbox,
-                admission=admission,
-                clock=clock,
-                rate_limiter=at["rate limiter"],
-                master_agent=at["master agent"],
-                result_logger=at["result logger"],
-                history_reader=at["history reader"],
-                event_bus=at["event bus"],
-                courier=at["courier"],
-                statistics=at["statistics"],
-            ),
-        )
-        for name in _SENDERS:
-            start(
-                at[name],
-                lambda mailbox: DeliverySender(
-                    mailbox, courier=at["courier"], signer=self._webhook_signer, settings=settings, clock=clock
-                ),
-            )
-        start(
-            at["courier"],
-            lambda mailbox: Courier(
-                mailbox,
-                store=store,
-                rounds=rounds,
-                clock=clock,
-                result_logger=at["result logger"],
-                senders={name: at[name] for name in _SENDERS},
-                ask_timeout_s=settings.ask_timeout_s,
-            ),
-        )
-        start(
-            at["health monitor"],
-            lambda mailbox: HealthMonitor(
-                mailbox,
-                board=self._board,
-                clock=clock,
-                interval_s=settings.health_interval_s,
-                actors={"api": at["gateway"], "agent": at["master agent"]},
-                probes={**self._abilities.probes, "store": self._probe_store},
-                look=self._abilities.look,
-                totals=store.totals,
-            ),
-        )
+        self._pool, self._senders = start_actors(parts, at)
 
     # --- what a caller uses ---
 
-    def execute(self, task: str, *, wait_s: float | None = None, **spec: Any) -> TaskRecord:
+    def execute(
+        self,
+        task: str,
+        *,
+        wait_s: float | None = None,
+        principal: Principal = PROCESS,
+        request_id: str | None = None,
+        **spec: Any,
+    ) -> TaskRecord:
         """Post a task, wait for its end, and return it as the history holds it.
 
-        `spec` takes the other fields of `SubmitTask`. Without `wait_s` it waits as long as the task takes; with it,
+        `spec` takes the other fields of `SubmitTask`, `principal` is who asks. Without `wait_s` it waits as long as the task takes; with it,
         raises `ReplyTimeout` when the time is up (the task goes on).
         """
         task_id, timeout_s = new_id(), self.settings.ask_timeout_s
@@ -266,12 +154,14 @@ class AgentSystem:
 
         slice_s = left_s()
         first = ExecuteTask(task=task, task_id=task_id, wait_s=slice_s, **spec)
-        record: TaskRecord = self.gateway.ask(first, timeout_s=slice_s + timeout_s)
+        ask = partial(self.gateway.ask, principal=principal, request_id=request_id)
+        record: TaskRecord = ask(first, timeout_s=slice_s + timeout_s)
         while not record.status.ended:
             slice_s = left_s()
             if slice_s <= 0:
                 raise ReplyTimeout(f"The task {task_id} has not ended within {wait_s:g} s; it goes on.")
-            record = self.gateway.ask(AwaitTask(task_id=record.task_id, wait_s=slice_s), timeout_s=slice_s + timeout_s)
+            self._require_open(task_id)
+            record = ask(AwaitTask(task_id=record.task_id, wait_s=slice_s), timeout_s=slice_s + timeout_s)
         return record
 
     def events(self, task_id: str, *, after: int = 0) -> Iterator[TaskEvent]:
@@ -282,37 +172,57 @@ class AgentSystem:
             for event in page.events:
                 after = event.seq
                 yield event
+            if page.log_ends_at is not None:
+                after = page.log_ends_at
             if page.ended:
                 return
+            self._require_open(task_id)
 
-    def follow(self, task_id: str, *, after: int = 0, position: int | None = None) -> TaskFollower:
+    def _require_open(self, task_id: str) -> None:
+        if self.closing:
+            raise ActorStopped(
+                f"The system has been stopped before the task {task_id} has ended; the next start goes on with it."
+            )
+
+    def follow(
+        self,
+        task_id: str,
+        *,
+        after: int = 0,
+        position: int | None = None,
+        principal: Principal = PROCESS,
+        request_id: str | None = None,
+    ) -> TaskFollower:
         """Return what follows a task's events and those of the tasks below it; to be opened, and closed in the end."""
-        timeout_s = self.settings.ask_timeout_s
-        return TaskFollower(
-            self.gateway, self._subscriptions, timeout_s, task_id=task_id, after=after, position=position
-        )
+        ask, turn = self._asking(principal, request_id), partial(self._reads.of, principal.id)
+        return TaskFollower(ask, self._subscriptions, task_id=task_id, after=after, position=position, turn=turn)
 
-    def feed(self, query: ListEvents) -> FeedFollower:
+    def feed(self, query: ListEvents, *, principal: Principal = PROCESS, request_id: str | None = None) -> FeedFollower:
         """Return what follows all tasks' events; to be opened, and closed in the end."""
-        return FeedFollower(self.gateway, self._subscriptions, self.settings.ask_timeout_s, query=query)
+        ask, turn = self._asking(principal, request_id), partial(self._reads.of, principal.id)
+        return FeedFollower(ask, self._subscriptions, query=query, turn=turn)
 
-    def refusal(self) -> Unavailable | None:
-        """Return why a new task would be refused now, at once; None if it would not.
+    def _asking(self, principal: Principal, request_id: str | None) -> Callable[[Any], Any]:
+        timeout_s = self.settings.ask_timeout_s
+        return partial(self.gateway.ask, timeout_s=timeout_s, principal=principal, request_id=request_id)
+
+    def refusal(self, principal: Principal) -> Unavailable | None:
+        """Return why a new task of somebody would be refused now, at once; None if it would not.
 
         PERF: a refusal that no actor is asked for costs a tenth of one that is; under ten times the load that can be
         carried, that is what keeps refusals quick.
         """
-        return self._buffer.refusal(self.settings.max_backlog)
+        return self._buffer.refusal(self.settings.max_backlog, principal.caller)
 
     @property
     def catalogue(self) -> Catalogue:
         """The skills there are now."""
-        return self._abilities.tools.catalogue
+        return self._abilities.catalogue
 
     @property
     def roster(self) -> Roster:
         """The agents there are, with the skills that they have now."""
-        return self._abilities.tools.roster
+        return self._abilities.roster
 
     def health(self, *, details: bool = True) -> HealthReport:
         """Return the health monitor's last report, and how skills, agents and MCP servers stand, at once.
@@ -320,11 +230,17 @@ class AgentSystem:
         Without `details` it has only numbers where files and servers of others may have said something.
         """
         report = self._abilities.added_to(self._board.read(), details=details)
+        report = replace(report, workers=self.workers)
         if self.draining:
             told = "The server is shutting down and takes no new tasks."
             status = "degraded" if report.status == "healthy" else report.status
             report = replace(report, status=status, problems=(told, *report.problems))
         return report
+
+    @property
+    def workers(self) -> WorkersReport:
+        """How the processes stand that work on tasks, at once; any thread."""
+        return self._workforce.report
 
     @property
     def skill_problems(self) -> tuple[str, ...]:
@@ -369,7 +285,13 @@ class AgentSystem:
         self._pool.hand_back()
         with contextlib.suppress(Unavailable):
             self._addresses["result logger"].ask(Ping(), timeout_s=1.0)
+        self._end_waits()
+
+    def _end_waits(self) -> None:
+        """Have streams end, and those who wait told how things stand; from now on nobody waits."""
+        self.closing = True
         self._subscriptions.close()
+        self._waiters.hurry(close=True)
 
     def stop(self, timeout_s: float | None = None) -> bool:
         """End everything in order within about `timeout_s` seconds (default: the settings' `drain_s`).
@@ -387,7 +309,7 @@ class AgentSystem:
         timeout_s = self.settings.drain_s if timeout_s is None else timeout_s
         deadline_s, last_s = self.clock.monotonic() + timeout_s, min(0.5, timeout_s / 4)
         self.drain()
-        self._subscriptions.close()
+        self._end_waits()
 
         def left_s() -> float:
             return max(0.2, deadline_s - self.clock.monotonic())
@@ -397,10 +319,11 @@ class AgentSystem:
         in_time.append(self._stop_actor("master agent", left_s()))
         pool_s = max(0.2, left_s() - last_s)  # what a task leaves is to be committed after it
         in_time.append(self._pool.close(pool_s, hand_back_after_s=pool_s - self.hand_back_s))
-        self._stop_senders(min(left_s(), _SENDERS_STOP_S))
-        last = ("courier", "result logger", "event bus", "statistics", "janitor", "history reader")
+        self._senders.close(min(left_s(), _SENDERS_STOP_S))
+        last = ("courier", "result logger", "event bus", "statistics", "janitor", *FOR_ONE, *FOR_PAGES)
         in_time += [self._stop_actor(name, left_s()) for name in last]
         self._supervisor.close()
+        self._workforce.close()
         self._abilities.close()
         self._store.close()
         self._claim.let_go()
@@ -421,19 +344,13 @@ class AgentSystem:
             logger.error("the %s did not stop within %.1f s", name, timeout_s)
         return stopped
 
-    def _stop_senders(self, timeout_s: float) -> None:
-        """Stop the senders, waiting a little for those that are at it; what they do not finish is sent again."""
-        until_s = self.clock.monotonic() + timeout_s
-        for name in _SENDERS:
-            self._supervisor.stop(self._addresses[name], timeout_s=max(0.01, until_s - self.clock.monotonic()))
-
     # --- what the actors are given ---
 
     def _probe_store(self) -> None:
         """Read from the store and keep hold of it; raise why it takes no transactions if it does not."""
         self._stop_if_lost()
         self._claim.renew()
-        self._store.ping()
+        self._store.reader.ping()
         if (fault := self._buffer.fault) is not None:
             raise StoreUnavailable(fault.message)
 

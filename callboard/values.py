@@ -23,11 +23,16 @@ from callboard.errors import InvalidRequest
 from callboard.limits import NUMBER_DIGITS, VALUE_BYTES, VALUE_DEPTH
 from callboard.unstorable import TooLarge, Unstorable, exact, failing, type_name
 
+Json = Any
+"""A value that JSON has: None, bool, int, float, str, list or dict with string keys."""
+
 _NODE_BYTES = 32
 """What each value counts as beside its text: half a million of them are the most."""
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+TEXT_PATTERN = r"^[^\u0000]*$"
+"""What can be stored, for JSON Schema: NUL cannot. Half of a surrogate pair, which neither can, is no text there (RFC 8259, 8.2)."""
 
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -185,6 +190,8 @@ def _plain_kind(value: Any, depth: int, how: _How) -> Any:
         case bytes() | bytearray():
             how.take(memoryview(value).nbytes)
             return _text_of(value, how)
+        case _:  # is no text
+            pass
     how.take(0)
     match value:
         case int():
@@ -271,7 +278,8 @@ def _is_unprintable(made: Any) -> bool:
             return any(_is_unprintable(one) for item in made.items() for one in item)
         case list():
             return any(map(_is_unprintable, made))
-    return False
+        case _:
+            return False
 
 
 def _fields_of(value: Any) -> Any:

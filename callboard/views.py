@@ -9,7 +9,7 @@ from typing import Any
 
 from callboard.excerpts import is_long, preview
 from callboard.limits import EVENT_OUTPUT_CHARS, SHOWN_CHARS, cut
-from callboard.messages import TaskRecord
+from callboard.messages.tasks import TaskRecord
 
 View = dict[str, Any]
 
@@ -24,19 +24,21 @@ def iso(moment: datetime | None) -> str | None:
 
 def result(record: TaskRecord) -> View:
     """Return a task as results show it; `timestamp` is when it ended, or else when it was accepted."""
+    task, state = record.task, record.state
+    worked_ms = state.execution_time_ms
     return {
         "success": record.success,
-        "taskId": record.task_id,
-        "task": record.task,
-        "sessionId": record.session_id,
-        "status": record.status,
-        "output": record.output,
-        "error": record.error,
-        "errorCode": record.error_code,
-        "executionTime": None if record.execution_time_ms is None else round(record.execution_time_ms, 3),
+        "taskId": task.task_id,
+        "task": task.spec.task,
+        "sessionId": task.session_id,
+        "status": state.status,
+        "output": state.output,
+        "error": state.error,
+        "errorCode": state.error_code,
+        "executionTime": None if worked_ms is None else round(worked_ms, 3),
         "elapsedTime": record.elapsed_ms,
-        "metadata": dict(record.metadata),
-        "timestamp": iso(record.ended_at or record.created_at),
+        "metadata": dict(state.metadata),
+        "timestamp": iso(state.ended_at or task.created_at),
     }
 
 
@@ -56,4 +58,4 @@ def shortened(record: TaskRecord) -> TaskRecord:
     printed = record.metadata.get("printed")
     if isinstance(printed, str) and is_long(printed, EVENT_OUTPUT_CHARS):
         cut_off["metadata"] = {**record.metadata, "printed": cut(printed, SHOWN_CHARS)}
-    return replace(record, cut=frozenset(cut_off), **cut_off) if cut_off else record
+    return replace(record, state=replace(record.state, **cut_off), cut=frozenset(cut_off)) if cut_off else record

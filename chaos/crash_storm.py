@@ -13,16 +13,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
 from bench.figures import Figure
 from bench.server import free_port
 from callboard import AgentSystem, Settings
+from callboard.actors.mailbox import Address
 from callboard.actors.supervision import MAX_RESTARTS, RESTART_WINDOW_S
 from callboard.errors import CallboardError
 from callboard.http.server import Server
+from callboard.messages.ask import Ask
 from chaos.api import Api, Lost
 from chaos.drain import wait_for
 from chaos.load import ENDED, Memory, decide_all, end_of
@@ -41,16 +43,28 @@ DOOMED = "result logger"
 """The actor that is given up: every acceptance and every result goes through it."""
 
 
-class Storm(Exception):  # a message to die of: no actor knows it
-    """What actors are sent."""
+class Storm(Ask[None]):
+    """A message that no actor knows: told it, an actor crashes; asked it, it answers that it does not understand."""
+
+
+class Crashes(logging.Handler):
+    """Counts the actors' crashes by what the supervisor logs of them; called in its thread alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of: Counter[str] = Counter()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if isinstance(record.args, tuple):
+            self.of[str(record.args[0])] += 1
 
 
 def measure(run: Run) -> list[Figure]:
-    with quiet():
-        return _measure(run)
+    with quiet() as crashes:
+        return _measure(run, crashes)
 
 
-def _measure(run: Run) -> list[Figure]:
+def _measure(run: Run, crashes: Crashes) -> list[Figure]:
     folder = run.new_folder("crash-storm")
     settings = Settings(
         data_dir=folder,
@@ -65,7 +79,8 @@ def _measure(run: Run) -> list[Figure]:
     )
     clients = Clients(run, settings.port)
     with served(settings) as system:
-        crashes = clients.during(lambda: storm(system, 2 if run.quick else 30))
+        sent = clients.during(lambda: storm(system, 2 if run.quick else 30))
+        survived = {name: sent[name] - crashes.of[name] for name in sent}
         if not run.quick:
             time.sleep(RESTART_WINDOW_S)  # what the storm did is forgiven by now
         given_up_s = give_up(system, settings.port)
@@ -77,7 +92,8 @@ def _measure(run: Run) -> list[Figure]:
         )
     verdict = Verdict(clients.memory, folder / "callboard.db", folder / "effects.jsonl")
     return [
-        amount("crashes of actors", sum(crashes.values()), "crashes", listed(crashes)),
+        amount("crashes of actors", sum(crashes.of.values()), "crashes", listed(crashes.of)),
+        count("actors that did not crash each time", [name for name, times in survived.items() if times]),
         amount("requests", sum(clients.answers.values()), "", listed(clients.answers)),
         count("hung requests", clients.hung),
         seconds(
@@ -91,16 +107,23 @@ def _measure(run: Run) -> list[Figure]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the server's lines off the terminal: it logs every request and every crash."""
+def quiet() -> Iterator[Crashes]:
+    """Keep the server's lines off the terminal, where it logs every request and every crash; give the count of crashes."""
+    crashes, supervisor = Crashes(), logging.getLogger("callboard.supervisor")
     levels = {name: logging.getLogger(name).level for name in ("callboard", "pykka")}
     kept = structlog.get_config()
     for name in levels:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    supervisor.setLevel(logging.ERROR)
+    supervisor.addHandler(crashes)
+    supervisor.propagate = False
     try:
-        yield
+        yield crashes
     finally:
+        supervisor.propagate = True
+        supervisor.removeHandler(crashes)
+        supervisor.setLevel(logging.NOTSET)
         structlog.configure(**kept)
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
@@ -126,21 +149,24 @@ def storm(system: AgentSystem, rounds: int) -> Counter[str]:
     pause_s = RESTART_WINDOW_S / MAX_RESTARTS / len(system._addresses) * 1.2
     for _ in range(rounds):
         for name, address in system._addresses.items():
-            # asked, so that it has died by then: deaths that a busy actor puts off must not come all at once
-            with suppress(CallboardError):
-                address.ask(Storm(), timeout_s=30)
+            # the answer comes from the next one alive: deaths that a busy actor puts off must not come all at once
+            kill(address)
             sent[name] += 1
             time.sleep(pause_s)
     return sent
 
 
+def kill(address: Address[Any]) -> None:
+    """Have an actor die of what it is told, and wait until one of its kind is back, or it is given up."""
+    with suppress(CallboardError):
+        address.tell(Storm())
+        address.ask(Storm(), timeout_s=30)
+
+
 def give_up(system: AgentSystem, port: int) -> float:
     """Crash one actor until it is given up; return the seconds until `/health` said so."""
     for _ in range(MAX_RESTARTS + 1):
-        try:
-            system._addresses[DOOMED].ask(Storm(), timeout_s=5)
-        except CallboardError:  # it crashed, as it should; or is given up already
-            continue
+        kill(system._addresses[DOOMED])
     return wait_for(lambda: _health(port) == 503, "/health to say that an actor was given up")
 
 

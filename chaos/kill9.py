@@ -7,7 +7,8 @@ ever, tasks that are cancelled. What a kill leaves in doubt is paused, and decid
 What a model and agents add is `agent.py`'s.
 
 Every seventh kill or so falls into the start itself. The server is `callboard serve`; the signal goes to its process
-alone, and its sandbox processes must end by themselves.
+alone, and its workers and sandbox processes must end by themselves. Half of the kills hit a worker's process instead, where there
+is one, and the server goes on.
 """
 
 import time
@@ -27,9 +28,9 @@ SETTLE_S = 180
 
 
 def measure(run: Run) -> list[Figure]:
-    with Server(run.new_folder("kill-9")) as server:
+    with Server(run.new_folder("kill-9"), worker_processes=1) as server:
         load = Load(server.port, run)
-        starts = kill_again_and_again(run, server, load, "kill-9")
+        starts = kill_again_and_again(run, server, load, "kill-9", workers=0.5)
         verdict = Verdict(load.memory, server.database, server.effects)
         return [
             amount("kill -9", run.kills, "kills"),
@@ -38,8 +39,11 @@ def measure(run: Run) -> list[Figure]:
         ]
 
 
-def kill_again_and_again(run: Run, server: Server, load: Load, name: str) -> list[float]:
-    """Kill and start a server under a load, and let the load end; return how many seconds each start took."""
+def kill_again_and_again(run: Run, server: Server, load: Load, name: str, *, workers: float = 0.0) -> list[float]:
+    """Kill and start a server under a load, and let the load end; return how many seconds each start took.
+
+    `workers` is how many of the kills, from 0 to 1, hit a worker's process.
+    """
     chance = run.random(name)
     starts: list[float] = []
     try:
@@ -47,6 +51,9 @@ def kill_again_and_again(run: Run, server: Server, load: Load, name: str) -> lis
         load.start()
         for number in range(1, run.kills + 1):
             time.sleep(chance.uniform(0.0, LONGEST_LIFE_S))
+            if chance.random() < workers and (found := server.workers()):
+                chance.choice(found).kill()
+                continue
             server.kill()
             if chance.random() < EARLY:
                 server.launch()

@@ -1,7 +1,7 @@
 """`overload`: ten times the capacity for a minute.
 
 The capacity is measured first, by the bench's closed loop of 16 connections that wait for their results. Then ten
-times as many tasks a second are due in an open loop from another process (`chaos/flood.py`): half of them from one
+times as many tasks a second are due in an open loop from another process (`chaos/open_loop.py`): half of them from one
 greedy address, which the rate limiter holds back (429), half from fifty addresses that it lets through, which fill
 the backlog (503). Every answer must be 200, 429 or 503, a refusal must be quick, every accepted task must end, and
 the server's memory must come back.
@@ -17,9 +17,7 @@ import sys
 import time
 from typing import Any
 
-import psutil
-
-from bench import checks
+from bench import checks, process_tree
 from bench.figures import Figure, percentile
 from bench.load import ROOT
 from chaos.api import Api
@@ -83,7 +81,7 @@ def _capacity(run: Run, for_s: float) -> float:
     """Return how many tasks a second the server works out."""
     with Server(run.new_folder("capacity")) as server:
         server.start()
-        command = [sys.executable, "-m", "bench.client", str(server.port), str(for_s), "wait=30"]
+        command = [sys.executable, "-m", "bench.client", str(server.port), str(for_s), "prefer=wait=30"]
         done = _json(command, for_s + 90)
         server.stop()
     return float(done["answered"] / done["seconds"])
@@ -91,7 +89,7 @@ def _capacity(run: Run, for_s: float) -> float:
 
 def _flood(port: int, for_s: float, rate: float) -> dict[str, Any]:
     arguments = (port, for_s, rate, GREEDY, MODEST)
-    return _json([sys.executable, "-m", "chaos.flood", *map(str, arguments)], for_s + 90)
+    return _json([sys.executable, "-m", "chaos.open_loop", *map(str, arguments)], for_s + 90)
 
 
 def _json(command: list[str], within_s: float) -> dict[str, Any]:
@@ -130,4 +128,5 @@ def _refusals_inside_ms(server: Server) -> float:
 
 
 def _memory_mb(server: Server) -> float:
-    return float(psutil.Process(server.pid).memory_info().rss / 1e6)
+    """Return what is private to the server and its workers."""
+    return process_tree.private_mb(process_tree.without_sandbox(process_tree.members([server.pid])))

@@ -141,6 +141,15 @@ class Server:
             return psutil.Process(self.pid).children(recursive=True)
         return []
 
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes that work on tasks, in the order of their start; none where threads do."""
+        found = []
+        for child in self._children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "callboard.workers.child" in " ".join(child.cmdline()):
+                    found.append(child)
+        return found
+
     def close(self) -> None:
         """Leave nothing running, whatever happened before."""
         if self.running:

@@ -1,11 +1,13 @@
 """`soak`: half an hour of mixed load, in which memory, descriptors and threads must stay where they are.
 
 The load is that of `kill-9` without the kills: four clients, each with a connection of its own, a bounded number of
-tasks open. The server's process is measured every few seconds. The first third is warm-up: caches fill, and sessions
-stay in memory for `CALLBOARD_SESSION_IDLE_S` (a minute here). Memory is a line fitted to what follows; descriptors and threads
-are compared between the first and the last part of it.
+tasks open. The server's processes, its workers' among them, are measured together every few seconds; the sandbox's, of which
+there are as many as were ever at work at once, apart. The first third is warm-up: caches fill, and sessions stay in memory for
+`CALLBOARD_SESSION_IDLE_S` (a minute here). Memory is a line fitted to what follows; descriptors and threads are compared
+between the first and the last part of it.
 """
 
+import contextlib
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from bench import process_tree
 from bench.figures import Figure
 from chaos.load import Load
 from chaos.scenario import Run, amount
@@ -28,16 +31,23 @@ PACE_S = 0.15
 """How long each of the clients waits before its next task: some twenty tasks a second, a third of what it can do."""
 
 SETTLE_S = 180
+OPEN_FOR_EACH = 3
+"""Descriptors that its parent has open for each process of the sandbox, which come and go: two pipes and one to hear of its end."""
+
 FLAT = 2
 """How many descriptors or threads more at the end are still flat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """The server's process at one moment; `memory_mb` is its private memory: of the file's mapped pages none."""
+    """The server's processes at one moment; memory is what is private to them: of the file's mapped pages none.
+
+    Descriptors are without those for the sandbox's processes.
+    """
 
     at_s: float
     memory_mb: float
+    sandbox_mb: float
     descriptors: int
     threads: int
 
@@ -60,23 +70,29 @@ def measure(run: Run) -> list[Figure]:
 
 
 def _watch(run: Run, server: Server, duration_s: float) -> list[Sample]:
-    process, samples, began = psutil.Process(server.pid), [], time.monotonic()
+    samples, began = list[Sample](), time.monotonic()
     every_s = min(EVERY_S, duration_s / 60)
     while (at_s := time.monotonic() - began) < duration_s:
-        memory = process.memory_full_info()
-        samples.append(
-            Sample(
-                at_s=at_s,
-                memory_mb=memory.uss / 1e6,
-                descriptors=process.num_fds(),
-                threads=process.num_threads(),
-            )
-        )
+        samples.append(_sample(server, at_s))
         if len(samples) % 60 == 0:
             last = samples[-1]
             run.say(f"soak: {at_s / 60:.1f} min, {last.memory_mb:.1f} MB, {last.descriptors} descriptors")
         time.sleep(every_s)
     return samples
+
+
+def _sample(server: Server, at_s: float) -> Sample:
+    everyone = process_tree.members([server.pid])
+    own = process_tree.without_sandbox(everyone)
+    sandbox = set(everyone) - set(own)
+    descriptors, threads = -OPEN_FOR_EACH * len(sandbox), 0
+    for one in own:
+        with contextlib.suppress(psutil.NoSuchProcess):  # one that reads a document ends with its task
+            descriptors += one.num_fds()
+            threads += one.num_threads()
+    memory_mb = process_tree.private_mb(own)
+    sandbox_mb = process_tree.private_mb(sandbox)
+    return Sample(at_s=at_s, memory_mb=memory_mb, sandbox_mb=sandbox_mb, descriptors=descriptors, threads=threads)
 
 
 def _figures(samples: Sequence[Sample], duration_s: float) -> list[Figure]:
@@ -87,6 +103,12 @@ def _figures(samples: Sequence[Sample], duration_s: float) -> list[Figure]:
     return [
         amount("load", duration_s / 60, "min"),
         amount("memory after the start", samples[0].memory_mb, "MB"),
+        amount(
+            "memory of the sandbox at the end",
+            samples[-1].sandbox_mb,
+            "MB",
+            f"{kept[0].sandbox_mb:.1f} MB after the warm-up",
+        ),
         Figure(name="memory slope in 10 minutes", value=slope * 600, unit="MB", at_most=SLOPE_MB, note=note),
         _flat("descriptors more at the end", kept, lambda sample: sample.descriptors),
         _flat("threads more at the end", kept, lambda sample: sample.threads),

@@ -2,8 +2,8 @@
 
 Run it: python examples/actor.py
 
-In the project an actor has a file of its own under actors/, its messages stand in callboard/messages.py, and it is
-built and wired in callboard/system.py; CONTRIBUTING.md lists what else to touch.
+In the project an actor has a file of its own under actors/, its messages stand in callboard/messages/, and it is
+built and wired in callboard/wiring.py; CONTRIBUTING.md lists what else to touch.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,12 @@ from typing import Any
 
 from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.supervision import SupervisedActor, Supervisor
-from callboard.messages import Ping, Pong
+from callboard.messages.ask import Ask
+from callboard.messages.health import Ping, Pong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CountWords:
+class CountWords(Ask["WordsCounted"]):
     """Ask how many words a text has; the reply is a `WordsCounted`."""
 
     text: str
@@ -29,27 +30,36 @@ class WordsCounted:
     answered: int
 
 
-class WordCounter(SupervisedActor):
+WordCounterMessage = CountWords | Ping
+"""What a word counter understands."""
+
+
+class WordCounter(SupervisedActor[WordCounterMessage]):
     """Counts words. Its state is its own: one message is handled at a time, so there is nothing to lock."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         super().__init__(mailbox)
         self._answered = 0
 
-    def receive(self, message: Any) -> Any:
+    def receive(self, message: WordCounterMessage) -> Any:
         match message:
             case CountWords(text=text):
-                self._answered += 1
-                return WordsCounted(words=len(text.split()), answered=self._answered)
+                return self._count(text)
             case Ping():
                 return Pong()
             case _:
-                return super().receive(message)  # an unknown message is an error with a name
+                raise self.unknown(
+                    message
+                )  # an error with a name; the type checker finds a message that is not handled
+
+    def _count(self, text: str) -> WordsCounted:
+        self._answered += 1
+        return WordsCounted(words=len(text.split()), answered=self._answered)
 
 
-def start(supervisor: Supervisor) -> Address:
+def start(supervisor: Supervisor) -> Address[WordCounterMessage]:
     """Start a word counter and return the address at which it stays reachable, restarts included."""
-    address = Address(Mailbox("word counter", limit=100))
+    address: Address[WordCounterMessage] = Address(Mailbox("word counter", limit=100))
     supervisor.start(address, WordCounter)
     return address
 

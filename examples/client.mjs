@@ -52,9 +52,11 @@ export class Client {
         body: body && JSON.stringify(body),
       });
       const found = await answer.json();
+      if (!answer.ok && (!REFUSED.has(found.code) || tries === MOST_TRIES)) throw new CallboardError(found);
+      // of a good answer, where the server had no place to hold the request: who asks again at once would never rest
+      const restS = Number(answer.headers.get("Retry-After"));
+      if (restS) await new Promise((resolve) => setTimeout(resolve, restS * 1000));
       if (answer.ok) return found;
-      if (!REFUSED.has(found.code) || tries === MOST_TRIES) throw new CallboardError(found);
-      await new Promise((resolve) => setTimeout(resolve, found.retryAfter * 1000));
     }
   }
 }

@@ -63,6 +63,8 @@ class Client:
             answer = self._http.request(method, path, **options)
             body: dict[str, Any] = answer.json()
             if answer.is_success:
+                # says so where the server had no place to hold the request: who asks again at once would never rest
+                time.sleep(float(answer.headers.get("Retry-After", 0)))
                 return body
             if body["code"] not in REFUSED or not tries_left:
                 break

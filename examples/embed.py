@@ -5,7 +5,7 @@ Run it: python examples/embed.py
 The settings are those of the environment; CALLBOARD_DATA_DIR says where the history is kept.
 """
 
-from callboard import AgentSystem, CancelTask, SubmitTask, TaskAccepted
+from callboard import AgentSystem, CancelTask, SubmitTask
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
 
         # The actor itself. The reply comes once the task is committed; the work goes on behind it.
         task = SubmitTask(task="My name is Alice", session_id="embedded", labels={"from": "embed.py"})
-        accepted: TaskAccepted = system.gateway.ask(task, timeout_s=5)
+        accepted = system.gateway.ask(task, timeout_s=5)
         for event in system.events(accepted.task_id):  # live, until the task has ended
             print(event.seq, event.topic)
         print(system.execute("What is my name?", session_id="embedded").output)

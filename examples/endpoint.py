@@ -9,9 +9,10 @@ http/operations.py; CONTRIBUTING.md lists what else to touch.
 import falcon
 import waitress
 
-from callboard import AgentSystem, GetTask, TaskRecord
+from callboard import AgentSystem, GetTask
 from callboard.errors import NotFound
 from callboard.http.app import build_app
+from callboard.http.gateway_client import GatewayClient
 from callboard.http.query import query_of, task_id_from
 from callboard.http.request import Request
 
@@ -28,13 +29,12 @@ class Output:
     own_type = True  # answers text/plain whatever the Accept header says
 
     def __init__(self, system: AgentSystem) -> None:
-        self._gateway = system.gateway
-        self._timeout_s = system.settings.ask_timeout_s
+        self._gateway = GatewayClient(system)
 
     def on_get(self, req: Request, resp: falcon.Response, task_id: str) -> None:
         query_of(req)  # refuses query parameters it does not know
         req.task_id = task_id_from(task_id)  # for the log line
-        record: TaskRecord = self._gateway.ask(GetTask(task_id=req.task_id), timeout_s=self._timeout_s)
+        record = self._gateway.ask(req, GetTask(task_id=req.task_id))
         if not record.success:
             raise NoOutput(f"The task {task_id} is {record.status} and has no output; GET /agent/tasks/{task_id}.")
         resp.content_type = falcon.MEDIA_TEXT

@@ -1,4 +1,7 @@
-"""What the server says of itself: /, /openapi.json and /docs. None needs a key, since none tells of an installation."""
+"""What the server says of itself: /, /openapi.json and /docs.
+
+None needs a key, since none tells of an installation more than the highest priority that it takes.
+"""
 
 import base64
 import hashlib
@@ -18,9 +21,17 @@ from callboard.settings import Settings
 _LINKS = {
     "execute": "/agent/execute",
     "results": "/agent/results",
+    "task": "/agent/tasks/{taskId}",
+    "events": "/agent/events",
+    "sessions": "/agent/sessions",
+    "deliveries": "/agent/deliveries",
+    "deadLetters": "/agent/dead-letters",
     "skills": "/agent/skills",
     "agents": "/agent/agents",
+    "statistics": "/agent/statistics",
     "health": "/health",
+    "live": "/health/live",
+    "ready": "/health/ready",
     "openapi": "/openapi.json",
     "docs": "/docs",
     "console": "/console",
@@ -46,15 +57,21 @@ class Index:
     on_head = on_get
 
 
+def whole_server(req: Request, resp: falcon.Response, **kwargs: object) -> None:  # noqa: ARG001  # Falcon names them
+    """Answer `OPTIONS *` (RFC 9110, 9.3.7): what methods there are, whichever path takes them."""
+    resp.set_header("Allow", "DELETE, GET, HEAD, OPTIONS, POST")
+    resp.text = ""
+
+
 # PERF: made when first asked for. Each takes 40 ms, a tenth of a server's start, and most servers are never asked.
 @cache
-def _document() -> bytes:
-    return encode(openapi_document(__version__), JSON)
+def _document(max_priority: int) -> bytes:
+    return encode(openapi_document(__version__, max_priority), JSON)
 
 
 @cache
-def _page() -> bytes:
-    return docs_page(openapi_document(__version__)).encode()
+def _page(max_priority: int) -> bytes:
+    return docs_page(openapi_document(__version__, max_priority)).encode()
 
 
 class OpenApi:
@@ -62,8 +79,11 @@ class OpenApi:
 
     own_type = True
 
+    def __init__(self, settings: Settings) -> None:
+        self._max_priority = settings.max_priority
+
     def on_get(self, _req: Request, resp: falcon.Response) -> None:
-        resp.data = _document()
+        resp.data = _document(self._max_priority)
 
     on_head = on_get
 
@@ -73,13 +93,14 @@ class DocsPage:
 
     own_type = True
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._max_priority = settings.max_priority
         style = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
         self._policy = f"{CONTENT_SECURITY_POLICY}; style-src 'sha256-{style}'"
 
     def on_get(self, _req: Request, resp: falcon.Response) -> None:
         resp.content_type = "text/html; charset=utf-8"
         resp.set_header("Content-Security-Policy", self._policy)
-        resp.data = _page()
+        resp.data = _page(self._max_priority)
 
     on_head = on_get

@@ -5,6 +5,7 @@ In the request's waitress thread. Imported by http/app.py and http/channel.py.
 """
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,12 +15,14 @@ import falcon
 
 from callboard.http.request import Request
 from callboard.http.streams import EventStream
+from callboard.limits import REFUSAL_LINES
 from callboard.logs import get_logger, write_line, writes_json
 from callboard.settings import Settings
 
 LogLine = Callable[[dict[str, Any]], None]
 
 LOGGER = "callboard.http"
+_MINUTE_S = 60
 # SECURITY: ASCII with every control character escaped, so no header or path can forge or break a line.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -67,6 +70,28 @@ class AccessLog:
             resp.stream.at_end(lambda: self._write(fields | {"duration_ms": _elapsed_ms(req)}))
         else:
             self._write(fields)
+
+
+class SparingLine:
+    """Writes lines, `REFUSAL_LINES` a minute at most: whoever sends what is no HTTP is not limited, and would fill the log."""
+
+    def __init__(self, write: LogLine, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._write = write
+        self._now_s = now_s
+        self._lock = threading.Lock()  # guards the two below: any waitress thread writes
+        self._until_s = 0.0
+        self._asked = 0
+
+    def __call__(self, fields: dict[str, Any]) -> None:
+        with self._lock:
+            now_s, unlogged = self._now_s(), 0
+            if now_s >= self._until_s:
+                unlogged = max(0, self._asked - REFUSAL_LINES)
+                self._until_s, self._asked = now_s + _MINUTE_S, 0
+            self._asked += 1
+            if self._asked > REFUSAL_LINES:
+                return
+        self._write(fields | {"unlogged": unlogged} if unlogged else fields)
 
 
 def _elapsed_ms(req: Request) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import falcon
 
-from callboard.http.about import DocsPage, Index, OpenApi
+from callboard.http.about import DocsPage, Index, OpenApi, whole_server
 from callboard.http.access_log import AccessLog, request_line
 from callboard.http.catalogue import Agents, Skills
 from callboard.http.client_address import ClientAddress
@@ -24,6 +24,7 @@ from callboard.http.health import Health
 from callboard.http.negotiation import Negotiation
 from callboard.http.request import Request
 from callboard.http.results import Results
+from callboard.http.routing import Router
 from callboard.http.sessions import Sessions
 from callboard.http.statistics import Statistics
 from callboard.http.streams import Streams
@@ -46,15 +47,16 @@ def build_app(system: "AgentSystem") -> "falcon.App[Request, falcon.Response]":
         CrossOriginProtection(settings),
         cors(settings),
         *([ClientAddress(settings.trusted_networks)] if settings.trusted_networks else []),
-        Door(settings, system.gateway, system.clock),
+        Door(system),
         Negotiation(),
     ]
-    app: falcon.App[Request, falcon.Response] = falcon.App(request_type=Request, middleware=middleware)
+    app: falcon.App[Request, falcon.Response] = falcon.App(request_type=Request, middleware=middleware, router=Router())
     ErrorHandlers(production=settings.production).register(app)
 
     waiting, streams = Waiting(system), Streams(system)
     tasks, skills, health = Tasks(system, waiting, streams), Skills(system), Health(system)
     dead_letters, sessions = DeadLetters(system), Sessions(system)
+    app.add_sink(whole_server, prefix=r"\*$")
     app.add_route("/", Index(settings))
     app.add_route("/agent/execute", Execute(system, waiting, streams))
     app.add_route("/agent/events", Feed(system, waiting, streams))
@@ -80,8 +82,8 @@ def build_app(system: "AgentSystem") -> "falcon.App[Request, falcon.Response]":
     app.add_route("/health", health)
     app.add_route("/health/live", health, suffix="live")
     app.add_route("/health/ready", health, suffix="ready")
-    app.add_route("/openapi.json", OpenApi())
-    app.add_route("/docs", DocsPage())
+    app.add_route("/openapi.json", OpenApi(settings))
+    app.add_route("/docs", DocsPage(settings))
     console = Console(settings)
     app.add_route("/console", console)
     app.add_route("/console/{name:path}", console, suffix="file")

@@ -10,14 +10,15 @@ import falcon
 from callboard.agent.catalogue import Catalogue
 from callboard.agent.skill import AnySkill
 from callboard.budget import Usage
+from callboard.cursors import decode_cursor, encode_cursor
 from callboard.excerpts import excerpt
 from callboard.http import views
 from callboard.http.codec import JSON, encode, respond
+from callboard.http.gateway_client import GatewayClient
 from callboard.http.query import query_of
 from callboard.http.request import Request
 from callboard.limits import PAGE_BYTES
-from callboard.messages import GetSkillUsage
-from callboard.questions import GetAgentUsage
+from callboard.messages.usage import GetAgentUsage, GetSkillUsage
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
@@ -28,12 +29,11 @@ class Skills:
 
     def __init__(self, system: "AgentSystem") -> None:
         self._system = system
-        self._gateway = system.gateway
-        self._timeout_s = system.settings.ask_timeout_s
+        self._gateway = GatewayClient(system)
 
     def on_get(self, req: Request, resp: falcon.Response) -> None:
         query = query_of(req, "cursor")
-        usage, catalogue = self._usage(), self._system.catalogue
+        usage, catalogue = self._gateway.ask(req, GetSkillUsage()), self._system.catalogue
         skills = [views.short_skill(_view(skill, catalogue, usage)) for skill in catalogue.skills.values()]
         respond(resp, _page("skills", skills, self._system.skill_problems, query.get("cursor")), req.reply_type)
 
@@ -43,13 +43,10 @@ class Skills:
         query_of(req)
         catalogue = self._system.catalogue
         skill = catalogue.get(name[:100])
-        respond(resp, {"success": True, "skill": _view(skill, catalogue, self._usage())}, req.reply_type)
+        usage = self._gateway.ask(req, GetSkillUsage())
+        respond(resp, {"success": True, "skill": _view(skill, catalogue, usage)}, req.reply_type)
 
     on_head_one = on_get_one
-
-    def _usage(self) -> dict[str, Usage]:
-        usage: dict[str, Usage] = self._gateway.ask(GetSkillUsage(), timeout_s=self._timeout_s)
-        return usage
 
 
 def _view(skill: AnySkill, catalogue: Catalogue, usage: dict[str, Usage]) -> views.View:
@@ -61,10 +58,8 @@ def _page(key: str, entries: list[views.View], problems: Iterable[str], cursor: 
     """Return the entries behind the one that the cursor names, as many as a page has room for; the first page has the problems."""
     told: list[str] = excerpt(list(problems)) if cursor is None else []
     if cursor is not None:
-        names = [entry["name"] for entry in entries]
-        place = (
-            names.index(cursor) + 1 if cursor in names else bisect(names, cursor)
-        )  # of skills, which may go, in order
+        last, names = decode_cursor(cursor), [entry["name"] for entry in entries]
+        place = names.index(last) + 1 if last in names else bisect(names, last)  # of skills, which may go, in order
         entries = entries[place:]
     sums = accumulate(len(encode(entry, JSON)) for entry in entries)
     page = [
@@ -72,7 +67,7 @@ def _page(key: str, entries: list[views.View], problems: Iterable[str], cursor: 
         for number, (entry, size) in enumerate(zip(entries, sums, strict=True))
         if not number or size <= PAGE_BYTES
     ]
-    more = page[-1]["name"] if len(page) < len(entries) else None
+    more = encode_cursor(page[-1]["name"]) if len(page) < len(entries) else None
     return {"success": True, "count": len(page), key: page, "problems": told, "nextCursor": more}
 
 
@@ -81,13 +76,12 @@ class Agents:
 
     def __init__(self, system: "AgentSystem") -> None:
         self._system = system
-        self._gateway = system.gateway
-        self._timeout_s = system.settings.ask_timeout_s
+        self._gateway = GatewayClient(system)
         self._max_rounds = system.settings.max_rounds
 
     def on_get(self, req: Request, resp: falcon.Response) -> None:
         query = query_of(req, "cursor")
-        usage: dict[str, Usage] = self._gateway.ask(GetAgentUsage(), timeout_s=self._timeout_s)
+        usage = self._gateway.ask(req, GetAgentUsage())
         agents = [
             views.agent(agent, max_rounds=self._max_rounds, usage=usage.get(agent.name, Usage()))
             for agent in self._system.roster

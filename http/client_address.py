@@ -5,7 +5,7 @@ Imported within `http/` only.
 """
 
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 import falcon
 
@@ -26,18 +26,6 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
     return mapped or address
 
 
-@lru_cache(maxsize=4096)
-def limited_as(text: str) -> str:
-    """Return the identity an address is limited as: itself, or for IPv6 the /64 it is in.
-
-    # SECURITY: one IPv6 subscriber owns a whole /64, so single addresses of it would never be limited.
-    """
-    address = parse_address(text)
-    if isinstance(address, IPv6Address):
-        return f"ip:{ip_network((address, 64), strict=False)}"
-    return f"ip:{address or text}"
-
-
 def client_behind(peer: str, forwarded_for: str | None, trusted: Networks) -> str:
     """Return the address of the client.
 
@@ -47,7 +35,7 @@ def client_behind(peer: str, forwarded_for: str | None, trusted: Networks) -> st
     """
     client = peer
     hops = (forwarded_for or "").rsplit(",", _MOST_HOPS)
-    while hops and _within(client, trusted):
+    while hops and is_trusted(client, trusted):
         hop = parse_address(_without_port(hops.pop().strip()))
         if hop is None:
             break
@@ -56,7 +44,8 @@ def client_behind(peer: str, forwarded_for: str | None, trusted: Networks) -> st
 
 
 @lru_cache(maxsize=4096)
-def _within(text: str, networks: Networks) -> bool:
+def is_trusted(text: str, networks: Networks) -> bool:
+    """Return whether an address is in one of the networks."""
     address = parse_address(text)
     return address is not None and any(address in network for network in networks)
 

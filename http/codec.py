@@ -167,6 +167,10 @@ def decode_body(body: bytes, content_type: str | None) -> Any:
     except UnicodeDecodeError as error:
         raise MalformedBody(f"The body is not UTF-8 at byte {error.start}.") from error
     except ValueError as error:
+        if "set_int_max_str_digits" in str(error):  # how Python says it, with advice for whoever wrote the program
+            raise MalformedBody(
+                "The body holds an integer of thousands of digits; send one of at most 64 bits."
+            ) from None
         raise MalformedBody(f"The body cannot be read: {mend_text(str(error))[:300]}.") from error
 
 

@@ -1,8 +1,8 @@
-"""What a stream needs to know of the connection it is sent through, and do to it.
+"""What a stream, or a held request, needs to know of the connection it is sent through, and do to it.
 
 A facade over waitress's channel, put into the environ by http/channel.py. In the stream's waitress thread, but for
-what `on_gone` was given, which is called by the thread that runs the server's loop. Imported by http/channel.py and,
-for its types, by http/streams.py.
+what `on_gone` was given, which is called by the thread that runs the server's loop. Imported by http/channel.py,
+http/streams.py and http/waiting.py.
 """
 
 import contextlib
@@ -10,6 +10,8 @@ import socket
 import time
 from collections.abc import Callable
 from typing import Any
+
+from callboard.http.request import Request
 
 ENVIRON_KEY = "callboard.connection"
 
@@ -21,6 +23,12 @@ STALLED_S = 10.0
 
 SILENT_S = 30
 _LOOK_S = 0.1
+
+
+def connection_of(req: Request) -> "Connection | None":
+    """Return the connection of a request; None under another server than ours."""
+    found: Connection | None = req.env.get(ENVIRON_KEY)
+    return found
 
 
 class Connection:
@@ -66,6 +74,11 @@ class Connection:
         """Close it without sending what is unsent."""
         self._channel.will_close = True
         self._channel.server.pull_trigger()
+
+    def rests(self) -> None:
+        """Say that its request waits from now on and works no more: others of the same caller may begin."""
+        if (turn := self._channel.turn) is not None:
+            turn.rests()
 
     def keep_threads(self, held: int) -> None:
         """See to it that beside `held` requests as many threads can answer as before; they stay."""

@@ -10,9 +10,9 @@ from pydantic.alias_generators import to_camel
 
 from callboard.arguments import DIGEST_PATTERN
 from callboard.errors import InvalidRequest
-from callboard.http.request import Request
-from callboard.http.validation import explained, require_fields
-from callboard.messages import DecideTask, Decision
+from callboard.http.validation import explained, require_fields, whole
+from callboard.messages.decisions import DecideTask
+from callboard.messages.pauses import BELONGS_TO, Decision
 from callboard.task_spec import LabelText
 from callboard.values import INT64_MAX, check_value
 
@@ -27,7 +27,10 @@ class DecisionSpec(BaseModel):
         "`result`; `fail`: end the task as failed. Of one that needs approval: `approve`: make it; `reject`: do not, and "
         "have the code go on with an error; `edit`: make it with `arguments`."
     )
-    result: Any = Field(default=None, description="With `assume_done`: what the call is taken to have returned.")
+    result: Any = Field(
+        default=None,
+        description="With `assume_done`: what the call is taken to have returned; null where it is not sent.",
+    )
     arguments: dict[StrictStr, Any] | None = Field(
         default=None, description="With `edit`: all arguments of the call, by name, in place of the code's own."
     )
@@ -48,18 +51,18 @@ class DecisionSpec(BaseModel):
 
 
 FIELDS = frozenset(DecisionSpec.model_fields)
-_BELONGS_TO = {"result": Decision.ASSUME_DONE, "arguments": Decision.EDIT}
 
 
-def decision_from(body: Any, req: Request, task_id: str) -> DecideTask:
+def decision_from(body: Any, task_id: str) -> DecideTask:
     """Return the decision that a decoded body takes about a task; raise `InvalidRequest`."""
     require_fields(body, FIELDS)
     try:
-        spec = DecisionSpec.model_validate(body)
+        spec = DecisionSpec.model_validate({**body, "call": whole(body.get("call"))} if "call" in body else body)
     except ValidationError as error:
         raise explained(error) from error
-    for field, decision in _BELONGS_TO.items():
-        if field in spec.model_fields_set and spec.decision is not decision:
+    sent = spec.model_fields_set - ({"arguments"} if spec.arguments is None else set())
+    for field, decision in BELONGS_TO.items():
+        if field in sent and spec.decision is not decision:
             raise _wrong(field, f"goes with the decision {decision} only; leave it out")
     if spec.decision is Decision.EDIT and spec.arguments is None:
         raise _wrong("arguments", "is missing; the decision edit needs an object with the call's arguments by name")
@@ -73,8 +76,6 @@ def decision_from(body: Any, req: Request, task_id: str) -> DecideTask:
         call=spec.call,
         digest=spec.digest,
         reason=spec.reason,
-        caller=req.caller,
-        request_id=req.request_id,
     )
 
 

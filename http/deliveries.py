@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING
 
 import falcon
 
-from callboard.deliveries import DeliveryPage, GetDelivery, ListDeliveries, Redeliver, WebhookDelivery
 from callboard.http import views
 from callboard.http.codec import respond
+from callboard.http.gateway_client import GatewayClient
 from callboard.http.query import delivery_id_from, delivery_state_in, query_of, task_id_from, whole_number
 from callboard.http.request import Request
 from callboard.http.results import DEFAULT_LIMIT, MAX_LIMIT
 from callboard.http.validation import expect_no_wish
+from callboard.messages.deliveries import GetDelivery, ListDeliveries, Redeliver
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
@@ -20,8 +21,7 @@ class Deliveries:
     """Lists deliveries (no suffix), shows `one`, sends one again (`redrive`)."""
 
     def __init__(self, system: "AgentSystem") -> None:
-        self._gateway = system.gateway
-        self._timeout_s = system.settings.ask_timeout_s
+        self._gateway = GatewayClient(system)
         self._max_body_bytes = system.settings.max_body_bytes
 
     def on_get(self, req: Request, resp: falcon.Response) -> None:
@@ -32,7 +32,7 @@ class Deliveries:
             limit=whole_number(query, "limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
             cursor=query.get("cursor"),
         )
-        page: DeliveryPage = self._gateway.ask(wish, timeout_s=self._timeout_s)
+        page = self._gateway.ask(req, wish)
         respond(resp, views.deliveries(page), req.reply_type)
 
     on_head = on_get
@@ -49,6 +49,6 @@ class Deliveries:
         self._answer(req, resp, Redeliver(delivery_id=delivery_id_from(delivery_id)))
 
     def _answer(self, req: Request, resp: falcon.Response, wish: GetDelivery | Redeliver) -> None:
-        delivery: WebhookDelivery = self._gateway.ask(wish, timeout_s=self._timeout_s)
+        delivery = self._gateway.ask(req, wish)
         req.task_id = delivery.task_id
         respond(resp, {"success": True, "delivery": views.delivery(delivery)}, req.reply_type)

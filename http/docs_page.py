@@ -14,13 +14,12 @@ from callboard.http.sse import EVENT_STREAM
 Document = Mapping[str, Any]
 
 STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; background: Canvas; color: CanvasText; }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; }
 h1, h2, h3 { line-height: 1.2; }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
-code, pre { font-family: ui-monospace, monospace; font-size: 0.9em; background: var(--soft); border-radius: 3px; }
-code { padding: 0 0.25em; }
-pre { padding: 0.75em; overflow-x: auto; }
+code { font-family: ui-monospace, monospace; font-size: 0.9em; background: var(--soft); border-radius: 3px; }
+code { padding: 0 0.25em; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: 0.3em 0.6em; border-bottom: 1px solid var(--line); }
@@ -39,9 +38,9 @@ def docs_page(document: Document) -> str:
         '<p>The same for programs: <a href="/openapi.json">/openapi.json</a>.</p>',
         _contents(document),
     ]
-    for tag in _tags(document):
-        body.append(f"<h2>{escape(tag)}</h2>")
-        body += [_operation(document, *entry) for entry in _operations(document) if entry[2]["tags"] == [tag]]
+    for tag in document["tags"]:
+        body.append(f"<h2>{escape(tag['name'])}</h2>{_prose(tag['description'])}")
+        body += [_operation(document, *entry) for entry in _operations(document) if entry[2]["tags"] == [tag["name"]]]
     body.append("<h2>Schemas</h2>")
     body += [_schema(name, schema) for name, schema in sorted(document["components"]["schemas"].items())]
     return (
@@ -53,10 +52,6 @@ def docs_page(document: Document) -> str:
 
 def _operations(document: Document) -> list[tuple[str, str, Document]]:
     return [(path, method, found) for path, item in document["paths"].items() for method, found in item.items()]
-
-
-def _tags(document: Document) -> list[str]:
-    return list(dict.fromkeys(tag for _, _, operation in _operations(document) for tag in operation["tags"]))
 
 
 def _contents(document: Document) -> str:
@@ -73,18 +68,28 @@ def _operation(document: Document, path: str, method: str, operation: Document) 
     heading = f'<code><span class="method">{escape(method)}</span> {escape(path)}</code>'
     parts = [f'<section id="{name}"><h3>{heading}</h3><p><strong>{escape(operation["summary"])}.</strong></p>']
     parts.append(_prose(operation.get("description", "")))
-    parts.append(_parameters(operation.get("parameters", [])))
+    called = f"{method.upper()} {path}"
+    parts.append(_parameters(called, [_found(document, one) for one in operation["parameters"]]))
     if "requestBody" in operation:
         parts.append(f"<p>Body: {_type(_json_schema(operation['requestBody']))}</p>")
     rows = []
     for status, response in operation["responses"].items():
-        found = document["components"]["responses"][status] if "$ref" in response else response
+        found = _found(document, response)
         rows.append((f"<code>{escape(status)}</code>", escape(found["description"]), _bodies(found)))
-    parts.append(_table(("Status", "Meaning", "Body"), rows))
+    parts.append(_table(f"Answers of {called}", ("Status", "Meaning", "Body"), rows))
     return "".join(parts) + "</section>"
 
 
-def _parameters(parameters: list[Document]) -> str:
+def _found(document: Document, part: Document) -> Document:
+    """Return a part of the document, or what it refers to."""
+    if "$ref" not in part:
+        return part
+    kind, name = part["$ref"].split("/")[2:]
+    found: Document = document["components"][kind][name]
+    return found
+
+
+def _parameters(operation: str, parameters: list[Document]) -> str:
     rows = [
         (
             f"<code>{escape(parameter['name'])}</code>",
@@ -94,7 +99,7 @@ def _parameters(parameters: list[Document]) -> str:
         )
         for parameter in parameters
     ]
-    return _table(("Parameter", "In", "Type", "Meaning"), rows) if rows else ""
+    return _table(f"Parameters of {operation}", ("Parameter", "In", "Type", "Meaning"), rows) if rows else ""
 
 
 def _schema(name: str, schema: Document) -> str:
@@ -107,7 +112,7 @@ def _schema(name: str, schema: Document) -> str:
         )
         for field, found in schema.get("properties", {}).items()
     ]
-    table = _table(("Field", "Type", "Meaning"), rows) if rows else f"<p>{_type(schema)}</p>"
+    table = _table(f"Fields of {name}", ("Field", "Type", "Meaning"), rows) if rows else f"<p>{_type(schema)}</p>"
     about = _prose(schema.get("description", ""))
     return f'<section id="schema-{escape(name)}"><h3><code>{escape(name)}</code></h3>{about}{table}</section>'
 
@@ -135,8 +140,8 @@ def _type(schema: Document) -> str:
     if "$ref" in schema:
         name = escape(schema["$ref"].rpartition("/")[2])
         return f'<a href="#schema-{name}">{name}</a>'
-    if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(_type(branch) for branch in schema["anyOf"]))
+    for branches in (schema[key] for key in ("anyOf", "oneOf") if key in schema):
+        return " or ".join(dict.fromkeys(_type(branch) for branch in branches))
     if "enum" in schema:
         return " | ".join(f"<code>{escape(str(value))}</code>" for value in schema["enum"])
     if "const" in schema:
@@ -144,10 +149,17 @@ def _type(schema: Document) -> str:
     kind = escape(str(schema.get("type", "any")))
     if kind == "array":
         return f"array of {_type(schema.get('items', {}))}"
-    limits = [f"{word} {schema[key]}" for key, word in _LIMITS.items() if key in schema]
+    limits = [f"{word} {_short(schema[key])}" for key, word in _LIMITS.items() if key in schema]
     return kind + (f" ({escape(', '.join(limits))})" if limits else "")
 
 
+def _short(limit: Any) -> str:
+    """Return a limit, of a long pattern no more than that it is one."""
+    text = str(limit)
+    return text if len(text) <= _MOST_SHOWN else f"a pattern of {len(text)} characters"
+
+
+_MOST_SHOWN = 80
 _LIMITS = {
     "minimum": "at least",
     "maximum": "at most",
@@ -158,11 +170,12 @@ _LIMITS = {
 }
 
 
-def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Return a table; `rows` hold HTML already."""
+def _table(label: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Return a table; `rows` hold HTML already. It scrolls where the screen is narrow, so the keyboard has to reach it."""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    region = f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">'
+    return f"{region}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def _prose(text: str) -> str:

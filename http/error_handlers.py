@@ -11,7 +11,7 @@ from falcon.http_error import HTTPError
 
 from callboard.errors import CallboardError
 from callboard.http.codec import encode, reply_type_of
-from callboard.http.errors import SERVER_STATUSES, Problem, body_of, problem_of
+from callboard.http.errors import SERVER_STATUSES, Problem, body_of, problem_of, status_line
 from callboard.http.request import Request
 from callboard.logs import get_logger
 
@@ -61,7 +61,7 @@ class ErrorHandlers:
 
 
 def _send(req: Request, resp: falcon.Response, problem: Problem) -> None:
-    resp.status = problem.status
+    resp.status = status_line(problem.status)
     if problem.headers:
         resp.set_headers(problem.headers)
     # An error about the Accept header itself goes out as JSON.

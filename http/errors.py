@@ -6,11 +6,13 @@ Pure functions, any thread; imported within `http/` only.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from callboard.errors import (
     CallboardError,
     DecisionOutdated,
+    DelegationRefused,
     IdempotencyConflict,
     InvalidRequest,
     NotFound,
@@ -116,6 +118,7 @@ STATUSES: Mapping[type[CallboardError], tuple[int, str]] = {
     TaskNotPaused: (409, "Task not paused"),
     DecisionOutdated: (409, "Decision outdated"),
     TaskNotEnded: (409, "Task not ended"),
+    DelegationRefused: (409, "Delegation refused"),
     BodyTooLarge: (413, "Body too large"),
     UnsupportedMediaType: (415, "Unsupported media type"),
     UnsupportedContentEncoding: (415, "Unsupported content encoding"),
@@ -128,16 +131,42 @@ STATUSES: Mapping[type[CallboardError], tuple[int, str]] = {
 }
 """Status and title of each error; a class that is not here has its nearest parent's."""
 
+_HEADERS: Mapping[type[CallboardError], Mapping[str, str]] = {
+    ApiKeyRequired: {"WWW-Authenticate": 'Bearer realm="callboard"'},
+    UnsupportedMediaType: {"Accept": "application/json, application/msgpack"},
+    UnsupportedContentEncoding: {"Accept-Encoding": "identity"},
+}
+"""What RFC 9110 has a refusal say in a header (11.6.1, 15.5.16), beside `Retry-After`. 405 has its `Allow` from Falcon."""
+
 SERVER_STATUSES: Mapping[int, tuple[str, str]] = {
     400: ("Malformed request", "malformed_request"),
     404: ("Not found", "route_not_found"),
     405: ("Method not allowed", "method_not_allowed"),
+    408: ("Request timeout", "request_timeout"),
     413: ("Body too large", "body_too_large"),
+    414: ("URI too long", "uri_too_long"),
+    417: ("Expectation failed", "expectation_failed"),
     431: ("Headers too large", "headers_too_large"),
     500: ("Internal server error", "internal_error"),
     501: ("Not implemented", "not_implemented"),
+    503: ("Service unavailable", "too_much_unfinished"),
+    505: ("HTTP version not supported", "http_version_not_supported"),
 }
-"""Title and code of what Falcon and waitress refuse by themselves, by status."""
+"""Title and code of what Falcon and the parser refuse by themselves, by status."""
+
+
+_REASONS: Mapping[int, str] = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
+"""The reasons that RFC 9110 has renamed, and Python's and Falcon's tables have not in every version."""
+
+
+def reason_of(status: int) -> str:
+    """Return what RFC 9110 calls a status."""
+    return _REASONS.get(status) or HTTPStatus(status).phrase
+
+
+def status_line(status: int) -> str:
+    """Return a status with its reason, as Falcon and waitress take them."""
+    return f"{status} {reason_of(status)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,12 +183,11 @@ def problem_of(error: CallboardError, request_id: str) -> Problem:
     kind = type(error)
     status, title = next(STATUSES[parent] for parent in kind.__mro__ if parent in STATUSES)
     body = body_of(title, error.message, error.code, request_id, error.details)
-    if isinstance(error, UnsupportedContentEncoding):
-        return Problem(status=status, body=body, headers={"Accept-Encoding": "identity"})  # as RFC 9110, 15.5.16 has it
-    if not isinstance(error, Unavailable | RateLimited):
-        return Problem(status=status, body=body)
-    body["retryAfter"] = error.retry_after_s
-    return Problem(status=status, body=body, headers={"Retry-After": str(error.retry_after_s)})
+    headers = dict(_HEADERS.get(kind, {}))
+    if isinstance(error, Unavailable | RateLimited):
+        body["retryAfter"] = error.retry_after_s
+        headers["Retry-After"] = str(error.retry_after_s)
+    return Problem(status=status, body=body, headers=headers)
 
 
 def body_of(

@@ -12,6 +12,7 @@ from callboard.clock import new_id
 from callboard.errors import CallboardError, TaskNotFound, Unavailable
 from callboard.http import views
 from callboard.http.codec import decode_body, read_body, read_bytes, respond
+from callboard.http.gateway_client import GatewayClient
 from callboard.http.idempotency import FINAL, check_key, fingerprint_of, mark_replayed, refusal_of, replay_refusal
 from callboard.http.query import query_of
 from callboard.http.request import Request
@@ -19,17 +20,18 @@ from callboard.http.streams import Place, Streams
 from callboard.http.task_stream import stream_accepted
 from callboard.http.validation import task_from
 from callboard.http.waiting import Waiting, preferred_wait_s
-from callboard.messages import (
+from callboard.messages.tasks import (
     AwaitTask,
     ExecuteTask,
     GetKeptAnswer,
     GetTask,
     KeepRefusal,
+    KeptAnswer,
+    SubmitOnce,
     SubmitTask,
     TaskAccepted,
     TaskRecord,
 )
-from callboard.records import KeptAnswer
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
@@ -41,10 +43,9 @@ class Execute:
     def __init__(self, system: "AgentSystem", waiting: Waiting, streams: Streams) -> None:
         self._system = system
         self._streams = streams
-        self._gateway = system.gateway
+        self._gateway = GatewayClient(system)
         self._refusal = system.refusal
         self._waiting = waiting
-        self._timeout_s = system.settings.ask_timeout_s
         self._max_body_bytes = system.settings.max_body_bytes
 
     def on_post(self, req: Request, resp: falcon.Response) -> None:
@@ -60,22 +61,24 @@ class Execute:
         if key is not None:
             self._execute_once(req, resp, check_key(key), place)
             return
-        if (refusal := self._refusal()) is not None:
+        if (refusal := self._refusal(req.principal)) is not None:
             raise refusal
         body = read_body(req, self._max_body_bytes)
-        task = task_from(body, request_id=req.request_id, caller=req.caller)
+        task = task_from(body)
         wait_s = None if place else preferred_wait_s(req.env.get("HTTP_PREFER"))
         record = self._held(req, task, wait_s) if wait_s else None
         if record is None:
-            accepted: TaskAccepted = self._gateway.ask(task, timeout_s=self._timeout_s)
-            self._answer_accepted(req, resp, accepted, place)
+            accepted = self._gateway.ask(req, task)
+            self._answer_accepted(req, resp, accepted, place, wait_s)
         else:
             self._answer_waited(req, resp, record, wait_s)
 
     def _answer_accepted(
-        self, req: Request, resp: falcon.Response, accepted: TaskAccepted, place: Place | None
+        self, req: Request, resp: falcon.Response, accepted: TaskAccepted, place: Place | None, wait_s: float | None
     ) -> None:
         req.task_id = accepted.task_id
+        if wait_s:
+            self._waiting.tell(resp, wait_s, held=False)
         if place is not None:
             stream_accepted(self._system, req, resp, place, accepted.task_id)
             return
@@ -84,8 +87,8 @@ class Execute:
     def _answer_waited(self, req: Request, resp: falcon.Response, record: TaskRecord, wait_s: float | None) -> None:
         req.task_id = record.task_id
         if wait_s:
-            resp.set_header("Preference-Applied", f"wait={self._waiting.capped(wait_s):g}")
-        view = views.result(record) if record.status.ended else views.accepted(record)
+            self._waiting.tell(resp, wait_s, held=True)
+        view = views.result(record) if record.status.ended else views.accepted(record.accepted())
         respond(resp, view, req.reply_type)
 
     def _held(self, req: Request, task: SubmitTask, wait_s: float) -> TaskRecord | None:
@@ -101,18 +104,16 @@ class Execute:
             return ExecuteTask.model_construct(**{**vars(task), "task_id": task_id, "wait_s": slice_s})
 
         try:
-            held: TaskRecord | None = self._waiting.hold(req, wait_s, next_message, lambda record: record.status.ended)
+            return self._waiting.hold(req, wait_s, next_message, lambda record: record.status.ended)
         except Unavailable as error:
             # If the task is committed, an error now would have the client send it again, and it would run twice.
-            return self._committed(task_id, error)
-        return held
+            return self._committed(req, task_id, error)
 
-    def _committed(self, task_id: str, error: Unavailable) -> TaskRecord:
+    def _committed(self, req: Request, task_id: str, error: Unavailable) -> TaskRecord:
         try:
-            record: TaskRecord = self._gateway.ask(GetTask(task_id=task_id), timeout_s=self._timeout_s)
+            return self._gateway.ask(req, GetTask(task_id=task_id))
         except (TaskNotFound, Unavailable):
             raise error from None
-        return record
 
     # --- with an Idempotency-Key ---
 
@@ -124,15 +125,15 @@ class Execute:
         """
         raw = read_bytes(req, self._max_body_bytes)
         fingerprint = fingerprint_of(raw, req.content_type)
-        asked = GetKeptAnswer(caller=req.caller, key=key, fingerprint=fingerprint)
-        answer: TaskAccepted | KeptAnswer | None = self._gateway.ask(asked, timeout_s=self._timeout_s)
+        asked = GetKeptAnswer(key=key, fingerprint=fingerprint)
+        answer: TaskAccepted | KeptAnswer | None = self._gateway.ask(req, asked)
         if answer is None:
             try:
-                task = task_from(decode_body(raw, req.content_type), request_id=req.request_id, caller=req.caller)
-                keyed = task.model_copy(update={"idempotency_key": key, "fingerprint": fingerprint})
-                answer = self._gateway.ask(keyed, timeout_s=self._timeout_s)
+                task = task_from(decode_body(raw, req.content_type))
+                given = {**vars(task), "idempotency_key": key, "fingerprint": fingerprint}
+                answer = self._gateway.ask(req, SubmitOnce.model_construct(**given))
             except FINAL as error:
-                answer = self._keep(asked, error)
+                answer = self._keep(req, asked, error)
         if isinstance(answer, KeptAnswer):
             accepted = answer.accepted()
             if accepted is None:
@@ -143,11 +144,11 @@ class Execute:
             mark_replayed(resp)
         self._answer_kept_task(req, resp, answer, place)
 
-    def _keep(self, asked: GetKeptAnswer, error: CallboardError) -> KeptAnswer:
+    def _keep(self, req: Request, asked: GetKeptAnswer, error: CallboardError) -> KeptAnswer:
         """Keep an error as the answer to the key and raise it; return the answer that somebody else kept before."""
         refusal = refusal_of(error)
-        wish = KeepRefusal(caller=asked.caller, key=asked.key, fingerprint=asked.fingerprint, answer=refusal)
-        kept: KeptAnswer = self._gateway.ask(wish, timeout_s=self._timeout_s)
+        wish = KeepRefusal(key=asked.key, fingerprint=asked.fingerprint, answer=refusal)
+        kept = self._gateway.ask(req, wish)
         if kept.task_id is None and kept.answer == refusal:
             raise error
         return kept
@@ -157,7 +158,7 @@ class Execute:
     ) -> None:
         """Answer with the task's result if the client waits and it ends in time, else that it was accepted."""
         wait_s = None if place else preferred_wait_s(req.env.get("HTTP_PREFER"))
-        record: TaskRecord | None = None
+        record = None
         if wait_s:
             # the task is committed, so an error now is none of the request's; it may even have been pruned
             with contextlib.suppress(TaskNotFound, Unavailable):
@@ -168,6 +169,6 @@ class Execute:
                     lambda found: found.status.ended,
                 )
         if record is None:
-            self._answer_accepted(req, resp, accepted, place)
+            self._answer_accepted(req, resp, accepted, place, wait_s)
         else:
             self._answer_waited(req, resp, record, wait_s)

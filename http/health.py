@@ -13,6 +13,7 @@ from callboard import __version__
 from callboard.http import views
 from callboard.http.codec import respond
 from callboard.http.request import Request
+from callboard.principal import NOBODY
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
@@ -25,9 +26,10 @@ class Health:
         self._system = system
 
     def on_get(self, req: Request, resp: falcon.Response) -> None:
-        report = self._system.health(details=not self._system.settings.api_key or bool(req.caller))
+        report = self._system.health(details=not self._system.settings.api_key or req.principal is not NOBODY)
         if report.status == "unhealthy":
             resp.status = falcon.HTTP_503
+            resp.set_header("Retry-After", "5")
         view = views.health(report, version=__version__, uptime_s=self._system.uptime_s)
         respond(resp, view, req.reply_type)
 

@@ -12,11 +12,10 @@ import falcon
 
 from callboard.errors import CallboardError, InvalidRequest
 from callboard.http.codec import decode_body, respond
-from callboard.http.errors import UnsupportedMediaType, problem_of
+from callboard.http.errors import UnsupportedMediaType, problem_of, status_line
 from callboard.http.request import Request
-from callboard.messages import IDEMPOTENCY_KEY_PATTERN, Json
-from callboard.records import KeptAnswer
-from callboard.values import storable
+from callboard.messages.tasks import IDEMPOTENCY_KEY_PATTERN, KeptAnswer
+from callboard.values import Json, storable
 
 FINAL = (InvalidRequest, UnsupportedMediaType)
 """Errors of the body, which are the answer to it for good: they are kept.
@@ -59,7 +58,7 @@ def refusal_of(error: CallboardError) -> dict[str, Json]:
 def replay_refusal(req: Request, resp: falcon.Response, kept: KeptAnswer) -> None:
     """Answer an error as it was answered first, under the id of this request."""
     mark_replayed(resp)
-    resp.status = kept.answer["status"]
+    resp.status = status_line(kept.answer["status"])
     respond(resp, {**kept.answer["body"], "requestId": req.request_id}, req.reply_type)
 
 

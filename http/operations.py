@@ -4,19 +4,22 @@ A new route gets an entry here; a test compares this table with the routes of ht
 http/openapi.py only.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from callboard.http import parameters, schemas
+from callboard.http import links, parameters
 from callboard.http.decision import DecisionSpec
+from callboard.http.links import Link
 from callboard.http.parameters import Parameter
+from callboard.http.schemas import catalogue, events, health, sessions, tasks, webhooks
 from callboard.task_spec import TaskSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One method of one path. `refusals` are the error statuses beyond those every operation can have."""
+    """One method of one path. `refusals` are the error statuses beyond those that all of its kind can have."""
 
     method: str
     path: str
@@ -27,6 +30,7 @@ class Operation:
     description: str = ""
     parameters: tuple[Parameter, ...] = ()
     body: type[BaseModel] | None = None
+    """What is posted; None of a POST: nothing, or an empty object."""
     refusals: tuple[int, ...] = ()
     public: bool = False
     busy_reply: bool = False
@@ -37,7 +41,28 @@ class Operation:
     """What 204 means; empty: there is none."""
     elsewhere: str = ""
     """What 302 means; empty: there is none."""
+    links: Mapping[str, Link] = field(default_factory=dict)
+    """What can be asked next with what 200 says."""
+    headers: tuple[str, ...] = ()
+    """Headers of 200 beyond those that all of its kind have."""
+    one_type: bool = False
+    """Whether it ignores `Accept`."""
 
+    @property
+    def takes_body(self) -> bool:
+        return self.method == "post"
+
+
+TAGS = {
+    "Tasks": "Submit tasks, follow them, decide about them, and read what became of them.",
+    "Dead letters": "Tasks under which the server died again and again.",
+    "Sessions": "What is kept between the tasks of one session: the conversation, variables, files.",
+    "Webhooks": "Deliveries of what `callbackUrl` of a task asks for.",
+    "Catalogue": "What a task can make use of: skills and agents.",
+    "Health": "How the server is, and how the last hour was.",
+    "About": "What this is, and what it can be asked.",
+}
+"""The groups of operations, in the order in which they are told."""
 
 OPERATIONS = (
     Operation(
@@ -53,8 +78,10 @@ OPERATIONS = (
         stream="The events of the new task, from the first one to the end, as `GET /agent/tasks/{taskId}/events` has them.",
         parameters=(parameters.PREFER, parameters.IDEMPOTENCY_KEY),
         body=TaskSpec,
-        reply=schemas.ExecuteReply,
-        refusals=(400, 413, 415, 422, 507),
+        reply=tasks.ExecuteReply,
+        refusals=(422, 507),
+        links=links.OF_NEW_TASK,
+        headers=("Preference-Applied", "Retry-After", "Idempotent-Replayed", "X-Accel-Buffering"),
     ),
     Operation(
         method="get",
@@ -64,8 +91,9 @@ OPERATIONS = (
         summary="One result, or the history",
         description="With `taskId` one result; without it a page of the history, newest first.",
         parameters=parameters.LIST,
-        reply=schemas.ResultsReply,
-        refusals=(400, 404),
+        reply=tasks.ResultsReply,
+        refusals=(404,),
+        links=links.OF_RESULTS,
     ),
     Operation(
         method="get",
@@ -73,9 +101,11 @@ OPERATIONS = (
         name="getTask",
         tag="Tasks",
         summary="All that is known of a task",
+        description="Its result as far as there is one, what was asked, and what it waits for if it is paused.",
         parameters=(parameters.TASK,),
-        reply=schemas.TaskReport,
-        refusals=(400, 404),
+        reply=tasks.TaskReport,
+        refusals=(404,),
+        links=links.OF_TASK,
     ),
     Operation(
         method="get",
@@ -85,13 +115,15 @@ OPERATIONS = (
         summary="A task's log",
         description="Numbers have no gap, so asking with the `nextAfter` of the last answer misses and repeats nothing.",
         parameters=parameters.EVENTS,
-        reply=schemas.EventPage,
+        reply=events.EventPage,
         stream=(
             "The same, live: the task's own events (`id` is `seq`) and those of the tasks that it has delegated, each as "
             "`data` in JSON on one line; at the end of the task `event: end` with its result."
         ),
         nothing_left="A stream was asked for behind the end of a task that has ended: there is nothing more to come.",
-        refusals=(400, 404),
+        refusals=(404,),
+        links=links.OF_EVENTS,
+        headers=("Preference-Applied", "Retry-After", "X-Accel-Buffering"),
     ),
     Operation(
         method="get",
@@ -104,9 +136,10 @@ OPERATIONS = (
             "be empty and its `nextAfter` higher all the same: ask on from there."
         ),
         parameters=parameters.FEED,
-        reply=schemas.FeedPage,
+        reply=events.FeedPage,
         stream="The same, live, without an end; `id` is the position.",
-        refusals=(400,),
+        links=links.OF_FEED,
+        headers=("Preference-Applied", "Retry-After", "X-Accel-Buffering"),
     ),
     Operation(
         method="post",
@@ -116,8 +149,9 @@ OPERATIONS = (
         summary="Cancel a task",
         description="Cancelling again, or a task that has ended, answers what is true of it.",
         parameters=(parameters.TASK,),
-        reply=schemas.CancelReply,
-        refusals=(400, 404, 413, 415, 507),
+        reply=tasks.CancelReply,
+        refusals=(404, 507),
+        links=links.OF_TASK,
     ),
     Operation(
         method="get",
@@ -129,8 +163,9 @@ OPERATIONS = (
             "`pause` of the task with the whole arguments of the call: those that it is made with if it is approved."
         ),
         parameters=(parameters.TASK,),
-        reply=schemas.PauseReply,
-        refusals=(400, 404, 409),
+        reply=tasks.PauseReply,
+        refusals=(404, 409),
+        links=links.OF_PAUSE,
     ),
     Operation(
         method="post",
@@ -144,8 +179,9 @@ OPERATIONS = (
         ),
         parameters=(parameters.TASK,),
         body=DecisionSpec,
-        reply=schemas.DecideReply,
-        refusals=(400, 404, 409, 413, 415, 507),
+        reply=tasks.DecideReply,
+        refusals=(404, 409, 507),
+        links=links.OF_TASK,
     ),
     Operation(
         method="post",
@@ -158,8 +194,10 @@ OPERATIONS = (
             "beginning, with a budget of its own. It is checked as if it were submitted now."
         ),
         parameters=(parameters.TASK, parameters.IDEMPOTENCY_KEY),
-        reply=schemas.TaskAccepted,
-        refusals=(400, 404, 409, 413, 415, 422, 507),
+        reply=tasks.TaskAccepted,
+        refusals=(404, 409, 422, 507),
+        links=links.OF_NEW_TASK,
+        headers=("Idempotent-Replayed",),
     ),
     Operation(
         method="get",
@@ -167,9 +205,10 @@ OPERATIONS = (
         name="listDeadLetters",
         tag="Dead letters",
         summary="Tasks under which the server died again and again",
+        description="Newest first. What such a task had done is kept, and goes on where it is redriven.",
         parameters=parameters.PAGE,
-        reply=schemas.DeadLetterPage,
-        refusals=(400,),
+        reply=tasks.DeadLetterPage,
+        links=links.OF_DEAD_LETTERS,
     ),
     Operation(
         method="post",
@@ -182,8 +221,9 @@ OPERATIONS = (
             "again answers the task of the first time."
         ),
         parameters=(parameters.TASK,),
-        reply=schemas.TaskAccepted,
-        refusals=(400, 404, 413, 415, 507),
+        reply=tasks.TaskAccepted,
+        refusals=(404, 409, 507),
+        links=links.OF_NEW_TASK,
     ),
     Operation(
         method="get",
@@ -191,9 +231,10 @@ OPERATIONS = (
         name="listSessions",
         tag="Sessions",
         summary="The sessions, last used first",
-        parameters=parameters.PAGE,
-        reply=schemas.SessionList,
-        refusals=(400,),
+        description="Each with how its last question begins; one that is used meanwhile may be missed, and none comes twice.",
+        parameters=parameters.SESSIONS,
+        reply=sessions.SessionList,
+        links=links.OF_SESSIONS,
     ),
     Operation(
         method="get",
@@ -201,9 +242,11 @@ OPERATIONS = (
         name="getSession",
         tag="Sessions",
         summary="What a session remembers",
+        description="The newest turns of its conversation, the names of its variables, and when it was used.",
         parameters=(parameters.SESSION, parameters.BEFORE),
-        reply=schemas.SessionReply,
-        refusals=(400, 404),
+        reply=sessions.SessionReply,
+        refusals=(404,),
+        links=links.OF_SESSION,
     ),
     Operation(
         method="delete",
@@ -213,8 +256,8 @@ OPERATIONS = (
         summary="Forget a session",
         description="Its conversation, variables and files are deleted; its tasks stay in the history.",
         parameters=(parameters.SESSION,),
-        reply=schemas.SessionDeleted,
-        refusals=(400, 404, 409, 507),
+        reply=sessions.SessionDeleted,
+        refusals=(404, 409, 507),
     ),
     Operation(
         method="get",
@@ -224,8 +267,9 @@ OPERATIONS = (
         summary="What webhooks have told and are to tell",
         description="Newest first.",
         parameters=parameters.DELIVERIES,
-        reply=schemas.DeliveryList,
-        refusals=(400, 404),
+        reply=webhooks.DeliveryList,
+        refusals=(404,),
+        links=links.OF_DELIVERIES,
     ),
     Operation(
         method="get",
@@ -233,9 +277,11 @@ OPERATIONS = (
         name="getDelivery",
         tag="Webhooks",
         summary="One delivery",
+        description="How often it was tried, what became of the last try, and when the next one is.",
         parameters=(parameters.DELIVERY,),
-        reply=schemas.DeliveryReply,
-        refusals=(400, 404),
+        reply=webhooks.DeliveryReply,
+        refusals=(404,),
+        links=links.OF_DELIVERY,
     ),
     Operation(
         method="post",
@@ -245,8 +291,9 @@ OPERATIONS = (
         summary="Send a delivery again",
         description="Now, and for another day, whatever has become of it; also one that was delivered.",
         parameters=(parameters.DELIVERY,),
-        reply=schemas.DeliveryReply,
-        refusals=(400, 404, 413, 415, 507),
+        reply=webhooks.DeliveryReply,
+        refusals=(404, 507),
+        links=links.OF_DELIVERY,
     ),
     Operation(
         method="get",
@@ -254,9 +301,10 @@ OPERATIONS = (
         name="listSkills",
         tag="Catalogue",
         summary="The skills that tasks can call",
-        parameters=(parameters.CURSOR,),
-        reply=schemas.SkillList,
-        refusals=(400,),
+        description="By their names, with how often each was called. What is long is cut; one skill by itself is whole.",
+        parameters=parameters.NAMES,
+        reply=catalogue.SkillList,
+        links=links.OF_SKILLS,
     ),
     Operation(
         method="get",
@@ -264,9 +312,10 @@ OPERATIONS = (
         name="getSkill",
         tag="Catalogue",
         summary="One skill",
+        description="Its declaration, the JSON Schema of its arguments, and what may happen to a call of it after a crash.",
         parameters=(parameters.SKILL,),
-        reply=schemas.SkillReply,
-        refusals=(400, 404),
+        reply=catalogue.SkillReply,
+        refusals=(404,),
     ),
     Operation(
         method="get",
@@ -274,9 +323,9 @@ OPERATIONS = (
         name="listAgents",
         tag="Catalogue",
         summary="The agents that tasks can be addressed to",
-        parameters=(parameters.CURSOR,),
-        reply=schemas.AgentList,
-        refusals=(400,),
+        description="With their skills, models and budgets; `agent` of a task names one of them.",
+        parameters=parameters.NAMES,
+        reply=catalogue.AgentList,
     ),
     Operation(
         method="get",
@@ -284,8 +333,8 @@ OPERATIONS = (
         name="getStatistics",
         tag="Health",
         summary="The last hour by minutes",
-        reply=schemas.StatisticsReply,
-        refusals=(400,),
+        description="How many tasks came and ended in each minute, and how long they took.",
+        reply=health.StatisticsReply,
     ),
     Operation(
         method="get",
@@ -294,7 +343,7 @@ OPERATIONS = (
         tag="Health",
         summary="How the server is",
         description="200 for `healthy` and `degraded`, 503 for `unhealthy`, with the same body.",
-        reply=schemas.Health,
+        reply=health.Health,
         public=True,
         busy_reply=True,
     ),
@@ -304,7 +353,8 @@ OPERATIONS = (
         name="getLiveness",
         tag="Health",
         summary="Whether the process answers",
-        reply=schemas.Liveness,
+        description="Asks nothing of anybody: 200 as long as the process answers at all.",
+        reply=health.Liveness,
         public=True,
     ),
     Operation(
@@ -314,7 +364,7 @@ OPERATIONS = (
         tag="Health",
         summary="Whether to send it work",
         description="503 while it drains or is unhealthy.",
-        reply=schemas.Readiness,
+        reply=health.Readiness,
         public=True,
         busy_reply=True,
     ),
@@ -324,9 +374,11 @@ OPERATIONS = (
         name="getIndex",
         tag="About",
         summary="Name, version, links",
-        reply=schemas.Index,
+        description="Where the rest is, for programs.",
+        reply=health.Index,
         elsewhere="A browser, whose `Accept` prefers `text/html`, is sent to the console, or where that is off to /docs.",
         public=True,
+        headers=("Vary",),
     ),
     Operation(
         method="get",
@@ -334,8 +386,10 @@ OPERATIONS = (
         name="getOpenApi",
         tag="About",
         summary="This document",
+        description="OpenAPI 3.1, as `callboard openapi` prints it.",
         reply=None,
         public=True,
+        one_type=True,
     ),
 )
 """What is on the wire, but for /docs and /console, which are for people."""

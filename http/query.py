@@ -3,16 +3,16 @@
 Pure functions in the request's waitress thread; imported within `http/` only.
 """
 
-import math
 import re
 from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes
 
 import falcon
 
-from callboard.deliveries import DeliveryState
 from callboard.errors import DeliveryNotFound, InvalidRequest, SessionNotFound, TaskNotFound
 from callboard.http.codec import shown
-from callboard.messages import Status
+from callboard.messages.deliveries import DeliveryState
+from callboard.messages.tasks import Status
 from callboard.task_spec import SESSION_ID_PATTERN, SESSION_ID_RULE
 from callboard.values import INT64_MAX, check_text, unmarked
 
@@ -20,13 +20,21 @@ TASK_ID_PATTERN = r"^[0-9A-Za-z-]{1,64}$"
 _TASK_ID = re.compile(TASK_ID_PATTERN.removeprefix("^").removesuffix("$"))
 _SESSION_ID = re.compile(SESSION_ID_PATTERN.removeprefix("^").removesuffix("$"))
 _DIGITS = re.compile(r"[0-9]{1,19}")
-_NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
+_NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?")
+MOST_SECONDS = 1_000_000_000
+"""The longest wait that can be asked for; how long a request is held at most is a setting."""
 
 
 def query_of(req: falcon.Request, *known: str) -> Mapping[str, str]:
     """Return the query's parameters, each at most once and none but the known ones."""
     if not req.query_string:
         return {}
+    try:
+        unquote_to_bytes(req.query_string).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest(
+            f"The query {shown(req.query_string)} is not UTF-8, percent-encoded; send it so."
+        ) from None
     found: dict[str, str] = {}
     for name, value in req.params.items():
         if name not in known:
@@ -44,17 +52,27 @@ def whole_number(query: Mapping[str, str], name: str, default: int, *, least: in
     if text is None:
         return default
     if not _DIGITS.fullmatch(text) or not least <= int(text) <= most:
-        upper = f" to {most}" if most != INT64_MAX else " or more"
-        raise InvalidRequest(f"The query parameter {name} is {shown(text)}; give an integer from {least}{upper}.")
+        range_ = f"from {least} to {most}" if most != INT64_MAX else f"of {least} or more"
+        raise InvalidRequest(f"The query parameter {name} is {shown(text)}; give an integer {range_}.")
     return int(text)
 
 
 def seconds(query: Mapping[str, str], name: str) -> float:
     """Return a parameter that is a number of seconds, 0 when absent."""
     text = query.get(name, "0")
-    if not _NUMBER.fullmatch(text) or not 0 <= float(text) < math.inf:
-        raise InvalidRequest(f"The query parameter {name} is {shown(text)}; give a number of seconds, such as 20.")
+    if not _NUMBER.fullmatch(text) or not 0 <= float(text) <= MOST_SECONDS:
+        raise InvalidRequest(
+            f"The query parameter {name} is {shown(text)}; give a number of seconds from 0 to {MOST_SECONDS:,}, such as 20."
+        )
     return float(text)
+
+
+def expect_no_page(query: Mapping[str, str], default_limit: int) -> None:
+    """Refuse what only a page can have, unless it is as it would be unsent: clients made from the document send defaults."""
+    limit = whole_number(query, "limit", default_limit, least=1, most=default_limit)
+    named = [name for name, sent in (("limit", limit != default_limit), ("wait", seconds(query, "wait") > 0)) if sent]
+    if named:
+        raise InvalidRequest(f"A stream has no {' and no '.join(named)}; leave it out, or ask for a page.")
 
 
 def status_in(query: Mapping[str, str]) -> Status | None:

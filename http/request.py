@@ -10,6 +10,8 @@ from typing import Any
 
 import falcon
 
+from callboard.principal import NOBODY, Principal
+
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -26,17 +28,26 @@ def request_id_from(sent: str | None) -> str:
 class Request(falcon.Request):
     """A request with what the middleware found out about it.
 
-    `client` is its address as text, `caller` the identity that is limited (empty until the door has seen it),
+    `client` is its address as text, `principal` who asks (`NOBODY` until the door has seen it, and where it need not),
     `task_id` the task it is about, for the log line, `reply_type` the media type of the answer, `wants_stream` whether
     the answer is a stream of events instead, `wants_page` whether it is a way to a page.
     """
 
-    __slots__ = ("caller", "client", "reply_type", "request_id", "started_s", "task_id", "wants_page", "wants_stream")
+    __slots__ = (
+        "client",
+        "principal",
+        "reply_type",
+        "request_id",
+        "started_s",
+        "task_id",
+        "wants_page",
+        "wants_stream",
+    )
 
     request_id: str
     started_s: float
     client: str
-    caller: str
+    principal: Principal
     task_id: str | None
     reply_type: str
     wants_stream: bool
@@ -48,7 +59,7 @@ class Request(falcon.Request):
         self.started_s = time.monotonic()
         self.request_id = request_id_from(env.get("HTTP_X_REQUEST_ID"))
         self.client = env.get("REMOTE_ADDR", "")
-        self.caller = ""
+        self.principal = NOBODY
         self.task_id = None
         self.reply_type = falcon.MEDIA_JSON
         self.wants_stream = False

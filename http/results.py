@@ -8,9 +8,10 @@ import falcon
 from callboard.errors import InvalidRequest
 from callboard.http import views
 from callboard.http.codec import respond
+from callboard.http.gateway_client import GatewayClient
 from callboard.http.query import parent_in, query_of, session_in, status_in, task_id_from, whole_number
 from callboard.http.request import Request
-from callboard.messages import GetTask, ListTasks, TaskPage, TaskRecord
+from callboard.messages.tasks import GetTask, ListTasks
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
@@ -23,34 +24,40 @@ class Results:
     """Reads the history."""
 
     def __init__(self, system: "AgentSystem") -> None:
-        self._gateway = system.gateway
-        self._timeout_s = system.settings.ask_timeout_s
+        self._gateway = GatewayClient(system)
 
     def on_get(self, req: Request, resp: falcon.Response) -> None:
         query = query_of(req, "taskId", *_OF_LISTS)
-        view = self._one(req, query) if "taskId" in query else self._page(query)
+        view = self._one(req, query) if "taskId" in query else self._page(req, query)
         respond(resp, view, req.reply_type)
 
     on_head = on_get
 
     def _one(self, req: Request, query: Mapping[str, str]) -> views.View:
-        if len(query) > 1:
-            others = ", ".join(name for name in query if name != "taskId")
+        sent = query.keys() - {"taskId"}
+        if _limit(query) == DEFAULT_LIMIT:  # as it is unsent: clients that are made from the document send it
+            sent -= {"limit"}
+        if sent:
+            others = ", ".join(sorted(sent))
             raise InvalidRequest(f"taskId names one task, so {others} cannot stand beside it; leave one out.")
         req.task_id = task_id_from(query["taskId"])
-        record: TaskRecord = self._gateway.ask(GetTask(task_id=req.task_id), timeout_s=self._timeout_s)
+        record = self._gateway.ask(req, GetTask(task_id=req.task_id))
         return {"success": True, "result": views.result(record)}
 
-    def _page(self, query: Mapping[str, str]) -> views.View:
+    def _page(self, req: Request, query: Mapping[str, str]) -> views.View:
         wish = ListTasks(
             session_id=session_in(query),
             status=status_in(query),
             agent=query.get("agent"),
             parent_id=parent_in(query),
             q=query.get("q"),
-            limit=whole_number(query, "limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
+            limit=_limit(query),
             cursor=query.get("cursor"),
         )
-        page: TaskPage = self._gateway.ask(wish, timeout_s=self._timeout_s)
+        page = self._gateway.ask(req, wish)
         results = [views.listed(record) for record in page.tasks]
         return {"success": True, "count": len(results), "results": results, "nextCursor": page.next_cursor}
+
+
+def _limit(query: Mapping[str, str]) -> int:
+    return whole_number(query, "limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT)

@@ -1,8 +1,8 @@
 """The HTTP server: waitress around the app, with a drain that ends in bounded time.
 
 Threads: `run` is the loop that accepts, reads and writes; `http_threads + max_waiting` waitress threads answer, of
-which at most `max_waiting` are ever held by a wait (http/waiting.py), so that `http_threads` always remain. `close`
-may be called from any thread and from a signal handler. Imported by the command line and by tests.
+which at most `max_waiting` are ever held by a wait (http/waiting.py), so that `http_threads` always remain; requests wait
+for them in a fair queue (http/fair_queue.py), and one more thread has a queue of its own for `/health`. `close` may be called from any thread and from a signal handler. Imported by the command line and by tests.
 """
 
 import errno
@@ -17,21 +17,33 @@ import falcon
 from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.server import create_server  # type: ignore[import-untyped]
 
-from callboard import inheritance
+from callboard import descriptors, inheritance
 from callboard.errors import ConfigurationError
 from callboard.http.access_log import request_line
 from callboard.http.app import build_app
-from callboard.http.channel import MAX_HEADER_BYTES, channel_class
+from callboard.http.channel import channel_class
+from callboard.http.connections import Connections
+from callboard.http.fair_queue import FairDispatcher
 from callboard.http.request import Request
+from callboard.limits import HEAD_BYTES, SOCKET_BYTES
 from callboard.logs import get_logger
 from callboard.settings import Settings
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
 
-CONNECTION_LIMIT = 2000
-CHANNEL_TIMEOUT_S = 30
-BACKLOG = 1024
+BACKLOG = 4096
+"""Connections that wait to be taken in; the system may allow fewer. Where they are full, others try again after a second."""
+
+_MOST_ACCEPTED = 500
+"""Connections that are taken in at one turn of the loop; waitress takes one, and each turn looks at all that are open."""
+
+_NEVER = 2**31
+_OUTBUF_BYTES = 1024 * 1024
+"""Bytes after which a stream's buffer is replaced; it keeps what has been sent until then."""
+
+_LOOK_S = 0.25
+_HEALTH_THREADS = 1
 _DRAIN_TURN_S = 0.05
 _PATIENCE_S = 0.5
 """How long a port that is in use is tried for: a server that was killed while it started a program leaves it to that one until it is
@@ -60,18 +72,28 @@ class Server:
         self._descriptors = threading.RLock()
         self._closed = False
         self._runner: int | None = None
+        self._look_at_s = 0.0
         self._map: dict[int, Any] = {}
         self._socket = listening or listen(settings)
+        self._connections = Connections(settings, descriptors.allow(settings.max_connections))
+        self._health = FairDispatcher(_HEALTH_THREADS)
+        threads = settings.http_threads + settings.max_waiting
         self._waitress = create_server(
             app or build_app(system),
             map=self._map,
             sockets=[self._socket],
-            threads=settings.http_threads + settings.max_waiting,
+            _dispatcher=FairDispatcher(threads),
+            threads=threads,
             # waitress refuses what is not below the limit
             max_request_body_size=settings.max_body_bytes + 1,
-            max_request_header_size=MAX_HEADER_BYTES,
-            connection_limit=CONNECTION_LIMIT,
-            channel_timeout=CHANNEL_TIMEOUT_S,
+            max_request_header_size=HEAD_BYTES,
+            # http/connections.py has limits of its own for all of these
+            connection_limit=_NEVER,
+            channel_timeout=_NEVER,
+            cleanup_interval=_NEVER,
+            inbuf_overflow=_NEVER,
+            outbuf_overflow=_NEVER,
+            outbuf_high_watermark=_OUTBUF_BYTES,
             channel_request_lookahead=1,  # notices a client that vanished while it waits
             backlog=BACKLOG,
             ident=None,
@@ -80,7 +102,8 @@ class Server:
             log_socket_errors=False,  # a client whose network fails is nothing to tell an operator, with a traceback
         )
         self._end_withholding = inheritance.withhold(self._descriptors_open)
-        self._waitress.channel_class = channel_class(settings, request_line(settings))
+        self._channel_class = channel_class(settings, request_line(settings), self._connections, self._health)
+        self._waitress.channel_class = self._channel
         self.host, self.port = self._socket.getsockname()[:2]
 
     @property
@@ -101,7 +124,7 @@ class Server:
         self._runner = threading.get_ident()
         if self._stopping.is_set():  # closed before it began
             return self._shut()
-        _log.info("listening", url=self.url)
+        _log.info("listening", url=self.url, keys="asked" if self._system.settings.api_key else "not asked")
         try:
             while not self._stopping.is_set():
                 self._turn(timeout_s=1)
@@ -144,9 +167,30 @@ class Server:
     def _turn(self, *, timeout_s: float) -> None:
         """Turn the loop once: read and write what is ready. poll(), since select() dies near 1024 descriptors."""
         wasyncore.loop(timeout=timeout_s, use_poll=True, map=self._map, count=1)
+        self._accept_others()
+        now_s = time.monotonic()
+        if now_s >= self._look_at_s:
+            self._connections.look(now_s)
+            self._look_at_s = time.monotonic() + _LOOK_S
+
+    def _accept_others(self) -> None:
+        """Take in what has come meanwhile, so that a flood of connections holds up nobody's for a turn each."""
+        for _ in range(_MOST_ACCEPTED if self._waitress.accepting else 0):
+            offered = self._connections.offered
+            self._waitress.handle_accept()
+            if self._connections.offered == offered:
+                break
+
+    def _channel(self, server: Any, connection: socket.socket, address: Any, adj: Any, map: Any) -> None:  # noqa: A002
+        """Offer what was accepted, in the place of waitress's class of channels."""
+
+        def take_in() -> None:
+            self._channel_class(server, connection, address, adj, map=map)
+
+        self._connections.offer(connection, address[0], take_in)
 
     def _descriptors_open(self) -> list[int]:
-        return [self._socket.fileno(), *self._map]
+        return [self._socket.fileno(), *self._map, *self._connections.descriptors_put_off]
 
     def _shut(self) -> None:
         with self._descriptors:
@@ -154,9 +198,11 @@ class Server:
                 return
             self._closed = True
         self._waitress.task_dispatcher.shutdown(timeout=1)
+        self._health.shutdown(timeout=1)
         for channel in list(self._waitress.active_channels.values()):
             channel.handle_close()  # a thread that is still busy with one now knows better than to wake the loop
         self._end_withholding()
+        self._connections.close()
         wasyncore.close_all(self._map)
         self._socket.close()
         self._ended.set()
@@ -179,8 +225,21 @@ def listen(settings: Settings) -> socket.socket:
     until_s = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual)
+            return _holding_little(
+                socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual)
+            )
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > until_s:
                 raise
         time.sleep(0.01)
+
+
+def _holding_little(listening: socket.socket) -> socket.socket:
+    """Have the system hold little for each connection, which inherits it from the socket that listens.
+
+    By itself Linux goes up to some megabytes in each direction: 500 clients who take no answers had it copy and hold over a
+    gigabyte, which no limit of ours counted, and kept others waiting meanwhile.
+    """
+    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        listening.setsockopt(socket.SOL_SOCKET, option, SOCKET_BYTES)
+    return listening

@@ -4,14 +4,13 @@ from typing import TYPE_CHECKING
 
 import falcon
 
-from callboard.conversation import SessionRecord
 from callboard.http import views
 from callboard.http.codec import respond
+from callboard.http.gateway_client import GatewayClient
 from callboard.http.query import query_of, session_id_from, whole_number
 from callboard.http.request import Request
 from callboard.http.results import DEFAULT_LIMIT, MAX_LIMIT
-from callboard.messages import DeleteSession, GetSession
-from callboard.questions import ListSessions, SessionPage
+from callboard.messages.sessions import DeleteSession, GetSession, ListSessions
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
@@ -21,14 +20,13 @@ class Sessions:
     """Lists sessions (`all`); reads and deletes one (no suffix)."""
 
     def __init__(self, system: "AgentSystem") -> None:
-        self._gateway = system.gateway
-        self._timeout_s = system.settings.ask_timeout_s
+        self._gateway = GatewayClient(system)
 
     def on_get_all(self, req: Request, resp: falcon.Response) -> None:
         query = query_of(req, "limit", "cursor")
         limit = whole_number(query, "limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
         wish = ListSessions(limit=limit, cursor=query.get("cursor"))
-        page: SessionPage = self._gateway.ask(wish, timeout_s=self._timeout_s)
+        page = self._gateway.ask(req, wish)
         respond(resp, views.sessions(page), req.reply_type)
 
     on_head_all = on_get_all
@@ -37,7 +35,7 @@ class Sessions:
         query = query_of(req, "before")
         before = whole_number(query, "before", 0, least=1)
         wish = GetSession(session_id=session_id_from(session_id), before=before or None)
-        record: SessionRecord = self._gateway.ask(wish, timeout_s=self._timeout_s)
+        record = self._gateway.ask(req, wish)
         respond(resp, {"success": True, "session": views.session(record)}, req.reply_type)
 
     on_head = on_get
@@ -45,6 +43,6 @@ class Sessions:
     def on_delete(self, req: Request, resp: falcon.Response, session_id: str) -> None:
         query_of(req)
         wish = DeleteSession(session_id=session_id_from(session_id))
-        self._gateway.ask(wish, timeout_s=self._timeout_s)
+        self._gateway.ask(req, wish)
         view = {"success": True, "message": "Session deleted", "sessionId": session_id}
         respond(resp, view, req.reply_type)

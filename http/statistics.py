@@ -6,9 +6,10 @@ import falcon
 
 from callboard.http import views
 from callboard.http.codec import respond
+from callboard.http.gateway_client import GatewayClient
 from callboard.http.query import query_of
 from callboard.http.request import Request
-from callboard.questions import GetStatistics, StatisticsReport
+from callboard.messages.health import GetStatistics
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
@@ -18,12 +19,12 @@ class Statistics:
     """Answers what the last hour was like."""
 
     def __init__(self, system: "AgentSystem") -> None:
-        self._gateway = system.gateway
-        self._timeout_s = system.settings.ask_timeout_s
+        self._system = system
+        self._gateway = GatewayClient(system)
 
     def on_get(self, req: Request, resp: falcon.Response) -> None:
         query_of(req)
-        report: StatisticsReport = self._gateway.ask(GetStatistics(), timeout_s=self._timeout_s)
-        respond(resp, views.statistics(report), req.reply_type)
+        report = self._gateway.ask(req, GetStatistics())
+        respond(resp, views.statistics(report, self._system.workers), req.reply_type)
 
     on_head = on_get

@@ -14,10 +14,11 @@ import falcon
 
 from callboard.errors import CallboardError, Unavailable
 from callboard.http import sse
-from callboard.http.connection import ENVIRON_KEY, Connection
+from callboard.http.connection import Connection, connection_of
 from callboard.http.errors import TooManyStreams
 from callboard.http.request import Request
 from callboard.logs import get_logger
+from callboard.shares import Places
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
@@ -47,54 +48,61 @@ class Source(Protocol):
 
 
 class Streams:
-    """Places for streams, `max_streams` of them.
+    """Places for streams, `max_streams` of them, shared among callers.
 
-    The lock guards the count: an actor that gave places out would be asked by a thread that holds one already.
+    The lock guards the highest number of them: an actor would be asked by a thread that holds a place already.
     """
 
     def __init__(self, system: "AgentSystem") -> None:
         self._system = system
-        self._most = system.settings.max_streams
+        self._places = Places(system.settings.max_streams)
         self._lock = threading.Lock()
-        self.open = self._high = 0
+        self._high = 0
+
+    @property
+    def open(self) -> int:
+        return self._places.taken
 
     def take(self, req: Request) -> "Place":
         """Take a place; raise `TooManyStreams`, or `Unavailable` at the end of the server."""
         if self._system.closing:
             raise Unavailable("The server is shutting down; connect again shortly.", retry_after_s=5)
+        if not self._places.take(req.principal.id):
+            raise TooManyStreams(self._refusal(req.principal.id))
         with self._lock:
-            if self.open >= self._most:
-                raise TooManyStreams(
-                    f"As many streams as the limit of {self._most} are open; try again, or ask with wait=20 instead."
-                )
-            self.open += 1
             if self.open > self._high:
                 self._high = self.open
-                if (connection := _connection(req)) is not None:
+                if (connection := connection_of(req)) is not None:
                     connection.keep_threads(self._high)
-        return Place(self)
+        return Place(self._places, req.principal.id)
 
-    def leave(self) -> None:
-        with self._lock:
-            self.open -= 1
+    def _refusal(self, caller: str) -> str:
+        most, yours = self._places.most, self._places.held_by(caller)
+        if self._places.taken >= most or not yours:
+            return f"As many streams as the limit of {most} are open; try again, or ask with wait=20 instead."
+        return (
+            f"You have {yours} of the {most} streams open, and those that are left are kept for other callers; close one "
+            "and try again, or ask with wait=20 instead."
+        )
 
 
 class Place:
     """A stream's place; a context manager that gives it back if no stream has come of it."""
 
-    def __init__(self, streams: Streams) -> None:
-        self._streams: Streams | None = streams
+    def __init__(self, places: Places, caller: str) -> None:
+        self._places: Places | None = places
+        self._caller = caller
         self._kept = False
 
     def leave(self) -> None:
-        streams, self._streams = self._streams, None
-        if streams is not None:
-            streams.leave()
+        places, self._places = self._places, None
+        if places is not None:
+            places.leave(self._caller)
 
     def send(self, req: Request, resp: falcon.Response, source: Source) -> None:
         """Answer with a stream, which keeps the place and the source until its end; where it fails neither is kept."""
         try:
-            resp.stream = EventStream(source, self, _connection(req))
+            resp.stream = EventStream(source, self, connection_of(req))
         except BaseException:
             source.close()
             raise
@@ -108,12 +116,6 @@ class Place:
     def __exit__(self, *_error: object) -> None:
         if not self._kept:
             self.leave()
-
-
-def _connection(req: Request) -> Connection | None:
-    """Return the connection; None under another server than ours."""
-    found: Connection | None = req.env.get(ENVIRON_KEY)
-    return found
 
 
 class EventStream:
@@ -174,6 +176,8 @@ class EventStream:
     def _wait(self) -> list[bytes]:
         """Wait for something to send; nothing at the end."""
         first = bool(self._pieces)  # what every stream begins with goes out at once
+        if not first and self._connection is not None:
+            self._connection.rests()
         until_s = time.monotonic() + (0.0 if first else HEARTBEAT_S)
         while not self._source.over:
             if self._connection is not None and self._connection.gone:

@@ -1,6 +1,5 @@
 """/agent/tasks/{id} with its log, its cancel, another try, and the decision that a paused task waits for."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import falcon
@@ -8,26 +7,19 @@ import falcon
 from callboard.http import views
 from callboard.http.codec import read_body, respond
 from callboard.http.decision import decision_from
+from callboard.http.gateway_client import GatewayClient
 from callboard.http.idempotency import check_key, mark_replayed
-from callboard.http.query import query_of, seconds, task_id_from, whole_number
+from callboard.http.places import Place, place_in
+from callboard.http.query import expect_no_page, query_of, task_id_from, whole_number
 from callboard.http.request import Request
 from callboard.http.sse import CONTENT_TYPE
 from callboard.http.streams import Streams
-from callboard.http.task_stream import StreamPlace, stream_place, stream_task
+from callboard.http.task_stream import stream_task
 from callboard.http.validation import expect_no_wish
-from callboard.http.waiting import Waiting
-from callboard.messages import (
-    AwaitEvents,
-    CancelTask,
-    EventPage,
-    GetEvents,
-    GetKeptAnswer,
-    GetTask,
-    TaskAccepted,
-    TaskRecord,
-)
-from callboard.questions import GetPause, RetryTask
-from callboard.records import KeptAnswer
+from callboard.http.waiting import Waiting, wished_wait_s
+from callboard.messages.decisions import GetPause
+from callboard.messages.events import AwaitEvents, EventPage, GetEvents
+from callboard.messages.tasks import CancelTask, GetKeptAnswer, GetTask, RetryTask, TaskAccepted
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
@@ -41,15 +33,14 @@ class Tasks:
     def __init__(self, system: "AgentSystem", waiting: Waiting, streams: Streams) -> None:
         self._system = system
         self._streams = streams
-        self._gateway = system.gateway
+        self._gateway = GatewayClient(system)
         self._waiting = waiting
-        self._timeout_s = system.settings.ask_timeout_s
         self._max_body_bytes = system.settings.max_body_bytes
 
     def on_get(self, req: Request, resp: falcon.Response, task_id: str) -> None:
         query_of(req)
         req.task_id = task_id_from(task_id)
-        record: TaskRecord = self._gateway.ask(GetTask(task_id=req.task_id), timeout_s=self._timeout_s)
+        record = self._gateway.ask(req, GetTask(task_id=req.task_id))
         respond(resp, views.task(record), req.reply_type)
 
     on_head = on_get
@@ -57,7 +48,7 @@ class Tasks:
     def on_get_pause(self, req: Request, resp: falcon.Response, task_id: str) -> None:
         query_of(req)
         req.task_id = task_id_from(task_id)
-        pause: Mapping[str, Any] = self._gateway.ask(GetPause(task_id=req.task_id), timeout_s=self._timeout_s)
+        pause = self._gateway.ask(req, GetPause(task_id=req.task_id))
         respond(resp, views.pause(req.task_id, pause), req.reply_type)
 
     on_head_pause = on_get_pause
@@ -70,17 +61,20 @@ class Tasks:
         req.task_id = task_id_from(task_id)
         which: dict[str, Any] = {
             "task_id": req.task_id,
-            "after": whole_number(query, "after", 0, least=0),
+            "after": place_in(req, query).after,
             "limit": whole_number(query, "limit", MAX_EVENTS, least=1, most=MAX_EVENTS),
         }
-        wait_s = seconds(query, "wait")
+        wait_s = wished_wait_s(req, query)
         page: EventPage | None = None
         if wait_s:
             page = self._waiting.hold(
-                req, wait_s, lambda slice_s: AwaitEvents(wait_s=slice_s, **which), lambda p: bool(p.events) or p.ended
+                req, wait_s, lambda slice_s: AwaitEvents(wait_s=slice_s, **which), lambda page: page.tells
             )
+        held = page is not None
         if page is None:
-            page = self._gateway.ask(GetEvents(**which), timeout_s=self._timeout_s)
+            page = self._gateway.ask(req, GetEvents(**which))
+        if wait_s:
+            self._waiting.tell(resp, wait_s, held=held)
         respond(resp, views.events(page, which["after"]), req.reply_type)
 
     def on_head_events(self, req: Request, resp: falcon.Response, task_id: str) -> None:
@@ -89,7 +83,7 @@ class Tasks:
             return
         _stream_place(req)
         req.task_id = task_id_from(task_id)
-        self._gateway.ask(GetTask(task_id=req.task_id), timeout_s=self._timeout_s)
+        self._gateway.ask(req, GetTask(task_id=req.task_id))
         resp.content_type = CONTENT_TYPE
 
     def _stream(self, req: Request, resp: falcon.Response, task_id: str) -> None:
@@ -102,8 +96,8 @@ class Tasks:
         query_of(req)
         expect_no_wish(req, self._max_body_bytes)
         req.task_id = task_id_from(task_id)
-        wish = CancelTask(task_id=req.task_id, request_id=req.request_id)
-        record: TaskRecord = self._gateway.ask(wish, timeout_s=self._timeout_s)
+        wish = CancelTask(task_id=req.task_id)
+        record = self._gateway.ask(req, wish)
         respond(resp, views.cancelled(record), req.reply_type)
 
     def on_post_retry(self, req: Request, resp: falcon.Response, task_id: str) -> None:
@@ -112,37 +106,33 @@ class Tasks:
         expect_no_wish(req, self._max_body_bytes)
         wish = RetryTask(
             task_id=task_id_from(task_id),
-            caller=req.caller,
-            request_id=req.request_id,
             idempotency_key=None if key is None else check_key(key),
         )
-        accepted = self._retried(wish) or self._gateway.ask(wish, timeout_s=self._timeout_s)
+        accepted = self._retried(req, wish) or self._gateway.ask(req, wish)
         if accepted.replayed:
             mark_replayed(resp)
         req.task_id = accepted.task_id
         respond(resp, views.accepted(accepted), req.reply_type)
 
-    def _retried(self, wish: RetryTask) -> TaskAccepted | None:
+    def _retried(self, req: Request, wish: RetryTask) -> TaskAccepted | None:
         """Return what a request with the same key was answered with, also while no new tasks are taken."""
         if wish.idempotency_key is None:
             return None
-        asked = GetKeptAnswer(caller=wish.caller or "", key=wish.idempotency_key, fingerprint=wish.fingerprint)
-        kept: KeptAnswer | None = self._gateway.ask(asked, timeout_s=self._timeout_s)
+        asked = GetKeptAnswer(key=wish.idempotency_key, fingerprint=wish.fingerprint)
+        kept = self._gateway.ask(req, asked)
         return None if kept is None else kept.accepted()
 
     def on_post_decide(self, req: Request, resp: falcon.Response, task_id: str) -> None:
         query_of(req)
         body = read_body(req, self._max_body_bytes)
         req.task_id = task_id_from(task_id)
-        wish = decision_from(body, req, req.task_id)
-        record: TaskRecord = self._gateway.ask(wish, timeout_s=self._timeout_s)
+        wish = decision_from(body, req.task_id)
+        record = self._gateway.ask(req, wish)
         respond(resp, views.decided(record, wish.decision), req.reply_type)
 
 
-def _stream_place(req: Request) -> StreamPlace:
-    """Return where a stream is resumed: what a browser sends when it connects again counts before the address."""
-    query = query_of(req, "after")
-    last = req.env.get("HTTP_LAST_EVENT_ID")
-    return (
-        stream_place(last, "Last-Event-ID") if last else stream_place(query.get("after"), "The query parameter after")
-    )
+def _stream_place(req: Request) -> Place:
+    """Return where a stream is resumed."""
+    query = query_of(req, "after", "limit", "wait")
+    expect_no_page(query, MAX_EVENTS)
+    return place_in(req, query)

@@ -5,45 +5,48 @@ imported within `http/` only.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel, ValidationError
+from pydantic.alias_generators import to_camel
 
 from callboard.arguments import DIGEST_PATTERN
-from callboard.budget import Budget
 from callboard.errors import InvalidRequest
 from callboard.http.codec import read_body, shown
 from callboard.http.request import Request
-from callboard.messages import SubmitTask
-from callboard.task_spec import SESSION_ID_PATTERN, SESSION_ID_RULE, Attachment, RetryPolicy, TaskSpec
+from callboard.messages.tasks import SubmitTask
+from callboard.task_spec import SESSION_ID_PATTERN, SESSION_ID_RULE, TaskSpec
 from callboard.values import INT64_MAX, INT64_MIN
 
 FIELDS = frozenset(field.alias or name for name, field in TaskSpec.model_fields.items())
 """The names a task's body may have, as on the wire."""
 
-_INTEGERS = frozenset({"timeoutMs", "priority"})
-_OBJECTS = frozenset({"retry", "budget"})
+_KINDS = {to_camel(name): {hint, *get_args(hint)} for name, hint in get_type_hints(TaskSpec).items()}
+_INTEGERS = frozenset(name for name in FIELDS if int in _KINDS[name] and float not in _KINDS[name])
+_INNER = {
+    name: kind for name in FIELDS for kind in _KINDS[name] if isinstance(kind, type) and issubclass(kind, BaseModel)
+}
 _SHOWN_FAULTS = 20
 _MOST_FAULTS = 200
 
 
-def task_from(body: Any, *, request_id: str, caller: str) -> SubmitTask:
-    """Return the task a decoded body asks for, marked with who asks; raise `InvalidRequest`."""
+def task_from(body: Any) -> SubmitTask:
+    """Return the task a decoded body asks for; raise `InvalidRequest`."""
     require_fields(body, FIELDS)
     _check_label_numbers(body.get("labels"))
-    fields = {**body, "requestId": request_id, "caller": caller}
+    fields = dict(body)
     for name in _INTEGERS & body.keys():
-        fields[name] = _whole(body[name])
-    for name in _OBJECTS & body.keys():
+        fields[name] = whole(body[name])
+    for name in _INNER.keys() & body.keys():
         if isinstance(inner := body[name], dict):
-            fields[name] = {key: _whole(value) for key, value in inner.items()}
+            fields[name] = {key: whole(value) for key, value in inner.items()}
     try:
         return SubmitTask.model_validate(fields, by_name=False)
     except ValidationError as error:
         raise explained(error) from error
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """Return 5.0 as 5: JSON has one kind of number, so it is an integer to JSON Schema and the OpenAPI document."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -128,8 +131,6 @@ _RULES: Mapping[str, str] = {
     SESSION_ID_PATTERN: SESSION_ID_RULE,
 }
 """What the patterns mean, for people."""
-
-_INNER: Mapping[str, type[BaseModel]] = {"attachments": Attachment, "budget": Budget, "retry": RetryPolicy}
 
 
 def _problem(fault: Mapping[str, Any]) -> str:

@@ -1,36 +1,35 @@
 """Records as the wire shows them: plain dicts with camelCase names, times in ISO 8601 UTC, durations in ms.
 
-PERF: built by hand, 1-2 µs each; `http/schemas.py` describes the same shapes for the OpenAPI document, and a test
+PERF: built by hand, 1-2 µs each; `http/schemas/` describes the same shapes for the OpenAPI document, and a test
 holds every real answer against it. Pure functions; imported within `http/`, and by the
 command line for the agents that no server tells of.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pydantic.alias_generators import to_camel
+from pydantic_core import to_jsonable_python
 
 from callboard.agent.roster import AgentDefinition
 from callboard.agent.skill import AnySkill
 from callboard.budget import Budget, Usage
 from callboard.conversation import SessionRecord
-from callboard.deliveries import DeliveryPage, WebhookDelivery
 from callboard.excerpts import excerpt, is_long
-from callboard.feeds import FeedEntry, FeedPage
 from callboard.limits import SHOWN_CHARS, cut
-from callboard.messages import (
-    Decision,
-    EventPage,
-    Status,
-    TaskAccepted,
-    TaskEvent,
-    TaskRecord,
-)
-from callboard.questions import HealthReport, SessionPage, StatisticsReport
+from callboard.messages.deliveries import DeliveryPage, WebhookDelivery
+from callboard.messages.events import EventPage, FeedEntry, FeedPage, TaskEvent
+from callboard.messages.health import HealthReport, StatisticsReport, WorkersReport
+from callboard.messages.pauses import Decision
+from callboard.messages.sessions import SessionPage
+from callboard.messages.tasks import Status, TaskAccepted, TaskRecord
+from callboard.task_spec import KeptSpec
 from callboard.views import View as View
 from callboard.views import iso, short_result
 from callboard.views import result as result
 
 
-def accepted(reply: TaskAccepted | TaskRecord) -> View:
+def accepted(reply: TaskAccepted) -> View:
     """Return the answer to a task that has been committed and has not ended."""
     return {
         "success": True,
@@ -44,31 +43,42 @@ def accepted(reply: TaskAccepted | TaskRecord) -> View:
 
 def task(record: TaskRecord) -> View:
     """Return all that is known of a task: its result as far as there is one, and what was asked."""
+    task, state = record.task, record.state
     return {
         **result(record),
-        "createdAt": iso(record.created_at),
-        "startedAt": iso(record.started_at),
-        "endedAt": iso(record.ended_at),
-        "attempt": record.attempt,
-        "systemPrompt": record.system_prompt,
-        "availableSkills": None if record.available_skills is None else list(record.available_skills),
-        "agent": record.agent,
-        "labels": dict(record.labels),
-        "timeoutMs": record.timeout_ms,
-        "priority": record.priority,
-        "retry": None if record.retry is None else record.retry.model_dump(by_alias=True),
-        "callbackUrl": record.callback_url,
-        "requestId": record.request_id,
-        "pause": None if record.pause is None else dict(record.pause),
-        "notBefore": iso(record.not_before),
-        "redriveOf": record.redrive_of,
-        "redrivenAs": record.redriven_as,
-        "budget": None if record.budget is None else _budget(record.budget),
-        "attachments": [dict(file) for file in record.attachments],
-        "parentId": record.parent_id,
-        "rootId": record.root_id,
-        "depth": record.depth,
+        "createdAt": iso(task.created_at),
+        "startedAt": iso(state.started_at),
+        "endedAt": iso(state.ended_at),
+        "attempt": state.attempt,
+        **_asked(task.spec, _FIRST),
+        "requestId": task.request_id,
+        "pause": None if state.pause is None else state.pause.data(),
+        "notBefore": iso(state.not_before),
+        "redriveOf": task.redrive_of,
+        "redrivenAs": state.redriven_as,
+        **_asked(task.spec, _LATER),
+        "attachments": [dict(file) for file in task.attachments],
+        "parentId": task.parent_id,
+        "rootId": task.root_id,
+        "depth": task.depth,
     }
+
+
+_WRITTEN = [(name, to_camel(name)) for name in KeptSpec.model_fields if name not in ("task", "session_id")]
+_AT = _WRITTEN.index(("budget", "budget"))
+_FIRST, _LATER = _WRITTEN[:_AT], _WRITTEN[_AT:]
+"""What the caller wrote, by where a task's view has it; the text and the session are in its result."""
+
+
+def _asked(spec: KeptSpec, fields: Sequence[tuple[str, str]]) -> View:
+    """Return some of what the caller wrote, as the wire has it."""
+    written, shown = spec.__dict__, {}
+    for name, alias in fields:
+        value = written[name]
+        if not (value is None or type(value) is str or type(value) is int):
+            value = to_jsonable_python(value, by_alias=True, exclude_none=True)
+        shown[alias] = value
+    return shown
 
 
 def _budget(budget: Budget) -> View:
@@ -77,13 +87,14 @@ def _budget(budget: Budget) -> View:
 
 def listed(record: TaskRecord) -> View:
     """Return a task as the history lists it: its result, and what tells it from its neighbours."""
-    created_at = iso(record.created_at)
-    return {**short_result(record), "createdAt": created_at, "agent": record.agent, "parentId": record.parent_id}
+    task = record.task
+    told = {"createdAt": iso(task.created_at), "agent": task.spec.agent, "parentId": task.parent_id}
+    return {**short_result(record), **told}
 
 
 def dead_letter(record: TaskRecord) -> View:
     """Return a dead letter as a result, with the task that goes on with it."""
-    return {**short_result(record), "redrivenAs": record.redriven_as}
+    return {**short_result(record), "redrivenAs": record.state.redriven_as}
 
 
 def cancelled(record: TaskRecord) -> View:
@@ -125,11 +136,12 @@ def event(entry: TaskEvent) -> View:
 
 def events(page: EventPage, after: int) -> View:
     """Return a page of a task's log; `nextAfter` is what to ask with for the next one."""
+    last = after if page.log_ends_at is None else page.log_ends_at
     return {
         "success": True,
         "events": [event(entry) for entry in page.events],
         "ended": page.ended,
-        "nextAfter": page.events[-1].seq if page.events else after,
+        "nextAfter": page.events[-1].seq if page.events else last,
     }
 
 
@@ -177,7 +189,7 @@ def sessions(page: SessionPage) -> View:
     return {"success": True, "count": len(found), "sessions": found, "nextCursor": page.next_cursor}
 
 
-def statistics(report: StatisticsReport) -> View:
+def statistics(report: StatisticsReport, workers: WorkersReport) -> View:
     """Return the last hour by minutes, oldest first."""
     points = [
         {
@@ -197,7 +209,7 @@ def statistics(report: StatisticsReport) -> View:
         }
         for point in report.points
     ]
-    return {"success": True, "stepS": report.step_s, "points": points}
+    return {"success": True, "stepS": report.step_s, "points": points, **_workers(workers)}
 
 
 def delivery(record: WebhookDelivery) -> View:
@@ -264,6 +276,11 @@ def agent(found: AgentDefinition, *, max_rounds: int, usage: Usage) -> View:
     }
 
 
+def _workers(report: WorkersReport) -> View:
+    processes = [{"pid": one.pid, "ready": one.ready, "tasks": one.tasks} for one in report.processes]
+    return {"workers": processes, "workerDeaths": report.deaths}
+
+
 def health(report: HealthReport, *, version: str, uptime_s: float) -> View:
     """Return the health report; the averages are over the tasks that completed or failed."""
     totals = report.totals
@@ -285,4 +302,5 @@ def health(report: HealthReport, *, version: str, uptime_s: float) -> View:
         },
         "problems": excerpt(report.problems),
         "warnings": excerpt(report.warnings),
+        **_workers(report.workers),
     }

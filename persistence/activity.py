@@ -10,9 +10,9 @@ from uuid import UUID
 from sqlalchemy import Select, func, select
 
 from callboard.clock import elapsed_ms
-from callboard.messages import Status
+from callboard.messages.health import Ending
+from callboard.messages.tasks import Status
 from callboard.persistence.tables import tasks
-from callboard.questions import Ending
 
 MOST_READ = 50_000
 """Tasks of each kind, accepted and ended, that are read at most."""

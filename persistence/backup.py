@@ -3,6 +3,8 @@
 A copy appears under its name whole or not at all. Called by the command line, in its thread.
 """
 
+import fcntl
+import glob
 import os
 import sqlite3
 import stat
@@ -11,10 +13,18 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import URL, NullPool
+
 from callboard.errors import BackupFailed, CallboardError, ConfigurationError, StorageFull
 from callboard.persistence.database_file import sqlite_path
-from callboard.persistence.engine import database_of
+from callboard.persistence.engine import create, database_of, existing
+from callboard.persistence.migrate import is_this_versions, schema_of
+from callboard.persistence.shape import fault_of
 from callboard.settings import Settings
+
+_UNFINISHED = ".unfinished"
+POSITIONS_AHEAD = 1_000_000_000
+"""How far a copy's next position is above the history's: further than that goes on before somebody goes back to the copy."""
 
 _STEP_PAGES = 1024
 """Pages copied at a time; between two steps the server may write."""
@@ -22,11 +32,12 @@ _STEP_PAGES = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backup:
-    """A copy that was made and checked."""
+    """A copy that was made and checked; `lacks` says what the history, and so the copy, has lost, None where it is whole."""
 
     path: Path
     size_bytes: int
     tasks: int
+    lacks: str | None
 
 
 def back_up(settings: Settings, target: Path) -> Backup:
@@ -43,24 +54,42 @@ def back_up(settings: Settings, target: Path) -> Backup:
     if target.exists() or target.is_symlink():
         raise BackupFailed(f"{target} is there already; name another file, or remove it first.")
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # with mode 0600
+        _delete_left_behind(target)
+        descriptor, name = tempfile.mkstemp(
+            prefix=f".{target.name}.", suffix=_UNFINISHED, dir=target.parent
+        )  # mode 0600
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until it is closed: somebody is at work on it
     except OSError as error:
         raise BackupFailed(f"No file can be made in {target.parent}: {error.strerror}.") from error
-    os.close(descriptor)
     beside = Path(name)
     try:
-        tasks = _copy(source, beside)
-        return Backup(path=target, size_bytes=_publish(beside, target), tasks=tasks)
+        _copy(source, beside)
+        tasks, lacks = _look_into(beside)
+        return Backup(path=target, size_bytes=_publish(beside, target), tasks=tasks, lacks=lacks)
     except sqlite3.Error as error:
         raise _failed(error, source) from error
     finally:
         for file in (beside, Path(f"{beside}-journal")):
             with suppress(FileNotFoundError):
                 file.unlink()
+        os.close(descriptor)
 
 
-def _copy(source: Path, target: Path) -> int:
-    """Copy and check; return how many tasks the copy holds."""
+def _delete_left_behind(target: Path) -> None:
+    """Delete what an earlier backup to this name has left that was killed; nobody holds its lock any more."""
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*{_UNFINISHED}"):
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for left in (path, Path(f"{path}-journal")):
+                    left.unlink(missing_ok=True)
+            finally:
+                os.close(descriptor)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy the pages, have SQLite check them, and leave room above the positions for those that are given meanwhile."""
     with (
         # Not read-only: such a connection would leave an empty log behind where no server is at work.
         closing(sqlite3.connect(f"{source.as_uri()}?mode=rw", uri=True, isolation_level=None)) as live,
@@ -69,13 +98,50 @@ def _copy(source: Path, target: Path) -> int:
         live.execute("PRAGMA query_only=ON")
         # One read transaction, so that what the server writes meanwhile does not make the copy begin anew.
         live.execute("BEGIN")
-        tasks: int = live.execute("SELECT count(*) FROM tasks").fetchone()[0]
         live.backup(copy, pages=_STEP_PAGES)
         copy.execute("PRAGMA journal_mode=DELETE")  # one file, which needs no log beside it
         found = [row[0] for row in copy.execute("PRAGMA integrity_check(1)")]
         if found != ["ok"]:
             raise BackupFailed(f"The copy is damaged ({found[0]}), so the history is; run callboard doctor.")
-    return tasks
+        _leave_room(copy)
+
+
+def _leave_room(copy: sqlite3.Connection) -> None:
+    """Have what goes on with the copy give positions that nobody was told of.
+
+    Else who has followed the history would take them for those that it knows, and miss them.
+    """
+    try:
+        copy.execute(
+            "UPDATE totals SET position = max(position, (SELECT coalesce(max(position), 0) FROM events)) + ?",
+            (POSITIONS_AHEAD,),
+        )
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        return  # a table or a column is lost, of which is told below, or it is from before there were positions
+    copy.commit()
+
+
+def _look_into(copy: Path) -> tuple[int, str | None]:
+    """Return how many tasks a copy holds, and what of this version's schema has been dropped from it.
+
+    Of another version's schema nothing is known. Raises SQLite's error where it is no history at all.
+    """
+    engine = create(existing(URL.create("sqlite+pysqlite", database=str(copy)), "ro"), poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            lost = fault_of(connection) if is_this_versions(schema_of(connection), connection) else None
+    finally:
+        engine.dispose()
+    with closing(sqlite3.connect(copy)) as connection:
+        try:
+            tasks: int = connection.execute("SELECT count(*) FROM tasks").fetchone()[0]
+        except sqlite3.OperationalError:
+            if lost is None:
+                raise
+            tasks = 0
+    return tasks, None if lost is None else " ".join(lost)
 
 
 def _publish(beside: Path, target: Path) -> int:

@@ -4,7 +4,6 @@ The writer's thread; imported by `batch.py` and `codec.py`.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from callboard.excerpts import excerpt, is_long, preview
@@ -18,21 +17,20 @@ from callboard.limits import (
     cut,
     cut_middle,
 )
-from callboard.messages import ENDS
+from callboard.messages.events import ENDS, NewEvent
 from callboard.persistence.tables import dump_json
-from callboard.records import NewEvent
 from callboard.values import mend_text, storable
 
 _MOST_BYTES_A_CHAR = 4
 _LONG = ("notes", "printed")
 
 
-def event_and_json(event: NewEvent) -> tuple[NewEvent, str]:
-    """Return an event that may be stored, and its data as JSON.
+def event_and_json(event: NewEvent) -> tuple[Mapping[str, Any], str]:
+    """Return an event's data as they may be stored, and as JSON.
 
     The output that a task ends with is in its row; its last event has it too where it is short.
     """
-    data = event.data
+    data: Mapping[str, Any] = event.data()
     if "error" in data:
         data = _with_message(data, "error")
     data, text = held(data)
@@ -44,7 +42,7 @@ def event_and_json(event: NewEvent) -> tuple[NewEvent, str]:
     if size_bytes(text) > EVENT_BYTES:
         data = {**excerpt(data), "truncated": True}
         text = dump_json(data)
-    return (event if data is event.data else replace(event, data=data)), text
+    return data, text
 
 
 def held(value: Any) -> tuple[Any, str]:

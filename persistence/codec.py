@@ -1,41 +1,35 @@
-"""Records to rows and back, and the cursors of pages.
+"""Records to rows and back.
 
 `Rows` makes what the writer binds; the functions below it read rows whose values SQLAlchemy's types have
 decoded. Pure functions; any thread; imported within `persistence/` only.
 """
 
-import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_type_hints
 
+from pydantic import TypeAdapter
 from sqlalchemy import Dialect, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
 from callboard.arguments import Arguments, Binding
 from callboard.budget import Account, Budget, Usage
 from callboard.conversation import SessionRecord, Turn
-from callboard.deliveries import DeliveryState, WebhookDelivery, receiver_of
-from callboard.errors import InvalidRequest
 from callboard.figures import of_today
-from callboard.messages import AttachedFile, Status, TaskEvent, TaskRecord, Topic
+from callboard.messages.deliveries import DeliveryState, WebhookDelivery, receiver_of
+from callboard.messages.events import NewEvent, TaskEvent, Topic
+from callboard.messages.ledger import CallEffects, CallRecord, CallState
+from callboard.messages.pauses import Pause
+from callboard.messages.tasks import AttachedFile, Idempotency, KeptAnswer, Status, Task, TaskRecord, TaskState
 from callboard.persistence import bounds
 from callboard.persistence.statements import Row
-from callboard.persistence.tables import dump_json, tasks, time_number, time_of
-from callboard.records import CallRecord, CallState, Idempotency, KeptAnswer, NewEvent
-from callboard.task_spec import RetryPolicy
+from callboard.persistence.tables import dump_json, tasks, time_number
+from callboard.task_spec import KeptSpec, RetryPolicy, kept_spec
 from callboard.values import mend_text
-
-if TYPE_CHECKING:
-    from callboard.persistence.task_state import TaskState
 
 STATUSES = {status.value: status for status in Status}
 UNENDED = frozenset(status.value for status in Status if not status.ended)
 TOPICS = {topic.value: topic for topic in Topic}
-
-_CURSOR = re.compile(r"1:([A-Za-z0-9._:-]{1,128})")
-_SESSION_CURSOR = re.compile(r"2:([0-9]{1,17}):([A-Za-z0-9._:-]{1,128})")
 
 
 def _aware(moment: datetime) -> Any:
@@ -54,43 +48,39 @@ class Rows:
     def _at(self, moment: datetime | None) -> Any:
         return None if moment is None else self.at(moment)
 
-    def task(self, r: TaskRecord) -> Row:
+    def task(self, task: Task, state: TaskState) -> Row:
+        t, w, s = task, task.spec, state
         return (
-            *(r.task_id, r.session_id, r.status._value_, r.attempt, r.priority),
-            *(self.at(r.created_at), self._at(r.started_at), self._at(r.ended_at)),
-            *(r.execution_time_ms, r.timeout_ms, r.agent, r.error_code, r.request_id, r.caller),
-            *(r.owner, r.crashes, r.failures, self._at(r.not_before), r.redrive_of, r.redriven_as),
-            *(r.parent_id, r.root_id, r.depth, r.callback_url),
-            None if r.retry is None else dump_json(r.retry.model_dump()),
-            None if r.budget is None else dump_json(r.budget.model_dump(exclude_none=True)),
-            *(_json(r.pause), dump_json(r.attachments) if r.attachments else None),
-            None if r.available_skills is None else dump_json(r.available_skills),
-            *(_object(r.labels), _object(r.metadata), r.error, _json(r.output), r.system_prompt, r.task),
+            *(t.task_id, t.session_id, s.status._value_, s.attempt, w.priority),
+            *(self.at(t.created_at), self._at(s.started_at), self._at(s.ended_at)),
+            *(s.execution_time_ms, w.timeout_ms, w.agent, s.error_code, t.request_id, t.caller),
+            *(s.owner, s.crashes, s.failures, self._at(s.not_before), t.redrive_of, s.redriven_as),
+            *(t.parent_id, t.root_id, t.depth, w.callback_url),
+            None if w.retry is None else dump_json(w.retry.model_dump()),
+            None if w.budget is None else dump_json(w.budget.model_dump(exclude_none=True)),
+            *(_pause(s.pause), dump_json(t.attachments) if t.attachments else None),
+            None if w.available_skills is None else dump_json(w.available_skills),
+            *(_later(w), _object(w.labels), _object(s.metadata), s.error, _json(s.output), w.system_prompt, w.task),
         )
 
     def event(self, task_id: str, seq: int, position: int, event: NewEvent, data: str) -> Row:
         # PERF: an enum's `_value_` takes 0.01 µs and its `value` 0.1 µs, nine times a task.
-        return (task_id, seq, event.topic._value_, self.at(event.at), position, data)
+        return (task_id, seq, event.topic._value_, self.at(event.at), position, data, event.caller)
 
-    def changed(self, s: "TaskState", ended: TaskRecord | None) -> Row:
-        """Return what a task's row is changed to; `ended` has the fields of its end, if it has ended."""
+    def changed(self, task_id: str, s: TaskState) -> Row:
+        """Return what a task's row is changed to."""
         return (
-            *(s.task_id, s.status._value_, s.attempt, self._at(s.started_at), s.owner, s.crashes, s.failures),
-            *(self._at(s.not_before), _json(s.pause)),
-            *((None, None, None, "{}", None, None) if ended is None else self._end(ended)),
-        )
-
-    def _end(self, r: TaskRecord) -> Row:
-        return (
-            *(self._at(r.ended_at), r.execution_time_ms, r.error_code),
-            *(_object(r.metadata), r.error, _json(r.output)),
+            *(task_id, s.status._value_, s.attempt, self._at(s.started_at), s.owner, s.crashes, s.failures),
+            *(self._at(s.not_before), _pause(s.pause)),
+            *(self._at(s.ended_at), s.execution_time_ms, s.error_code),
+            *(_object(s.metadata), s.error, _json(s.output)),
         )
 
     def call(self, task_id: str, c: CallRecord) -> Row:
         return (
             *(task_id, c.number, c.kind, c.name, c.replay, c.digest, c.effect_id, c.attempt, c.state._value_),
             *(self.at(c.started_at), self._at(c.ended_at), _json(bounds.call_error(c.error))),
-            *(_arguments(c.arguments), _json(c.result)),
+            *(_arguments(c.arguments), _json(c.result), _effects(c.effects)),
         )
 
     def file(self, task_id: str, position: int, file: AttachedFile) -> Row:
@@ -109,7 +99,7 @@ class Rows:
         return (
             *(d.delivery_id, d.task_id, d.state._value_, d.topic._value_, d.attempts, self.at(d.created_at)),
             *(self.at(d.expires_at), self._at(d.next_at), self._at(d.ended_at), d.status_code),
-            *(receiver_of(d.url), bounds.delivery_error(d.error), d.url),
+            *(receiver_of(d.url), bounds.delivery_error(d.error), d.url, d.site, d.caller),
         )
 
     def session(self, r: SessionRecord) -> Row:
@@ -126,6 +116,10 @@ def _json(value: Any) -> str | None:
     return None if value is None else bounds.held(value)[1]
 
 
+def _pause(p: Pause | None) -> str | None:
+    return None if p is None else _json(p.data())
+
+
 def _arguments(a: Arguments | None) -> str | None:
     if a is None:
         return None
@@ -133,49 +127,98 @@ def _arguments(a: Arguments | None) -> str | None:
     return _json([a.args, a.kwargs, a.digest, a.edited, *bound])
 
 
+def _effects(e: CallEffects | None) -> str | None:
+    if e is None or e == CallEffects():
+        return None
+    return _json({"restricted": e.restricted, "notes": e.notes, "calls": e.calls, "rows": e.rows})
+
+
 def _object(value: Any) -> str:
     return bounds.held(value)[1] if value else "{}"
 
 
+OWN_COLUMN = frozenset(
+    {
+        *("task", "session_id", "system_prompt", "available_skills", "agent", "labels"),
+        *("timeout_ms", "priority", "retry", "callback_url", "budget"),
+    }
+)
+_TYPES = get_type_hints(KeptSpec)  # without the rules: what was stored by older ones is read
+_LATER = {
+    name: (TypeAdapter[Any](_TYPES[name]), field.get_default(call_default_factory=True))
+    for name, field in KeptSpec.model_fields.items()
+    if name not in OWN_COLUMN
+}
+"""The other fields of a spec: they share the column `spec`, so that a new one needs neither a column nor a migration."""
+
+
+def _later(spec: KeptSpec) -> str | None:
+    if not _LATER:
+        return None
+    said = {
+        name: adapter.dump_python(value, mode="json")
+        for name, (adapter, default) in _LATER.items()
+        if (value := getattr(spec, name)) != default
+    }
+    return dump_json(said) if said else None
+
+
+def _later_from(stored: Mapping[str, Any] | None) -> dict[str, Any]:
+    said = stored or {}
+    return {
+        name: adapter.validate_python(said[name]) if name in said else default
+        for name, (adapter, default) in _LATER.items()
+    }
+
+
 def task_from_row(row: Sequence[Any]) -> TaskRecord:
     """Return the task in a row of all columns of `tasks`."""
-    return TaskRecord(
+    written = {
+        "task": row[35],
+        # as it was written: who names none gets one that bears the task's id
+        "session_id": None if row[1] == row[0] else row[1],
+        "system_prompt": row[34],
+        "available_skills": None if row[28] is None else tuple(row[28]),
+        "agent": row[10],
+        "labels": row[30],
+        "timeout_ms": row[9],
+        "priority": row[4],
+        "retry": None if row[24] is None else RetryPolicy(**row[24]),
+        "callback_url": row[23],
+        "budget": None if row[25] is None else Budget(**row[25]),
+    }
+    if _LATER:
+        written |= _later_from(row[29])
+    task = Task(
         task_id=row[0],
-        session_id=row[1],
+        created_at=row[5],
+        spec=kept_spec(written),
+        attachments=() if row[27] is None else tuple(row[27]),
+        caller=row[13],
+        request_id=row[12],
+        redrive_of=row[18],
+        parent_id=row[20],
+        root_id=row[21],
+        depth=row[22],
+    )
+    state = TaskState(
         status=STATUSES[row[2]],
         attempt=row[3],
-        priority=row[4],
-        created_at=row[5],
         started_at=row[6],
-        ended_at=row[7],
-        execution_time_ms=row[8],
-        timeout_ms=row[9],
-        agent=row[10],
-        error_code=row[11],
-        request_id=row[12],
-        caller=row[13],
         owner=row[14],
         crashes=row[15],
         failures=row[16],
         not_before=row[17],
-        redrive_of=row[18],
+        pause=None if row[26] is None else Pause.read(row[26]),
         redriven_as=row[19],
-        parent_id=row[20],
-        root_id=row[21],
-        depth=row[22],
-        callback_url=row[23],
-        retry=None if row[24] is None else RetryPolicy(**row[24]),
-        budget=None if row[25] is None else Budget(**row[25]),
-        pause=row[26],
-        attachments=() if row[27] is None else tuple(row[27]),
-        available_skills=None if row[28] is None else tuple(row[28]),
-        labels=row[29],
-        metadata=of_today(row[30]),
-        error=row[31],
-        output=row[32],
-        system_prompt=row[33],
-        task=row[34],
+        ended_at=row[7],
+        execution_time_ms=row[8],
+        error_code=row[11],
+        metadata=of_today(row[31]),
+        error=row[32],
+        output=row[33],
     )
+    return TaskRecord(task=task, state=state)
 
 
 def call_from_row(row: Sequence[Any]) -> CallRecord:
@@ -194,6 +237,7 @@ def call_from_row(row: Sequence[Any]) -> CallRecord:
         error=row[11],
         arguments=_arguments_from(row[12], row[3], row[6]),
         result=row[13],
+        effects=_effects_from(row[14]),
     )
 
 
@@ -205,6 +249,14 @@ def _arguments_from(stored: Any, skill: str, effect_id: str) -> Arguments | None
     args, kwargs, digest, edited, *bound = stored
     binding = Binding(defaults=bound[0], digest=bound[1]) if bound else None  # a server before kept none
     return Arguments(args=tuple(args), kwargs=kwargs, digest=digest, edited=edited, binding=binding)
+
+
+def _effects_from(stored: Mapping[str, Any] | None) -> CallEffects | None:
+    if stored is None:
+        return None
+    restricted = stored["restricted"]
+    only = None if restricted is None else tuple(restricted)
+    return CallEffects(restricted=only, notes=stored["notes"], calls=stored["calls"], rows=tuple(stored["rows"]))
 
 
 def file_from_row(row: Sequence[Any]) -> AttachedFile:
@@ -243,6 +295,8 @@ def delivery_from_row(row: Sequence[Any]) -> WebhookDelivery:
         status_code=row[9],
         error=row[11],
         url=row[12],
+        site=row[13],
+        caller=row[14],
     )
 
 
@@ -268,40 +322,6 @@ def raw_task_decoder(dialect: Dialect) -> Callable[[Row], TaskRecord]:
 
 def event_from_row(row: Sequence[Any]) -> TaskEvent:
     """Return the event in a row of all columns of `events`."""
-    return TaskEvent(task_id=row[0], seq=row[1], topic=TOPICS[row[2]], at=row[3], position=row[4], data=row[5])
-
-
-def encode_cursor(task_id: str) -> str:
-    """Return the cursor of the page that goes on below a task."""
-    return _encoded(f"1:{task_id}")
-
-
-def decode_cursor(cursor: str) -> str:
-    """Return the id that a page goes on below; raise `InvalidRequest` for what `encode_cursor` never made."""
-    return _decoded(cursor, _CURSOR)[1]
-
-
-def encode_session_cursor(updated_at: datetime, session_id: str) -> str:
-    """Return the cursor of the page that goes on below a session; ids are unique and times are not."""
-    return _encoded(f"2:{time_number(updated_at)}:{session_id}")
-
-
-def decode_session_cursor(cursor: str) -> tuple[datetime, str]:
-    """Return the last use and the id that a page goes on below; raise `InvalidRequest` as `decode_cursor` does."""
-    found = _decoded(cursor, _SESSION_CURSOR)
-    return time_of(int(found[1])), found[2]
-
-
-def _encoded(text: str) -> str:
-    return urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
-
-
-def _decoded(cursor: str, pattern: re.Pattern[str]) -> re.Match[str]:
-    try:
-        text = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
-    except ValueError:
-        text = ""
-    found = pattern.fullmatch(text)
-    if found is None or _encoded(text) != cursor:
-        raise InvalidRequest("cursor is not a nextCursor of a page before; leave it out to begin with the newest.")
-    return found
+    return TaskEvent(
+        task_id=row[0], seq=row[1], topic=TOPICS[row[2]], at=row[3], position=row[4], data=row[5], caller=row[6]
+    )

@@ -19,8 +19,10 @@ from callboard.errors import ConfigurationError
 from callboard.persistence.claim import claimed_by, is_claimed
 from callboard.persistence.database_file import OLDEST_SQLITE, real_path, refuse_orphaned_log, sqlite_path
 from callboard.persistence.engine import create, database_of, existing
+from callboard.persistence.faults import RESTORE_FILE
 from callboard.persistence.findings import Finding, Level, of_tables
-from callboard.persistence.migrate import ADVICE, HEAD_REVISION, REVISIONS, Schema, schema_of
+from callboard.persistence.migrate import ADVICE, HEAD_REVISION, REVISIONS, Schema, is_this_versions, schema_of
+from callboard.persistence.shape import fault_of
 from callboard.secret_files import LOSS, check_webhook_secret, remedy, secret_fault
 from callboard.settings import Settings
 from callboard.values import decoded
@@ -28,8 +30,6 @@ from callboard.values import decoded
 LOW_BYTES = 200 << 20
 NONE_BYTES = 10 << 20
 """Free space below which the disk is called nearly full, and full."""
-
-_RESTORE = "Stop the server and go back to a backup (docs/operations.md)."
 
 
 def examine(settings: Settings, *, clock: Clock | None = None) -> Iterator[Finding]:
@@ -59,7 +59,7 @@ def _examine(url: URL, settings: Settings, clock: Clock) -> Iterator[Finding]:
     try:
         yield from _database(url, settings, clock)
     except DBAPIError as error:
-        yield _found("error", "database", f"The database cannot be read: {error.orig}.", _RESTORE if sqlite else "")
+        yield _found("error", "database", f"The database cannot be read: {error.orig}.", RESTORE_FILE if sqlite else "")
 
 
 def _found(level: Level, check: str, message: str, advice: str = "") -> Finding:
@@ -135,7 +135,7 @@ def _file(path: Path) -> Iterator[Finding]:
     try:
         refuse_orphaned_log(path)
     except ConfigurationError as error:
-        yield _found("error", "file", error.message, _RESTORE)
+        yield _found("error", "file", error.message, RESTORE_FILE)
         return
     if not path.exists():
         yield _found("warning", "file", f"There is no history at {path} yet.", "Start the server, which makes it.")
@@ -171,8 +171,9 @@ def _database(url: URL, settings: Settings, clock: Clock) -> Iterator[Finding]:
             if connection.dialect.name == "sqlite":
                 yield _integrity(connection)
             schema = schema_of(connection)
-            yield _schema(schema)
-            if schema.is_usable:
+            fault = fault_of(connection) if is_this_versions(schema, connection) else None
+            yield _schema(schema) if fault is None else _found("error", "schema", *fault)
+            if schema.is_usable and fault is None:
                 yield from of_tables(connection, now=clock.now(), served=served)
     finally:
         engine.dispose()
@@ -215,7 +216,7 @@ def _integrity(connection: Connection) -> Finding:
     found = [row[0] for row in connection.execute(text("PRAGMA integrity_check(3)"))]
     if found == ["ok"]:
         return _found("ok", "integrity", "SQLite's integrity_check finds nothing.")
-    return _found("error", "integrity", f"The file is damaged: {'; '.join(found)}.", _RESTORE)
+    return _found("error", "integrity", f"The file is damaged: {'; '.join(found)}.", RESTORE_FILE)
 
 
 def _schema(found: Schema) -> Finding:

@@ -54,7 +54,9 @@ def parse_url(address: str) -> URL:
     """
     try:
         url = make_url(address.replace("postgres://", "postgresql://", 1))
-    except ArgumentError as error:
+        if url.port is not None and not 0 < url.port < 65_536:
+            raise ValueError("a port is a number from 1 to 65535")
+    except (ArgumentError, ValueError) as error:  # the latter of a port of thousands of digits too
         raise ConfigurationError(
             "CALLBOARD_DATABASE_URL is not a database address; write sqlite:////path/file.db or postgresql://…"
         ) from error

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, select
 
 from callboard.errors import InvalidRequest, TaskNotFound
-from callboard.feeds import MOST_EVENTS, FamilyPage, FeedEntry, FeedPage, GetFamilyEvents, ListEvents
-from callboard.messages import MASTER
+from callboard.messages.events import MOST_EVENTS, FamilyPage, FeedEntry, FeedPage, GetFamilyEvents, ListEvents
+from callboard.messages.tasks import MASTER
 from callboard.persistence.codec import STATUSES
 from callboard.persistence.pages import SIZE, event_entry, page_of
 from callboard.persistence.statements import highest_position

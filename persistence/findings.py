@@ -12,9 +12,12 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Table, exists, func, or_, select
 
-from callboard.deliveries import DeliveryState
-from callboard.messages import PauseReason, Status
+from callboard.messages.deliveries import DeliveryState
+from callboard.messages.pauses import Pause, PauseReason
+from callboard.messages.tasks import Status
+from callboard.persistence import positions
 from callboard.persistence.codec import UNENDED
+from callboard.persistence.faults import RESTORE_FILE
 from callboard.persistence.tables import (
     DEAD,
     calls,
@@ -86,7 +89,10 @@ def _without_task(table: Table) -> Any:
 
 
 def _numbers(connection: Connection) -> Finding:
-    """Find tasks whose events are not numbered 1, 2, 3, … or that have none."""
+    """Find tasks whose events are not numbered 1, 2, 3, … or that have none, and positions that nobody can be told.
+
+    That no position is there twice the index sees to.
+    """
     seq = events.c.seq
     broken = select(events.c.task_id).group_by(events.c.task_id)
     broken = broken.having(or_(func.min(seq) != 1, func.max(seq) != func.count()))
@@ -95,8 +101,17 @@ def _numbers(connection: Connection) -> Finding:
         connection, select(func.count()).select_from(tasks).where(~exists().where(events.c.task_id == tasks.c.id))
     )
     if count:
-        message = f"The logs of {count} tasks have gaps."
+        message = "The log of 1 task has gaps." if count == 1 else f"The logs of {count} tasks have gaps."
         return Finding(level="error", check="events", message=message, advice=REPORT)
+    least, stored = connection.execute(select(func.min(events.c.position), func.max(events.c.position))).one()
+    if positions.are_faulty(connection):
+        given = connection.execute(select(totals.c.position)).scalar()
+        message = (
+            f"Positions of events go from {least!r} to {stored!r} and {given!r} is the last one given, or some stand twice; they are "
+            f"whole numbers from 1 to {positions.MOST}, and each stands once."
+        )
+        advice = f"{REPORT} Start callboard serve: it gives them others. {RESTORE_FILE}"
+        return Finding(level="error", check="events", message=message, advice=advice)
     return Finding(level="ok", check="events", message="The log of every task is numbered without a gap.")
 
 
@@ -130,7 +145,11 @@ def _are_running(count: int) -> str:
 def _paused(connection: Connection) -> Finding:
     paused = select(tasks.c.id, tasks.c.pause).where(tasks.c.status == Status.PAUSED.value).order_by(tasks.c.id)
     # those that wait for agents end with them
-    waiting = [row.id for row in connection.execute(paused) if (row.pause or {}).get("reason") != PauseReason.SUBAGENTS]
+    waiting = [
+        task_id
+        for task_id, pause in connection.execute(paused)
+        if pause is None or Pause.read(pause).reason is not PauseReason.SUBAGENTS
+    ]
     if not waiting:
         return Finding(level="ok", check="paused", message="No task waits for a decision.")
     wait = "task waits" if len(waiting) == 1 else "tasks wait"
@@ -161,10 +180,14 @@ def _deliveries(connection: Connection, now: datetime) -> Finding:
         _count(connection, pending.where(deliveries.c.next_at < now - OVERDUE)),
     )
     if overdue:
-        message = f"{overdue} webhooks are due for more than an hour and are not sent."
+        message = f"{_webhooks(overdue)} due for more than an hour and not sent."
         advice = "Start the server; if it runs, its log says why they are not sent."
         return Finding(level="warning", check="deliveries", message=message, advice=advice)
-    return Finding(level="ok", check="deliveries", message=f"{count} webhooks are still to be delivered.")
+    return Finding(level="ok", check="deliveries", message=f"{_webhooks(count)} still to be delivered.")
+
+
+def _webhooks(count: int) -> str:
+    return "1 webhook is" if count == 1 else f"{count} webhooks are"
 
 
 def _of_status(connection: Connection, status: Status) -> int:

@@ -5,6 +5,7 @@ made: so after an upgrade a program may mostly go back to the version before. Al
 something to do: it takes 0.1 s and 9 MB that every start would pay. Called by `store.py` at start, before any actor runs.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,13 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from callboard import __version__
 from callboard.errors import ConfigurationError
+from callboard.persistence import positions
+from callboard.persistence.shape import is_ours, refuse_incomplete, refuse_lost
 from callboard.persistence.tables import metadata
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+logger = logging.getLogger("callboard.history")
+
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012")
 """Every revision under migrations/versions, oldest first; a test compares."""
 
 HEAD_REVISION = REVISIONS[-1]
@@ -63,24 +68,30 @@ class Schema:
 def migrate(engine: Engine) -> None:
     """Apply the missing migrations in one transaction; leave a newer schema that this version may use as it is.
 
-    Raises `ConfigurationError` for a newer one that it may not use, and for another program's database. Safe to call from
+    Raises `ConfigurationError` for a newer one that it may not use, for another program's database, and for one of which
+    something was dropped. Safe to call from
     several processes at once: the first one works, the others wait and find it done.
     """
     with engine.connect() as connection:
         found = schema_of(connection)
-        connection.rollback()
-    if found.is_usable:
-        return
+        if found.is_usable:
+            refuse_lost(connection)
+            if not positions.are_faulty(connection):
+                refuse_incomplete(connection)
+                return
     _refuse_newer(found)
     with engine.begin() as connection:  # on SQLite this waits for the write lock
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         found = schema_of(connection)
-        if found.is_usable:
-            return
-        _refuse_newer(found)
-        _refuse_foreign(connection)
-        upgrade(connection, HEAD_REVISION)
+        if not found.is_usable:
+            _refuse_newer(found)
+            _refuse_foreign(connection)
+            upgrade(connection, HEAD_REVISION)
+        elif positions.are_faulty(connection):
+            positions.put_right(connection)
+            logger.warning("events had positions that are none, or that others have too; they were given others")
+        refuse_incomplete(connection)
 
 
 def schema_of(connection: Connection) -> Schema:
@@ -92,6 +103,11 @@ def schema_of(connection: Connection) -> Schema:
     if revision is None or revision in REVISIONS or not names.has_table("schema"):
         return Schema(revision)
     return Schema(revision, connection.execute(text("SELECT oldest FROM schema")).scalar())
+
+
+def is_this_versions(found: Schema, connection: Connection) -> bool:
+    """Say whether a database has to have this version's tables: it says so, or has them all but the one that would."""
+    return found.is_usable or (found.revision is None and is_ours(connection))
 
 
 def upgrade(connection: Connection, revision: str) -> None:
@@ -124,6 +140,8 @@ def _refuse_newer(found: Schema) -> None:
 
 def _refuse_foreign(connection: Connection) -> None:
     """Refuse a file with anybody's tables, and a PostgreSQL database, which programs may share, with ones of our names."""
+    if is_this_versions(schema_of(connection), connection):
+        refuse_incomplete(connection)
     found = set(inspect(connection).get_table_names())
     if connection.dialect.name != "sqlite":
         found &= metadata.tables.keys()

@@ -14,7 +14,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
 from callboard.limits import PAGE_BYTES, SHOWN_CHARS, left_out
-from callboard.messages import TaskEvent, TaskRecord
+from callboard.messages.events import TaskEvent
+from callboard.messages.tasks import TaskRecord
 from callboard.persistence.codec import event_from_row, task_from_row
 from callboard.persistence.tables import events, load_json, tasks
 
@@ -80,7 +81,7 @@ def task_entry(row: Row[Any]) -> tuple[TaskRecord, int]:
             values[_PLACES[name]] = _shown(name, text, sizes[name]) if name in cut_off else _WHOLE[name](text)
     values[_PLACES["labels"]] = {}
     record = replace(task_from_row(values), cut=cut_off)
-    return record, len(to_json([record.task, record.output, record.error, record.metadata])) + 2 * ENTRY_BYTES
+    return record, len(to_json([record.task.spec.task, record.output, record.error, record.metadata])) + 2 * ENTRY_BYTES
 
 
 def _shown(name: str, text: str, chars: int) -> Any:
@@ -107,7 +108,7 @@ def _itself(text: str) -> str:
 _KEPT_CHARS = SHOWN_CHARS - 60
 _WHOLE = {"metadata": load_json, "error": _itself, "output": load_json, "task": _itself}
 _CUT = tuple(_WHOLE)
-_LEFT_OUT = frozenset({"attachments", "available_skills", "labels", "pause", "system_prompt"})
+_LEFT_OUT = frozenset({"attachments", "available_skills", "labels", "pause", "spec", "system_prompt"})
 _PLACES = {column.name: place for place, column in enumerate(tasks.c)}
 
 

@@ -52,7 +52,7 @@ class PostgresqlClaim:
         try:
             self._connection = self._take()
         except DBAPIError as error:
-            raise not_opened(error) from error
+            raise not_opened(error, url) from error
         if self._connection is None:
             raise taken(self._where, str(_holder(self._engine) or "it has ended meanwhile"))
         self._end_withholding = inheritance.withhold(self._descriptors)

@@ -3,30 +3,46 @@
 Creates nothing and migrates nothing. Called by the command line, in its thread.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from callboard.errors import ConfigurationError
+from callboard.errors import ConfigurationError, StoreUnavailable
 from callboard.persistence.database_file import sqlite_path
 from callboard.persistence.engine import database_of, open_readers
 from callboard.persistence.faults import not_opened
-from callboard.persistence.migrate import ADVICE, schema_of
-from callboard.persistence.reads import Reader
+from callboard.persistence.migrate import ADVICE, is_this_versions, schema_of
+from callboard.persistence.reads import SqlReader
+from callboard.persistence.shape import lost_of
 from callboard.settings import Settings
 
 
-class OwnReader(Reader):
+class OwnReader(SqlReader):
     """A reader that has its connections to itself, and ends them: left to themselves they leave SQLite's files behind."""
 
     def close(self) -> None:
         super().close()
         self._engine.dispose()
 
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        """Have every error of the database told in a sentence: there is no log here for its traceback."""
+        try:
+            with super()._connection() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise StoreUnavailable(
+                f"The history cannot be read: {error.orig}; `callboard doctor` looks at it."
+            ) from error
 
-def open_reader(settings: Settings) -> Reader | None:
+
+def open_reader(settings: Settings) -> SqlReader | None:
     """Open the history that the settings name, for reading only; None where there is none yet.
 
-    Raises `ConfigurationError` where it was made by another version or is no history, `StoreUnavailable` where it
-    cannot be opened.
+    Raises `ConfigurationError` where it was made by another version, is no history or lacks a table or a column,
+    `StoreUnavailable` where it cannot be opened.
     """
     url = database_of(settings)
     if url.get_backend_name() == "sqlite":
@@ -39,12 +55,15 @@ def open_reader(settings: Settings) -> Reader | None:
     try:
         with engine.connect() as connection:
             found = schema_of(connection)
+            lost = lost_of(connection) if is_this_versions(found, connection) else None
     except DBAPIError as error:
         engine.dispose()
-        raise not_opened(error) from error
-    if found.is_usable:
+        raise not_opened(error, url) from error
+    if found.is_usable and lost is None:
         return OwnReader(engine)
     engine.dispose()
+    if lost is not None:
+        raise ConfigurationError(lost)
     if found.is_newer:
         what = f"{found.fault}. {ADVICE.removesuffix('.')}"
     elif found.revision is None:

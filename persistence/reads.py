@@ -9,32 +9,35 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, func, or_, select
+from sqlalchemy.exc import DBAPIError
 
 from callboard.budget import Account, Usage
 from callboard.conversation import SessionRecord
-from callboard.deliveries import DeliveryPage, ListDeliveries, WebhookDelivery
+from callboard.cursors import decode_cursor, encode_cursor, encode_session_cursor
 from callboard.errors import DeliveryNotFound, InvalidRequest, SessionNotFound, StoreUnavailable, TaskNotFound
-from callboard.feeds import FamilyPage, FeedPage, GetFamilyEvents, ListEvents
-from callboard.messages import AttachedFile, EventPage, ListTasks, Status, TaskPage, TaskRecord, Totals
+from callboard.messages.deliveries import DeliveryPage, Lane, ListDeliveries, WebhookDelivery
+from callboard.messages.events import EventPage, FamilyPage, FeedPage, GetFamilyEvents, ListEvents
+from callboard.messages.health import Backlog, Ending, Totals
+from callboard.messages.ledger import CallRecord, TaskLedger
+from callboard.messages.sessions import ListSessions, SessionPage, SessionSummary
+from callboard.messages.tasks import AttachedFile, KeptAnswer, ListTasks, Status, TaskPage, TaskRecord
 from callboard.persistence.activity import accepted_between, backlog, ended_between, ending
 from callboard.persistence.codec import (
     STATUSES,
     UNENDED,
     call_from_row,
-    decode_cursor,
     delivery_from_row,
-    encode_cursor,
-    encode_session_cursor,
     file_from_row,
     task_from_row,
     usage_from_row,
 )
 from callboard.persistence.conversations import for_people, for_task
-from callboard.persistence.faults import reported
+from callboard.persistence.faults import does_not_fit, reported
 from callboard.persistence.feeds import family_page, feed_page
 from callboard.persistence.pages import SIZE, event_entry, page_of, task_entry
 from callboard.persistence.searching import bound, is_search, search, session_page
+from callboard.persistence.shape import lost_of
 from callboard.persistence.statements import kept_answer, unended_of
 from callboard.persistence.tables import (
     calls,
@@ -43,18 +46,17 @@ from callboard.persistence.tables import (
     files,
     snapshots,
     tasks,
+    time_number,
     totals,
     usage,
 )
-from callboard.questions import Backlog, Ending, ListSessions, SessionPage, SessionSummary
-from callboard.records import CallRecord, KeptAnswer, TaskLedger
 from callboard.values import check_text
 
 MOST_TASKS = 100
 """Tasks on one page."""
 
 
-class Reader:
+class SqlReader:
     """Reads through a pool of connections; safe in any thread."""
 
     def __init__(self, engine: Engine) -> None:
@@ -101,7 +103,12 @@ class Reader:
             if status is None:
                 raise TaskNotFound(f"There is no task {task_id}.")
             found, more = page_of(connection.execute(of_task), limit, event_entry)
-        return EventPage(events=tuple(found), ended=STATUSES[status].ended and not more)
+            last = after
+            if not found:
+                of_all = select(func.max(events.c.seq)).where(events.c.task_id == task_id)
+                last = connection.execute(of_all).scalar() or 0
+        ended = STATUSES[status].ended and not more
+        return EventPage(events=tuple(found), ended=ended, log_ends_at=last if last < after else None)
 
     def family_events(self, query: GetFamilyEvents) -> FamilyPage:
         """Return a page of the log of a task and of those below it; raise `TaskNotFound`."""
@@ -144,13 +151,22 @@ class Reader:
             for row in rows[: query.limit]
         )
         more = len(rows) > query.limit
-        last = encode_session_cursor(found[-1].updated_at, found[-1].session_id) if more else None
+        last = encode_session_cursor(time_number(found[-1].updated_at), found[-1].session_id) if more else None
         return SessionPage(sessions=found, next_cursor=last)
 
     def unfinished(self) -> list[TaskRecord]:
         """Return the tasks that have not ended, oldest first."""
         rows = self._all(select(tasks).where(tasks.c.status.in_(UNENDED)).order_by(tasks.c.id))
         return [task_from_row(row) for row in rows]
+
+    def live_by_caller(self) -> dict[str, int]:
+        """Return how many tasks that have not ended each caller has; those of none are under an empty one."""
+        counted = (
+            select(tasks.c.caller, func.count().label("held"))
+            .where(tasks.c.status.in_(UNENDED))
+            .group_by(tasks.c.caller)
+        )
+        return {row.caller or "": row.held for row in self._all(counted)}
 
     def running(self) -> list[TaskRecord]:
         """Return the tasks that some server works on, or died over."""
@@ -237,13 +253,13 @@ class Reader:
         return delivery_from_row(rows[0])
 
     def due_deliveries(
-        self, now: datetime, limit: int = 100, *, without: Collection[str] = (), under_way: Collection[str] = ()
+        self, now: datetime, limit: int = 100, *, lanes: Sequence[Lane] = (Lane(),), under_way: Collection[str] = ()
     ) -> list[WebhookDelivery]:
-        """Return the deliveries that are to be tried by now, the one due longest first.
+        """Return the deliveries that are to be tried by now and may go in one of the lanes, the one due longest first.
 
-        Those to the receivers in `without`, and those whose ids are in `under_way`, are left out.
+        Those whose ids are in `under_way` are left out.
         """
-        rows = self._all(due(now, limit, without=without, under_way=under_way))
+        rows = self._all(due(now, limit, lanes=lanes, under_way=under_way))
         return [delivery_from_row(row) for row in rows]
 
     def totals(self) -> Totals:
@@ -273,8 +289,11 @@ class Reader:
         return Backlog(pending=counts.get(Status.PENDING.value, 0), running=counts.get(Status.RUNNING.value, 0))
 
     def ping(self) -> None:
-        """Ask the database anything; raise `StoreUnavailable` if it does not answer."""
-        self._all(select(totals.c.id))
+        """Ask the database anything; raise `StoreUnavailable` if it does not answer, or lacks a table or a column."""
+        with self._connection() as connection:
+            connection.execute(select(totals.c.id)).all()
+            if (lost := lost_of(connection)) is not None:
+                raise StoreUnavailable(lost)
 
     def _all(self, statement: Select[Any]) -> list[Row[Any]]:
         with self._connection() as connection:
@@ -288,8 +307,17 @@ class Reader:
     def _connection(self) -> Iterator[Connection]:
         if self._closed:
             raise StoreUnavailable("The store is closed.")
+        try:
+            with reported(), self._engine.connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            if does_not_fit(error) and (lost := self._lost()) is not None:
+                raise StoreUnavailable(lost) from error
+            raise
+
+    def _lost(self) -> str | None:
         with reported(), self._engine.connect() as connection:
-            yield connection
+            return lost_of(connection)
 
 
 def below(root_id: str) -> Select[Any]:
@@ -304,11 +332,21 @@ def of_accounts(accounts: Sequence[Account]) -> Select[Any]:
     )
 
 
-def due(now: datetime, limit: int, *, without: Collection[str] = (), under_way: Collection[str] = ()) -> Select[Any]:
-    """Select the deliveries that are to be tried by now, but for some receivers and some ids."""
+def due(
+    now: datetime, limit: int, *, lanes: Sequence[Lane] = (Lane(),), under_way: Collection[str] = ()
+) -> Select[Any]:
+    """Select the deliveries that are to be tried by now and may go in one of the lanes, but for some ids."""
     statement = select(deliveries).where(deliveries.c.next_at <= now).order_by(deliveries.c.next_at).limit(limit)
-    if without:
-        statement = statement.where(deliveries.c.receiver.not_in(without))
+    if Lane() not in lanes:
+        statement = statement.where(or_(*(_in_lane(lane) for lane in lanes)))
     if under_way:
         statement = statement.where(deliveries.c.id.not_in(under_way))
     return statement
+
+
+def _in_lane(lane: Lane) -> ColumnElement[bool]:
+    """PERF: what rules out most comes first, and the long lists last: 10,000 that wait are passed over in 10 ms."""
+    d = deliveries.c
+    barred = ((d.caller, lane.not_callers), (d.site, lane.not_sites), (d.receiver, lane.not_receivers))
+    only = [] if lane.only is None else [d.receiver.in_(lane.only)]
+    return and_(*(column.not_in(values) for column, values in barred if values), *only)

@@ -80,8 +80,17 @@ class Pruner:
 
 
 def oldest_ended(most: Any) -> Select[Any]:
-    """Select the ids of the tasks that ended first, but for those that the task above them has still to hear of."""
-    above = tasks.alias("above")
-    awaited = exists().where(above.c.id == tasks.c.parent_id, above.c.ended_at.is_(None))
-    ended = select(tasks.c.id).where(tasks.c.ended_at.is_not(None), ~awaited)
+    """Select the ids of the tasks that ended first, but for those of a line that has not ended.
+
+    Somebody above has still to hear of them, or counts them, or works on the files of the first one.
+    """
+    other = tasks.alias("other")
+    unended = other.c.ended_at.is_(None)
+    lines = (
+        exists().where(other.c.id == tasks.c.parent_id, unended),
+        exists().where(other.c.id == tasks.c.root_id, unended),
+        exists().where(other.c.root_id == tasks.c.root_id, unended),
+        exists().where(other.c.root_id == tasks.c.id, unended),
+    )
+    ended = select(tasks.c.id).where(tasks.c.ended_at.is_not(None), *(~line for line in lines))
     return ended.order_by(tasks.c.ended_at).limit(most)

@@ -10,8 +10,11 @@ from dataclasses import replace
 
 from callboard import figures
 from callboard.budget import Account, Usage
-from callboard.messages import Json, TaskRecord
-from callboard.records import NewEvent, RecordResult
+from callboard.messages.event_types import TaskEnd
+from callboard.messages.events import NewEvent
+from callboard.messages.records import RecordResult
+from callboard.messages.tasks import Task, TaskRecord
+from callboard.values import Json
 
 
 def accounts_of(task_id: str) -> tuple[Account, Account]:
@@ -19,12 +22,12 @@ def accounts_of(task_id: str) -> tuple[Account, Account]:
     return Account("task", task_id), Account("subagents", task_id)
 
 
-def tells_all(message: RecordResult, record: TaskRecord | None) -> bool:
+def tells_all(message: RecordResult, task: Task | None) -> bool:
     """Say whether an end tells of all that was done: a first attempt's own does, which no agent has worked for yet.
 
     PERF: then no account is read; most tasks have none.
     """
-    first = message.attempt == 1 and record is not None and record.redrive_of is None
+    first = message.attempt == 1 and task is not None and task.redrive_of is None
     return first and "llmCalls" in message.metadata
 
 
@@ -42,7 +45,7 @@ def summed(message: RecordResult, spent: Usage, below: Usage) -> tuple[Mapping[s
 
 def with_more_below(record: TaskRecord, more: Usage) -> TaskRecord:
     """Return a task that has ended as it stands when a task below it ends later."""
-    return replace(record, metadata=figures.with_more_below(record.metadata, more))
+    return replace(record, state=replace(record.state, metadata=figures.with_more_below(record.metadata, more)))
 
 
 def passed_up(record: TaskRecord) -> Usage:
@@ -53,10 +56,8 @@ def passed_up(record: TaskRecord) -> Usage:
 def stamped(events: Sequence[NewEvent], record: TaskRecord) -> tuple[NewEvent, ...]:
     """Return the last events of a task with how long it took in the one that ends its log."""
     *before, last = events
-    took = {"elapsedTime": record.elapsed_ms}
-    if record.execution_time_ms is not None:
-        took["executionTime"] = record.execution_time_ms
-    return (*before, NewEvent(topic=last.topic, at=last.at, data={**last.data, **took}))
+    assert isinstance(last, TaskEnd)
+    return (*before, replace(last, elapsed_time=record.elapsed_ms, execution_time=record.state.execution_time_ms))
 
 
 def _less(spent: Usage, below: Usage) -> Usage:

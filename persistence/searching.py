@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, literal, literal_column, or_, select, tuple_
 
+from callboard.cursors import decode_cursor, decode_session_cursor
 from callboard.errors import InvalidRequest
-from callboard.messages import MASTER, ListTasks
-from callboard.persistence.codec import decode_cursor, decode_session_cursor
+from callboard.messages.sessions import ListSessions
+from callboard.messages.tasks import MASTER, MOST_WORDS, ListTasks
 from callboard.persistence.pages import LISTED
-from callboard.persistence.tables import DEAD, Id, UtcTime, sessions, tasks, turns
-from callboard.questions import MOST_WORDS, ListSessions
+from callboard.persistence.tables import DEAD, Id, UtcTime, sessions, tasks, time_of, turns
 from callboard.values import check_text
 
 MOST_LOOKED_AT = 20_000
@@ -91,7 +91,7 @@ def session_page(query: ListSessions) -> Select[Any]:
     statement = select(*columns).order_by(*(column.desc() for column in by_use)).limit(query.limit + 1)
     if query.cursor is not None:
         at, session_id = decode_session_cursor(query.cursor)
-        statement = statement.where(tuple_(*by_use) < tuple_(literal(at, UtcTime), literal(session_id, Id)))
+        statement = statement.where(tuple_(*by_use) < tuple_(literal(time_of(at), UtcTime), literal(session_id, Id)))
     return statement
 
 

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.elements import BindParameter
 
-from callboard.messages import Status
+from callboard.messages.tasks import Status
 from callboard.persistence.tables import (
     DEAD,
     Id,
@@ -162,6 +162,7 @@ class Statements:
         plain = plain_dialect(dialect)
         self.lock_tasks = ManyRows(plain, [tasks.c.id], _lock) if dialect.name == "postgresql" else None
         self.task_states = ManyRows(plain, [tasks.c.id], _states)
+        self.below = ManyRows(plain, [tasks.c.root_id], _below)
         self.full_tasks = ManyRows(plain, [tasks.c.id], lambda ids: select(tasks).where(_among(ids)))
         self.insert_tasks = ManyRows(plain, list(tasks.c), lambda rows: insert(tasks).values(_named(tasks, rows)))
         self.insert_events = ManyRows(plain, list(events.c), lambda rows: insert(events).values(_named(events, rows)))
@@ -215,6 +216,7 @@ class Statements:
         self.add_totals = Named(plain, _add_totals())
         self.highest = Named(plain, highest_position())
         self.session_is_busy = Named(plain, unended_of(bindparam("session_id", type_=Id)))
+        self.files_are_in_use = Named(plain, unended_below(bindparam("session_id", type_=Id)))
         of_session = bindparam("session_id", type_=Id)
         self.delete_session = Named(plain, delete(sessions).where(sessions.c.id == of_session))
         self.delete_turns = Named(plain, delete(turns).where(turns.c.session_id == of_session))
@@ -249,7 +251,13 @@ def _states(ids: Params) -> ClauseElement:
     """Select what decides a record's fate. On PostgreSQL after `lock_tasks`: its snapshot must be younger."""
     last_seq = select(func.coalesce(func.max(events.c.seq), literal_column("0"))).where(events.c.task_id == tasks.c.id)
     wanted = [tasks.c[name] for name in STANDING]
-    return select(tasks.c.id, *wanted, last_seq.scalar_subquery()).where(_among(ids))
+    return select(tasks.c.id, *wanted, last_seq.scalar_subquery(), tasks.c.session_id, tasks.c.agent).where(_among(ids))
+
+
+def _below(roots: Params) -> ClauseElement:
+    """Count the tasks below the first one of each line."""
+    below = tasks.c.root_id.in_([row[0] for row in roots])
+    return select(tasks.c.root_id, func.count()).where(below).group_by(tasks.c.root_id)
 
 
 def _update(rows: Params) -> ClauseElement:
@@ -360,8 +368,21 @@ def _delete_of(table: Table, ids: Params) -> ClauseElement:
 
 def unended_of(session_id: Any) -> Select[Any]:
     """Select when the oldest task of a session that has not ended was made."""
-    live = tasks.c.status.in_([literal_column(f"'{status.value}'") for status in Status if not status.ended])
-    return select(tasks.c.created_at).where(tasks.c.session_id == session_id, live).order_by(tasks.c.id).limit(1)
+    return select(tasks.c.created_at).where(tasks.c.session_id == session_id, _unended()).order_by(tasks.c.id).limit(1)
+
+
+def _unended() -> Any:
+    return tasks.c.status.in_([literal_column(f"'{status.value}'") for status in Status if not status.ended])
+
+
+def unended_below(session_id: Any) -> Select[Any]:
+    """Select a task that works on the files of a session though it is of another one: a part of a task of it.
+
+    PERF: from the tasks that have not ended, whose number the backlog bounds; those of a session are any number.
+    """
+    first = tasks.alias("first")
+    of_first = select(first.c.session_id).where(first.c.id == tasks.c.root_id).scalar_subquery()
+    return select(tasks.c.id).where(_unended(), tasks.c.root_id.is_not(None), of_first == session_id).limit(1)
 
 
 def plain_dialect(dialect: Dialect) -> Dialect:

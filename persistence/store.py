@@ -1,7 +1,7 @@
-"""The store behind one interface: the history of tasks, their events, sessions and totals.
+"""The store behind two interfaces: the history of tasks, their events, sessions and totals, as it is read and as it is written.
 
-`SqlStore` keeps it in SQLite or PostgreSQL. Writing belongs to the result logger's thread; reading is safe in
-any thread. Imported by whoever wires the actors, and by the actors for the `Store` interface.
+`SqlStore` keeps it in SQLite or PostgreSQL. There is one `Writer`, the result logger's, used in its thread; a `Reader` may be
+had by anybody, in any thread. Imported by whoever wires the actors, and by the actors for the interfaces.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -15,54 +15,32 @@ from callboard import inheritance
 from callboard.budget import Account, Usage
 from callboard.clock import Clock
 from callboard.conversation import SessionRecord
-from callboard.deliveries import DeliveryPage, ListDeliveries, WebhookDelivery
-from callboard.feeds import FamilyPage, FeedPage, GetFamilyEvents, ListEvents
-from callboard.messages import AttachedFile, EventPage, ListTasks, TaskPage, TaskRecord, Totals
+from callboard.messages.deliveries import DeliveryPage, Lane, ListDeliveries, WebhookDelivery
+from callboard.messages.events import EventPage, FamilyPage, FeedPage, GetFamilyEvents, ListEvents
+from callboard.messages.health import Backlog, Ending, Totals
+from callboard.messages.ledger import CallRecord, TaskLedger
+from callboard.messages.records import Record
+from callboard.messages.sessions import ListSessions, SessionPage
+from callboard.messages.tasks import AttachedFile, KeptAnswer, ListTasks, TaskPage, TaskRecord
 from callboard.persistence.batch import WriteOutcome
 from callboard.persistence.database_file import DatabaseFile, sqlite_path
 from callboard.persistence.engine import LOCK_WAIT_MS, database_of, open_readers, open_writer
 from callboard.persistence.faults import not_opened
 from callboard.persistence.migrate import migrate
-from callboard.persistence.reads import Reader
+from callboard.persistence.reads import SqlReader
 from callboard.persistence.retention import Pruner
 from callboard.persistence.transaction import Transaction
-from callboard.persistence.writes import Writer
-from callboard.questions import Backlog, Ending, ListSessions, SessionPage
-from callboard.records import CallRecord, KeptAnswer, Record, TaskLedger
+from callboard.persistence.writes import RecordWriter
 from callboard.settings import Settings
 
-__all__ = ["SqlStore", "Store", "WriteOutcome"]
+__all__ = ["Reader", "SqlStore", "WriteOutcome", "Writer"]
 
 
 _CLOCK = Clock()
 
 
-class Store(Protocol):
-    """What actors ask of a history. Every method may raise `StoreUnavailable`; writing also `StorageFull`."""
-
-    def close(self) -> None:
-        """Let go of every connection; writing afterwards raises `StoreUnavailable`."""
-
-    def write(self, records: Sequence[Record]) -> list[WriteOutcome]:
-        """Store records in one transaction; return their outcomes in order. The writer's thread only.
-
-        A record that cannot be stored has its error as outcome and costs the others nothing; where the
-        database does not take the transaction, the call raises and nothing is stored. After `StoreInDoubt` the next
-        call has to bring the same records.
-        """
-
-    def prune_step(self, *, older_than: datetime | None, keep: int | None, limit: int = 200) -> int:
-        """Delete at most `limit` ended tasks, oldest first, with their events; return how many.
-
-        A task goes if it ended before `older_than` or if more than `keep` ended ones are stored.
-        The writer's thread only.
-        """
-
-    def forget_answers(self, *, before: datetime) -> None:
-        """Delete the answers to idempotency keys that were first given before a time. The writer's thread only."""
-
-    def forget_usage(self, *, before: date) -> None:
-        """Delete what callers have spent on the days before one. The writer's thread only."""
+class Reader(Protocol):
+    """What a history is asked. Every method may raise `StoreUnavailable`; any thread."""
 
     def task(self, task_id: str) -> TaskRecord:
         """Return a task as it stands; raise `TaskNotFound`."""
@@ -93,6 +71,9 @@ class Store(Protocol):
 
     def unfinished(self) -> list[TaskRecord]:
         """Return the tasks that have not ended, oldest first."""
+
+    def live_by_caller(self) -> dict[str, int]:
+        """Return how many tasks that have not ended each caller has; those of none are under an empty one."""
 
     def running(self) -> list[TaskRecord]:
         """Return the tasks that some server works on, or died over."""
@@ -131,11 +112,11 @@ class Store(Protocol):
         """Return a delivery; raise `DeliveryNotFound`."""
 
     def due_deliveries(
-        self, now: datetime, limit: int = 100, *, without: Collection[str] = (), under_way: Collection[str] = ()
+        self, now: datetime, limit: int = 100, *, lanes: Sequence[Lane] = (Lane(),), under_way: Collection[str] = ()
     ) -> list[WebhookDelivery]:
-        """Return the deliveries that are to be tried by now, the one due longest first.
+        """Return the deliveries that are to be tried by now and may go in one of the lanes, the one due longest first.
 
-        Those to the receivers in `without`, and those whose ids are in `under_way`, are left out.
+        Those whose ids are in `under_way` are left out.
         """
 
     def totals(self) -> Totals:
@@ -150,15 +131,63 @@ class Store(Protocol):
     def backlog(self) -> Backlog:
         """Return how many tasks wait and how many are worked on."""
 
-    def check(self, *, trial: bool = False) -> None:
-        """Raise what a write would raise now; with `trial` commit one, that changes nothing. The writer's thread only."""
-
     def ping(self) -> None:
-        """Ask the database anything; raise `StoreUnavailable` if it does not answer."""
+        """Ask the database anything; raise `StoreUnavailable` if it does not answer, or lacks a table or a column."""
 
 
-class SqlStore(Reader):
-    """A `Store` in SQLite or PostgreSQL."""
+class Writer(Protocol):
+    """What changes a history. Every method may raise `StoreUnavailable` and `StorageFull`; the result logger's thread only."""
+
+    def write(self, records: Sequence[Record]) -> list[WriteOutcome]:
+        """Store records in one transaction; return their outcomes in order.
+
+        A record that cannot be stored has its error as outcome and costs the others nothing; where the
+        database does not take the transaction, the call raises and nothing is stored. After `StoreInDoubt` the next
+        call has to bring the same records.
+        """
+
+    def prune_step(self, *, older_than: datetime | None, keep: int | None, limit: int = 200) -> int:
+        """Delete at most `limit` ended tasks, oldest first, with their events; return how many.
+
+        A task goes if it ended before `older_than` or if more than `keep` ended ones are stored.
+
+        """
+
+    def forget_answers(self, *, before: datetime) -> None:
+        """Delete the answers to idempotency keys that were first given before a time."""
+
+    def forget_usage(self, *, before: date) -> None:
+        """Delete what callers have spent on the days before one."""
+
+    def check(self, *, trial: bool = False) -> None:
+        """Raise what a write would raise now; with `trial` commit one, that changes nothing."""
+
+
+class SqlWriter:
+    """Writes through the one connection that does."""
+
+    def __init__(self, engine: Engine, transaction: Transaction, file: DatabaseFile | None) -> None:
+        self._records = RecordWriter(engine, transaction, file)
+        self._pruner = Pruner(engine, transaction)
+
+    def write(self, records: Sequence[Record]) -> list[WriteOutcome]:
+        return self._records.write(records)
+
+    def check(self, *, trial: bool = False) -> None:
+        self._records.check(trial=trial)
+
+    def prune_step(self, *, older_than: datetime | None, keep: int | None, limit: int = 200) -> int:
+        return self._pruner.step(older_than=older_than, keep=keep, limit=limit)
+
+    def forget_answers(self, *, before: datetime) -> None:
+        self._pruner.forget_answers(before=before)
+
+    def forget_usage(self, *, before: date) -> None:
+        self._pruner.forget_usage(before=before)
+
+
+class SqlStore:
+    """A history in SQLite or PostgreSQL: its `reader`, and its `writer`, of which there is one."""
 
     def __init__(
         self,
@@ -167,11 +196,10 @@ class SqlStore(Reader):
         file: DatabaseFile | None = None,
         lost: Callable[[], bool] = lambda: False,
     ) -> None:
-        super().__init__(readers)
         self._engines = (readers, writer)  # the writer last: it empties the write-ahead log into the file
         self._transaction = Transaction(writer, file, on_renewed=readers.dispose, lost=lost)
-        self._writer = Writer(writer, self._transaction, file)
-        self._pruner = Pruner(writer, self._transaction)
+        self.reader = SqlReader(readers)
+        self.writer = SqlWriter(writer, self._transaction, file)
         self._end_copying = inheritance.in_copies(self._shut)
 
     @classmethod
@@ -198,32 +226,18 @@ class SqlStore(Reader):
         except BaseException as error:
             writer.dispose()
             if isinstance(error, DBAPIError):
-                raise not_opened(error) from error
+                raise not_opened(error, url) from error
             raise
 
     def close(self) -> None:
+        """Let go of every connection; writing afterwards raises `StoreUnavailable`."""
         self._end_copying()
-        super().close()
+        self.reader.close()
         self._transaction.close()
         for engine in self._engines:
             engine.dispose()
 
     def _shut(self) -> None:
         """Be of no use in a copy of this process, without a word to the database; in the copy."""
-        super().close()
+        self.reader.close()
         self._transaction.shut()
-
-    def write(self, records: Sequence[Record]) -> list[WriteOutcome]:
-        return self._writer.write(records)
-
-    def check(self, *, trial: bool = False) -> None:
-        self._writer.check(trial=trial)
-
-    def prune_step(self, *, older_than: datetime | None, keep: int | None, limit: int = 200) -> int:
-        return self._pruner.step(older_than=older_than, keep=keep, limit=limit)
-
-    def forget_answers(self, *, before: datetime) -> None:
-        self._pruner.forget_answers(before=before)
-
-    def forget_usage(self, *, before: date) -> None:
-        self._pruner.forget_usage(before=before)

@@ -16,7 +16,8 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from callboard.errors import StoreInDoubt, StoreUnavailable
 from callboard.persistence.database_file import DatabaseFile, Identity
-from callboard.persistence.faults import unavailable
+from callboard.persistence.faults import does_not_fit, unavailable
+from callboard.persistence.shape import lost_by
 
 logger = logging.getLogger("callboard.store")
 
@@ -101,6 +102,13 @@ class Transaction:
             raise StoreInDoubt("The database has not ended a transaction whose connection broke; try again.")
         return row is not None and row[0] == "committed"
 
+    def lack(self, error: BaseException) -> StoreUnavailable | None:
+        """Return what to raise for an error of a statement where a table or a column is missing: no record is at fault then."""
+        if self._connection is None or not does_not_fit(error):
+            return None
+        lost = lost_by(self._connection.cursor(), self._engine.dialect.name)
+        return None if lost is None else StoreUnavailable(lost)
+
     def shut(self) -> None:
         """Take no more transactions, and leave the connection as it is."""
         self._closed = True
@@ -174,6 +182,7 @@ class Transaction:
         try:
             if connection is not None:
                 connection.rollback()
+                fault = fault or self.lack(error)
         except Exception as failed:  # noqa: BLE001  # whatever it is, the connection cannot be kept
             fault = fault or unavailable(failed) or StoreUnavailable(f"The transaction cannot be rolled back: {failed}")
         if fault is not None:

@@ -11,34 +11,24 @@ kernel, without the interpreter lock. An empty commit takes 60 µs here.
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from sqlalchemy import Engine
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from callboard.budget import Account, Usage
-from callboard.deliveries import WebhookDelivery
 from callboard.errors import (
     DeadLetterNotFound,
+    DelegationRefused,
     DeliveryNotFound,
     SessionBusy,
     SessionNotFound,
     StoreUnavailable,
     Unavailable,
 )
-from callboard.messages import TaskRecord
-from callboard.persistence import rollup
-from callboard.persistence.batch import AnswerKey, Batch, WriteOutcome, conflict
-from callboard.persistence.codec import STATUSES, UNENDED, Rows, raw_decoder, raw_task_decoder, usage_from_row
-from callboard.persistence.database_file import DatabaseFile
-from callboard.persistence.faults import unavailable
-from callboard.persistence.statements import Row, Statements
-from callboard.persistence.tables import tasks, totals
-from callboard.persistence.task_state import TaskState
-from callboard.persistence.transaction import Transaction
-from callboard.records import (
-    Idempotency,
-    KeptAnswer,
+from callboard.messages.deliveries import WebhookDelivery
+from callboard.messages.pauses import Pause
+from callboard.messages.records import (
     Record,
     RecordAcceptance,
     RecordDelivery,
@@ -51,6 +41,17 @@ from callboard.records import (
     RecordSessionDeleted,
     RecordStart,
 )
+from callboard.messages.tasks import Idempotency, KeptAnswer, Task, TaskRecord, TaskState
+from callboard.persistence import rollup
+from callboard.persistence.batch import AnswerKey, Batch, WriteOutcome, conflict, refuse_beyond
+from callboard.persistence.codec import STATUSES, UNENDED, Rows, raw_decoder, raw_task_decoder, usage_from_row
+from callboard.persistence.database_file import DatabaseFile
+from callboard.persistence.faults import unavailable
+from callboard.persistence.shape import lost_by
+from callboard.persistence.statements import Row, Statements
+from callboard.persistence.tables import tasks, totals
+from callboard.persistence.task_in_batch import TaskInBatch
+from callboard.persistence.transaction import Transaction
 
 MOST_LIVE = 20_000
 """Records held of live tasks; one that is not held is read when its task ends."""
@@ -65,20 +66,20 @@ class _Doubt(NamedTuple):
     done: list[Batch]
 
 
-class Writer:
+class RecordWriter:
     """Writes records through one connection. Not safe in two threads at once."""
 
     def __init__(self, engine: Engine, transaction: Transaction, file: DatabaseFile | None = None) -> None:
         self._transaction = transaction
         self._file = file
+        self._dialect = engine.dialect.name
         self._sql = Statements.of(engine.dialect)
         self._rows = Rows(engine.dialect)
         self._decode = raw_task_decoder(engine.dialect)
         self._as_time = raw_decoder(tasks.c.started_at.type, engine.dialect)
         self._as_json = raw_decoder(tasks.c.pause.type, engine.dialect)
         self._doubt: _Doubt | None = None
-        # Invariant: holds fields that never change, of committed tasks; nothing here decides anything.
-        self._live: dict[str, TaskRecord] = {}
+        self._live: dict[str, Task] = {}  # of committed tasks; nothing here decides anything
 
     def write(self, records: Sequence[Record]) -> list[WriteOutcome]:
         """Carry out records in one transaction and return their outcomes in order.
@@ -139,13 +140,15 @@ class Writer:
         return outcomes
 
     def check(self, *, trial: bool) -> None:
-        """Raise what a write would raise now; with `trial` commit one that changes nothing.
+        """Raise what a write would raise now, to whichever table; with `trial` commit one that changes nothing.
 
         A full disk often has room for that one and not for a task, so a trial asks for some room too.
         """
         with self._transaction as cursor:
+            if (lost := lost_by(cursor, self._dialect)) is not None:
+                raise StoreUnavailable(lost)
+            refuse_beyond(max(self._highest(cursor)) + 1)
             if not trial:
-                self._sql.task_states.fetch(cursor, [""])
                 return
             if self._file is not None:
                 self._file.check_room()
@@ -162,6 +165,8 @@ class Writer:
             if unavailable(error):
                 raise
             cursor.execute("ROLLBACK TO SAVEPOINT one_record")
+            if (fault := self._transaction.lack(error)) is not None:
+                raise fault from error
             outcome = WriteOutcome(value=error)
         cursor.execute("RELEASE SAVEPOINT one_record")
         return outcome
@@ -186,17 +191,21 @@ class Writer:
                 return self._redrive(cursor, record, done)
             case RecordDelivery(delivery=delivery):
                 return self._keep_delivery(cursor, delivery)
+            case RecordEvents() | RecordStart() | RecordResult() | RecordAcceptance() | RecordRequeue() | RecordPause():
+                raise AssertionError("it is part of a batch")
             case _:
-                raise TypeError(f"{type(record).__name__} is not a record that the store writes.")
+                assert_never(record)
 
     def _carry_out_batch(self, cursor: DBAPICursor, records: list[Record], done: list[Batch]) -> list[WriteOutcome]:
-        counted, stored = self._highest(cursor)
+        tasks = self._tasks(cursor, records)
+        counted, stored = self._highest(cursor)  # on PostgreSQL after the locks of the tasks, or it may be stale
         batch = Batch(
             self._rows,
-            self._states(cursor, records),
+            tasks,
             lambda task_id: self._whole(cursor, task_id),
             self._spent(cursor, records),
             self._kept_answers(cursor, records),
+            self._below(cursor, {c.task.root_id for r in records if type(r) is RecordEvents for c in r.children}),
             max(counted, stored),
         )
         outcomes = [_decide(batch, record) for record in records]
@@ -204,37 +213,37 @@ class Writer:
         done.append(batch)
         return outcomes
 
-    def _states(self, cursor: DBAPICursor, records: list[Record]) -> dict[str, TaskState]:
+    def _tasks(self, cursor: DBAPICursor, records: list[Record]) -> dict[str, TaskInBatch]:
         """Read, and on PostgreSQL lock, what decides the fate of records on tasks that are not new."""
-        accepted = {r.record.task_id for r in records if type(r) is RecordAcceptance}
+        accepted = {r.task.task_id for r in records if type(r) is RecordAcceptance}
         named = dict.fromkeys([r.task_id for r in records if type(r) is not RecordAcceptance])  # type: ignore[union-attr]
+        roots = set()
         for r in records:
-            if type(r) is RecordPause:  # what it delegates may be stored already
-                named.update(dict.fromkeys([child.record.task_id for child in r.children]))
+            if type(r) is RecordEvents and r.children:  # which may be stored already
+                named.update(dict.fromkeys([child.task.task_id for child in r.children]))
+                roots |= {child.task.root_id for child in r.children if child.task.root_id}
         wanted = [task_id for task_id in named if task_id not in accepted] if accepted else list(named)
         if not wanted:
             return {}
-        if self._sql.lock_tasks:
-            self._sql.lock_tasks.fetch(cursor, sorted(wanted))
-        states = {}
+        if self._sql.lock_tasks:  # the first task of a line too: what is below it is counted
+            self._sql.lock_tasks.fetch(cursor, sorted({*wanted, *roots}))
+        found = {}
         for row in self._sql.task_states.fetch(cursor, wanted):
-            task_id, status, attempt, started_at, owner, crashes, failures, not_before, pause, last_seq = row
-            live = status in UNENDED
-            states[task_id] = TaskState(
-                task_id,
-                STATUSES[status],
-                attempt,
-                None if started_at is None else self._as_time(started_at),
-                owner,
-                crashes,
-                failures,
-                None if not_before is None else self._as_time(not_before),
-                None if pause is None else self._as_json(pause),
-                last_seq,
-                self._live.get(task_id) if live else None,
-                ended=not live,
+            task_id, status, attempt, started_at, owner, crashes, failures, not_before, pause, *more = row
+            last_seq, session_id, agent = more
+            state = TaskState(
+                status=STATUSES[status],
+                attempt=attempt,
+                started_at=None if started_at is None else self._as_time(started_at),
+                owner=owner,
+                crashes=crashes,
+                failures=failures,
+                not_before=None if not_before is None else self._as_time(not_before),
+                pause=None if pause is None else Pause.read(self._as_json(pause)),
             )
-        return states
+            task = self._live.get(task_id) if status in UNENDED else None
+            found[task_id] = TaskInBatch(task_id, session_id, agent, state, last_seq, task)
+        return found
 
     def _kept_answers(self, cursor: DBAPICursor, records: list[Record]) -> dict[AnswerKey, KeptAnswer]:
         """Read what was kept under the idempotency keys of new tasks."""
@@ -245,6 +254,11 @@ class Writer:
                 if kept is not None:
                     found[asked.caller, asked.key] = kept
         return found
+
+    def _below(self, cursor: DBAPICursor, roots: set[str | None]) -> dict[str, int]:
+        """Count the tasks that are stored below the first tasks of lines."""
+        wanted = sorted(root_id for root_id in roots if root_id is not None)
+        return {**dict.fromkeys(wanted, 0), **dict(self._sql.below.fetch(cursor, wanted))}
 
     def _kept(self, cursor: DBAPICursor, asked: Idempotency) -> KeptAnswer | None:
         self._sql.kept_answer.execute(cursor, caller=asked.caller, key=asked.key)
@@ -332,6 +346,10 @@ class Writer:
             return WriteOutcome(
                 value=SessionBusy(f"A task of session {session_id} has not ended; wait for it or cancel it.")
             )
+        self._sql.files_are_in_use.execute(cursor, session_id=session_id)
+        if row := cursor.fetchone():
+            told = f"The task {row[0]}, a part of one of session {session_id}, works on its files; wait for it or cancel it."
+            return WriteOutcome(value=SessionBusy(told))
         self._sql.delete_session.execute(cursor, session_id=session_id)
         if cursor.rowcount == 0:
             return WriteOutcome(value=SessionNotFound(f"There is no session {session_id}."))
@@ -349,16 +367,20 @@ class Writer:
         return WriteOutcome(value=kept)
 
     def _redrive(self, cursor: DBAPICursor, record: RecordRedrive, done: list[Batch]) -> WriteOutcome:
+        root_id = record.task.root_id
         if self._sql.lock_tasks:
-            self._sql.lock_tasks.fetch(cursor, [record.dead_id])
+            self._sql.lock_tasks.fetch(cursor, sorted({record.dead_id, root_id or record.dead_id}))
         self._sql.dead_letter.execute(cursor, dead_id=record.dead_id)
         row = cursor.fetchone()
         if row is None:
             return WriteOutcome(value=DeadLetterNotFound(f"There is no dead letter {record.dead_id}."))
         if row[0] is not None:
             return WriteOutcome(value=self._whole(cursor, row[0]))
-        new_id = record.record.task_id
-        accepted = self._carry_out_batch(cursor, [RecordAcceptance(record=record.record, event=record.event)], done)
+        there, most = self._below(cursor, {root_id}).get(root_id or "", 0), record.most_below
+        if most is not None and root_id is not None and there >= most:
+            return WriteOutcome(value=_no_room(record.dead_id, there, most))
+        new_id = record.task.task_id
+        accepted = self._carry_out_batch(cursor, [RecordAcceptance(task=record.task, event=record.event)], done)
         sql = self._sql
         for statement in (sql.copy_calls, sql.copy_snapshot, sql.copy_files, sql.copy_usage, sql.mark_redriven):
             statement.execute(cursor, new_id=new_id, dead_id=record.dead_id)
@@ -373,17 +395,25 @@ class Writer:
 
     def _remember(self, batch: Batch) -> None:
         """Hold the new tasks and let go of the ended ones, after the commit."""
-        for state in batch.states.values():
-            if state.ended:
-                self._live.pop(state.task_id, None)
-            elif state.is_new and state.record is not None:
-                self._live[state.task_id] = state.record
+        for held in batch.tasks.values():
+            if held.ended:
+                self._live.pop(held.task_id, None)
+            elif held.is_new and held.task is not None:
+                self._live[held.task_id] = held.task
         while len(self._live) > MOST_LIVE:
             self._live.pop(next(iter(self._live)))
 
 
 _NOTHING = {f"more_{column.name}": 0 for column in totals.c if column.name != "id"}
 _ALONE = (RecordSessionDeleted, RecordRefusal, RecordRedrive, RecordDelivery)
+
+
+def _no_room(dead_id: str, there: int, most: int) -> DelegationRefused:
+    tasks_there = "1 task" if there == 1 else f"{there} tasks"
+    return DelegationRefused(
+        f"The dead letter {dead_id} was delegated, and with {tasks_there} its line has the limit of {most} "
+        "(CALLBOARD_MAX_SUBAGENTS); raise that, or retry the task: that makes one which stands by itself."
+    )
 
 
 def _stands_alone(record: Record) -> bool:
@@ -404,5 +434,7 @@ def _decide(batch: Batch, record: Record) -> WriteOutcome:
             return batch.requeue(record)
         case RecordPause():
             return batch.pause(record)
+        case RecordSessionDeleted() | RecordRefusal() | RecordRedrive() | RecordDelivery():
+            raise AssertionError("it stands alone")
         case _:
-            raise TypeError(f"{type(record).__name__} is not a record that the store writes.")
+            assert_never(record)

@@ -14,6 +14,7 @@ import hypothesis
 import pytest
 
 from callboard import AgentSystem, Settings
+from callboard.agent import python_trees
 from tests import profiles  # noqa: F401  # registers them
 from tests.template import lay_history
 
@@ -24,6 +25,13 @@ GROUPS = {"servers": "docs", "bench": "models"}
 """
 
 hypothesis.settings.load_profile("test")  # of profiles.py; --hypothesis-profile comes later
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """Have no thread of a system parse Python while a failure's source is: CPython 3.11 fails at two at once, and all tests with it."""
+    with python_trees._PARSING:
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import queue
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -112,6 +113,21 @@ class Receiver:
         self._server.shutdown()
         self._thread.join(10)
         self._server.server_close()
+
+
+@contextmanager
+def silent(count: int, hosts: int = 1) -> Iterator[list[str]]:
+    """Listen on many ports, of one address or of several; each takes connections, and nobody ever says a word there."""
+    sockets = []
+    try:
+        for number in range(count):
+            sockets.append(socket.socket())
+            sockets[-1].bind((f"127.0.0.{1 + number % hosts}", 0))
+            sockets[-1].listen(100)
+        yield ["http://{}:{}/hook".format(*one.getsockname()) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
 
 
 @contextmanager

@@ -1,11 +1,16 @@
 """The tree keeps its shape: folders import each other in one direction only, and nothing hides the standard library."""
 
 import ast
+import inspect
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from callboard.persistence.reads import SqlReader
+from callboard.persistence.store import Reader, SqlStore, Writer
 
 ROOT = Path(__file__).parents[1]
 
@@ -13,8 +18,10 @@ ALLOWED = {
     "core": set(),
     "agent": {"core"},
     "persistence": {"core"},
-    "actors": {"core", "agent", "persistence"},
-    "system": {"core", "agent", "persistence", "actors"},
+    "abilities": {"core", "agent"},
+    "workers": {"core", "agent", "abilities"},
+    "actors": {"core", "agent", "persistence", "workers"},
+    "system": {"core", "agent", "persistence", "actors", "abilities", "workers"},
     "http": {"core", "agent", "system"},
     "client": {"core"},
     "cli": {"core", "agent", "persistence", "http", "system", "client"},
@@ -27,12 +34,14 @@ NARROW = {("http", "agent"): {"callboard.agent.skill", "callboard.agent.catalogu
 
 def _layer(module: str) -> str:
     parts = module.split(".")
-    if len(parts) > 1 and parts[1] in ("actors", "agent", "http", "persistence"):
+    if len(parts) > 1 and parts[1] in ("actors", "agent", "http", "persistence", "workers"):
         return parts[1]
     if len(parts) > 1 and parts[1] == "client":
         return "client"
-    if len(parts) > 1 and parts[1] in ("system", "abilities"):
+    if len(parts) > 1 and parts[1] in ("system", "wiring", "workforce"):
         return "system"
+    if len(parts) > 1 and parts[1] == "abilities":
+        return "abilities"
     if len(parts) > 1 and parts[1] in ("cli", "__main__"):
         return "cli"
     return "core"
@@ -42,7 +51,7 @@ def _files() -> list[tuple[str, Path]]:
     found = [(f"callboard.{path.stem}", path) for path in sorted((ROOT / "callboard").glob("*.py"))]
     for path in sorted((ROOT / "callboard").glob("*/*.py")):
         found.append((f"callboard.{path.parent.name}.{path.stem}", path))
-    for folder in ("actors", "agent", "http", "persistence"):
+    for folder in ("actors", "agent", "http", "persistence", "workers"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             if "migrations" not in path.parts:
                 found.append((".".join(("callboard", *path.relative_to(ROOT).with_suffix("").parts)), path))
@@ -118,12 +127,17 @@ def test_a_library_is_used_in_its_home_only(module: str, path: Path) -> None:
         assert _layer(module) in HOMES[library], f"{module} imports {library}"
 
 
+def test_no_run_can_sign_since_the_key_stays_with_the_control_side() -> None:
+    holders = {module for module, path in _files() if "callboard.agent.signing" in _imports(path)}
+    assert {module for module in holders if module.startswith("callboard.agent.")} == {"callboard.agent.sealing"}
+
+
 def test_the_environment_is_read_in_the_settings_only() -> None:
     readers = [module for module, path in _files() if "os.environ" in path.read_text() or "getenv(" in path.read_text()]
     assert readers == ["callboard.settings", "callboard.agent.gaps"]  # which says that code in the sandbox has none
 
 
-@pytest.mark.parametrize("folder", ["actors", "agent", "http", "persistence", "tests"])
+@pytest.mark.parametrize("folder", ["actors", "agent", "http", "persistence", "workers", "tests"])
 def test_no_folder_of_the_root_is_a_regular_package(folder: str) -> None:
     assert not (ROOT / folder / "__init__.py").exists(), "it would hide a module of that name (LAYOUT: http)"
 
@@ -138,3 +152,49 @@ def test_the_standard_librarys_http_is_found_from_the_root() -> None:
 def test_no_module_has_outgrown_its_subject() -> None:
     too_long = {module: n for module, path in _files() if (n := len(path.read_text().splitlines())) > 450}
     assert not too_long
+
+
+def test_an_actor_that_only_reads_cannot_be_given_a_writer() -> None:
+    given: dict[tuple[str, str], object] = {}
+    for path in sorted((ROOT / "actors").glob("*.py")):
+        module = import_module(f"callboard.actors.{path.stem}")
+        for name, kind in inspect.getmembers(module, inspect.isclass):
+            if kind.__module__ == module.__name__ and "__init__" in vars(kind):
+                asked = inspect.signature(kind).parameters.values()
+                given |= {(name, p.name): p.annotation for p in asked if p.annotation in (Reader, Writer, SqlStore)}
+    assert given.pop(("ResultLogger", "writer")) is Writer
+    assert given
+    assert set(given.values()) == {Reader}
+    written = {name for name in vars(Writer) if not name.startswith("_")}
+    assert written
+    assert not [name for name in written if hasattr(Reader, name) or hasattr(SqlReader, name)]
+
+
+RECORDED = {
+    ("Task", "caller"): "whose the task is, as the history has it",
+    ("Task", "request_id"): "the request that it came with, as the history has it",
+    ("NewEvent", "caller"): "who asked for what it tells of, as the history has it",
+    ("TaskEvent", "caller"): "the same, read",
+    ("TaskExecute", "request_id"): "the same, in the task's log",
+    ("TaskRequeued", "request_id"): "the request that it was decided with, in the task's log",
+    ("TaskFailed", "request_id"): "the same",
+    ("TaskCancelled", "request_id"): "the request that it was cancelled with, in the task's log",
+    ("Idempotency", "caller"): "whose the key is, as the history has it",
+    ("WebhookDelivery", "caller"): "whose task it tells of, for the share of webhooks that are under way",
+}
+"""Where a message names who asks: what is written, and what is read of that. All else is in the envelope."""
+
+
+def test_no_message_says_who_asks_since_the_envelope_does() -> None:
+    named = set()
+    for path in sorted((ROOT / "callboard" / "messages").glob("*.py")):
+        module = import_module(f"callboard.messages.{path.stem}")
+        for name, kind in inspect.getmembers(module, inspect.isclass):
+            fields = inspect.get_annotations(kind).keys() if kind.__module__ == module.__name__ else ()
+            named |= {(name, field) for field in fields if field in ("caller", "identity", "principal", "request_id")}
+    assert named == RECORDED.keys()
+
+
+def test_no_resource_asks_the_gateway_but_in_the_name_of_a_request() -> None:
+    known = {path.stem for path in (ROOT / "http").glob("*.py") if "system.gateway" in path.read_text()}
+    assert known == {"gateway_client"}

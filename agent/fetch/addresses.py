@@ -13,7 +13,8 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
-Address = IPv4Address | IPv6Address
+from callboard.agent.fetch.special_addresses import Address, is_special
+
 Rule = Callable[[Address], bool]
 
 LOCAL_NAMES = ("localhost", "localdomain", "local", "internal", "home.arpa")
@@ -29,24 +30,6 @@ METADATA_NAMES = (
     "instance-data.ec2.internal",
 )
 """Names of the services by which a cloud tells its machines their secrets."""
-
-_NOT_PUBLIC = tuple(
-    ip_network(network)
-    for network in (
-        "100.64.0.0/10",  # carriers' own (RFC 6598), some clouds' metadata too
-        "192.0.0.0/24",  # protocol assignments, some clouds' metadata too
-        "192.88.99.0/24",  # relays of 6to4
-        "168.63.129.16/32",  # the metadata of a cloud, though a public address
-        "::/96",  # an IPv4 address inside, deprecated
-        "::ffff:0:0/96",  # an IPv4 address inside
-        "64:ff9b::/96",  # an IPv4 address inside: NAT64
-        "64:ff9b:1::/48",  # NAT64 within a network
-        "2001::/23",  # protocol assignments, Teredo among them
-        "2002::/16",  # an IPv4 address inside: 6to4
-        "fec0::/10",  # site-local, deprecated
-    )
-)
-"""What `ipaddress` takes for public, in some version of Python, and is not."""
 
 _OWN_NETWORKS = tuple(
     ip_network(network)
@@ -84,6 +67,9 @@ _METADATA = frozenset(
 )
 
 _NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+_PLACES = ((12, 13, 14, 15), (6, 7, 9, 10), (7, 9, 10, 11), (9, 10, 11, 12))
+"""Which bytes are the IPv4 address in a prefix of /96, /48, /56 and /64 (RFC 6052); a network chooses the length of its own."""
+
 _COMPATIBLE = IPv6Network("::/96")
 
 
@@ -98,16 +84,7 @@ class AddressNotAllowed(Exception):
 
 def is_public(address: Address) -> bool:
     """Say whether an address is one of the open internet, and of one host."""
-    special = (
-        address.is_private
-        or address.is_loopback
-        or address.is_link_local
-        or address.is_multicast
-        or address.is_reserved
-        or address.is_unspecified
-        or any(address in network for network in _NOT_PUBLIC)
-    )
-    return address.is_global and not special
+    return not is_special(address) and not is_metadata(address)
 
 
 def is_reachable(address: Address) -> bool:
@@ -163,7 +140,7 @@ def resolve(host: str, port: int, allowed: Rule) -> list[str]:
 
 
 def _embedded(address: Address) -> Iterator[IPv4Address]:
-    """Return the IPv4 addresses inside an IPv6 address: mapped, compatible, NAT64, 6to4, Teredo."""
+    """Return the IPv4 addresses inside an IPv6 address: mapped, compatible, NAT64, 6to4, Teredo; first what it likely is."""
     if not isinstance(address, IPv6Address):
         return
     if address.ipv4_mapped is not None:
@@ -174,7 +151,8 @@ def _embedded(address: Address) -> Iterator[IPv4Address]:
         yield from reversed(address.teredo)
     low = IPv4Address(int(address) & 0xFFFFFFFF)
     if any(_plain(address) in network for network in _NAT64):
-        yield low
+        for places in _PLACES:
+            yield IPv4Address(bytes(address.packed[place] for place in places))
     if _plain(address) in _COMPATIBLE and int(low) > 0xFFFFFF:  # below that are `::`, `::1` and nothing
         yield low
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import httpcore
 
-_SLICE_S = 0.1
+LOOK_EVERY_S = 0.1
 """How long a wait goes on without a look at whether to stop."""
 
 _TIMED_OUT = {
@@ -41,14 +41,22 @@ class Stopped(Exception):
 class Wire(httpcore.NetworkBackend):
     """Connects to the addresses that `addresses` returns for a name, and lets nothing take longer than `timeout_s`.
 
-    The resolver has limits of its own, and cannot be interrupted. `stop`, once set, ends every wait within a tenth
-    of a second with `Stopped`.
+    The resolver has limits of its own, and cannot be interrupted. `stop`, once set, ends every wait within `look_every_s`
+    with `Stopped`.
     """
 
-    def __init__(self, *, timeout_s: float, addresses: Resolver, stop: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        timeout_s: float,
+        addresses: Resolver,
+        stop: threading.Event | None = None,
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
         self._until_s = time.monotonic() + timeout_s
         self._addresses = addresses
         self._stop = stop
+        self._look_every_s = look_every_s
 
     def hurry(self, timeout_s: float) -> None:
         """Have at most `timeout_s` seconds left."""
@@ -60,7 +68,7 @@ class Wire(httpcore.NetworkBackend):
         poll.register(sock, events)
         while True:
             left_s = self.left_s(failure, until_s)
-            if poll.poll(min(left_s, _SLICE_S) * 1000 + 1):
+            if poll.poll(min(left_s, self._look_every_s) * 1000 + 1):
                 return
 
     def left_s(self, failure: _Failure, until_s: float | None = None) -> float:
@@ -177,9 +185,18 @@ class _Stream(httpcore.NetworkStream):
 _WANTED: dict[type[BaseException], int] = {ssl.SSLWantReadError: select.POLLIN, ssl.SSLWantWriteError: select.POLLOUT}
 
 
-@cache
+_making = threading.Lock()
+"""Held while the context is made: many threads may ask for the first one in one moment, and each would take 30 ms for its own."""
+
+
 def ssl_context() -> ssl.SSLContext:
-    """Return what certificates are checked with: certifi's authorities and the operating system's."""
+    """Return what certificates are checked with: certifi's authorities and the operating system's; one for all."""
+    with _making:
+        return _made_context()
+
+
+@cache
+def _made_context() -> ssl.SSLContext:
     context = httpcore.default_ssl_context()
     context.load_default_certs()
     return context

@@ -15,7 +15,6 @@ from typing import Any
 import anyio
 from anyio.abc import Process
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from mcp.client.stdio import get_default_environment
 from mcp.os.posix.utilities import terminate_posix_process_tree
 from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
@@ -46,12 +45,13 @@ _GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 async def child_streams(server: ServerConfig, wire: Wire) -> AsyncIterator[Streams]:
     """Start the child. SECURITY: of this process's environment it gets what the SDK calls safe (PATH, HOME, …), no more."""
     assert server.command is not None
+    folder, variables = server.starts_in
     async with _logged_stderr(server) as errlog:
         with anyio.CancelScope(shield=True):  # a cancel in the middle of it would leave a child that nobody ends
             process = await anyio.open_process(
                 [server.command, *server.args],
-                env=get_default_environment() | server.env,
-                cwd=server.cwd,
+                env=variables,
+                cwd=folder,
                 stderr=errlog,
                 start_new_session=True,
             )

@@ -6,6 +6,7 @@ and `ServerConfig.hide` takes those values out of whatever the server or the SDK
 Pure functions, one read of a file; any thread. Imported by the wiring and by `servers.py`.
 """
 
+import contextlib
 import hashlib
 import json
 import re
@@ -109,6 +110,18 @@ class ServerConfig(BaseModel):
         return hashlib.sha256(what.encode()).hexdigest()
 
     @cached_property
+    def starts_in(self) -> tuple[str | None, dict[str, str]]:
+        """The folder and the variables that its process starts in each time: those of when the file was read.
+
+        A skill may change this process's later. Of its variables there are those that the SDK calls safe (PATH, HOME, …).
+        """
+        from mcp.client.stdio import get_default_environment
+
+        with contextlib.suppress(OSError):  # the working directory is gone
+            return self.cwd or str(Path.cwd()), get_default_environment() | self.env
+        return None, get_default_environment() | self.env
+
+    @cached_property
     def _hidden(self) -> tuple[str, ...]:
         values = [*self.env.values(), *self.headers.values(), *self.secrets]
         values += [word for value in self.headers.values() for word in value.split()]
@@ -150,6 +163,8 @@ def load_config(path: Path, environment: Mapping[str, str]) -> McpConfig:
             problems.append(f"{path}: the MCP server {name[:64]!r} is left out{where}: {broken.what}.")
             continue
         if not server.disabled:
+            if server.command is not None:
+                server.starts_in  # noqa: B018  # now, before any skill has been loaded
             servers[server.prefix] = server
     return McpConfig(servers=tuple(servers.values()), problems=tuple(problems))
 

@@ -5,6 +5,9 @@ what it listed last time. What other threads read is replaced as a whole: worker
 the health monitor has it looked after. Imported by `servers.py`.
 """
 
+import json
+import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, wait
 from pathlib import Path
@@ -13,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from callboard.agent.cancel import Cancelled, CancelToken
 from callboard.agent.mcp.config import ServerConfig
 from callboard.agent.mcp.loop import LoopThread
-from callboard.agent.mcp.remembered import Listing, keep, path_of, recall
-from callboard.agent.mcp.tool import InDoubt, McpTool, NotSent, make_tool, unused_rules
+from callboard.agent.mcp.remembered import Listing, Tool, keep, path_of, recall
+from callboard.agent.mcp.remote import Told
+from callboard.agent.mcp.tool import InDoubt, McpTool, NotSent, deadline_of, make_tools, unused_rules
 from callboard.agent.skill import SkillContext
 from callboard.clock import Clock
 from callboard.errors import TaskError
@@ -57,6 +61,7 @@ class ServerLine:
         self._changed = changed
         self._clock = clock
         self._path = path_of(data_dir, server.prefix)
+        self._made: tuple[tuple[McpTool, Tool], ...] = ()
         self._listing: Listing | None = None
         self._kept: Listing | None = None
         self._about_tools: tuple[str, ...] = ()
@@ -99,23 +104,16 @@ class ServerLine:
             logger.info("the MCP server %s has other tools now: %s", self.server.name, news)
 
     def _make(self, listing: Listing) -> None:
-        made: dict[str, McpTool] = {}
-        left_out: list[str] = []
-        for listed in listing.tools:
-            try:
-                skill = make_tool(listed, self.server, listing.version, self)
-                if (other := made.get(skill.name)) is not None:
-                    raise ValueError(f"the name {skill.name} is taken by its tool {other.tool[:64]!r}")
-            except Exception as error:  # noqa: BLE001  # whatever a server lists, it takes no other tool along
-                left_out.append(self._sentence(f"its tool {listed['name'][:64]!r} is left out: {error}"))
-                continue
-            made[skill.name] = skill
+        made, left_out = make_tools(listing, self.server, self)
         if not listing.tools:
-            left_out.append(self._sentence("it lists no tools"))
-        tools = list(made.values())
-        told = (*left_out[:_MOST_TOLD], *map(self._sentence, unused_rules(tools, self.server)))
+            left_out.append("it lists no tools")
+        tools = [skill for skill, _ in made]
+        told = (
+            *map(self._sentence, left_out[:_MOST_TOLD]),
+            *map(self._sentence, unused_rules(tools, self.server)),
+        )
         self._say(told, self._about_tools)
-        self._listing, self._about_tools, self.skills = listing, told, tuple(tools)
+        self._listing, self._about_tools, self._made, self.skills = listing, told, tuple(made), tuple(tools)
 
     def _keep(self, listing: Listing) -> None:
         if self._kept is not None and self._kept.same(listing):
@@ -176,6 +174,20 @@ class ServerLine:
         )
         return f"{who} {state}; {kept} and will work when it is {'ready' if self.late else 'back'}."
 
+    def told(self, offered: Callable[[McpTool], bool]) -> Told:
+        """Return what another process is told of the server, with those of its tools that are `offered`."""
+        tools = [(skill, listed) for skill, listed in self._made if offered(skill)]
+        return Told(
+            name=self.server.name,
+            prefix=self.server.prefix,
+            replay=self.server.replay,
+            approval=self.server.approval,
+            version=tools[0][0].version if tools else "",
+            tools=json.dumps([listed for _, listed in tools]),
+            late=self.late,
+            trouble=self.trouble,
+        )
+
     def look(self) -> None:
         """Have the server connected to, or asked, if that is due; never waits."""
         if self._looking is not None and not self._looking.done():
@@ -203,24 +215,35 @@ class ServerLine:
         return self.server.hide(text)
 
     def call(self, tool: str, arguments: dict[str, Any], ctx: SkillContext) -> Mapping[str, Any]:
-        """Have a tool called and wait for its answer; see `Line`.
+        """Have a tool called and wait for its answer; see `Line`."""
+        return self.send(tool, arguments, ctx.effect_id, deadline_of(ctx), ctx.cancel_event)
+
+    def send(
+        self,
+        tool: str,
+        arguments: dict[str, Any],
+        effect_id: str,
+        deadline_s: float | None,
+        cancel: threading.Event,
+    ) -> Mapping[str, Any]:
+        """Do so for a call that knows no more of its run than this; `deadline_s` is in seconds of `time.monotonic`.
 
         Returns soon after a cancel or the deadline: the loop then tells the server to stop, and nobody waits for that.
         """
         if self._loop.ended:
             raise NotSent(f"the MCP server {self.server.name} is not available: Callboard is stopping")
-        work = self.connection.call(tool, arguments, ctx.effect_id, self.server.timeoutS)
+        work = self.connection.call(tool, arguments, effect_id, self.server.timeoutS)
         future = self._loop.submit(work)
         # PERF: a cancel has no callback to hook on, so the worker looks ten times a second; a call that is quick is
         # over before the first look
-        while not wait([future], timeout=_glance_s(ctx)).done:
-            if ctx.cancelled:
+        while not wait([future], timeout=_glance_s(deadline_s)).done:
+            if cancel.is_set():
                 future.cancel()
                 raise Cancelled
             if self._loop.ended:
                 future.cancel()
                 break
-            if ctx.remaining_s == 0:
+            if deadline_s is not None and deadline_s <= time.monotonic():
                 future.cancel()
                 raise TaskError(
                     "deadline_exceeded",
@@ -256,6 +279,5 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + more
 
 
-def _glance_s(ctx: SkillContext) -> float:
-    left_s = ctx.remaining_s
-    return _GLANCE_S if left_s is None else max(0.0, min(_GLANCE_S, left_s))
+def _glance_s(deadline_s: float | None) -> float:
+    return _GLANCE_S if deadline_s is None else max(0.0, min(_GLANCE_S, deadline_s - time.monotonic()))

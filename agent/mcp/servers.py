@@ -9,11 +9,13 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from concurrent.futures import wait
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from callboard.agent.cancel import CancelToken
 from callboard.agent.mcp.config import McpConfig, ServerConfig
 from callboard.agent.mcp.line import ServerLine
 from callboard.agent.mcp.loop import LoopThread
+from callboard.agent.mcp.remote import Plain, said_of
 from callboard.agent.mcp.tool import McpTool
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError
@@ -107,6 +109,36 @@ class McpServers:
     def follow(self, changed: Callable[[], None]) -> None:
         """Have `changed` called, in the loop's thread, whenever `skills` or `late` have become others."""
         self._changed = changed
+
+    # --- for runs in other processes: see `McpControl`, and `RemoteServers` for what is made of a listing ---
+
+    def listing(self, offered: Callable[[McpTool], bool] = lambda _tool: True) -> Plain:
+        """Return what other processes are told of the servers, as a whole and without secrets; any thread.
+
+        `offered` says which tools are skills here: of two that come to one name, there must be the same one everywhere.
+        """
+        return [line.told(offered).plain() for line in self._lines.values()]
+
+    def call_tool(
+        self,
+        token: CancelToken,
+        server: str,
+        tool: str,
+        arguments: dict[str, Any],
+        effect_id: str,
+        deadline_s: float | None,
+        /,
+    ) -> Plain:
+        """Carry a call out, in a thread that may wait for it; the token is that of its run here."""
+        line = self._lines[server]
+        return said_of(lambda: line.send(tool, arguments, effect_id, deadline_s, token.event), line.hide)
+
+    def wait_for_server(self, token: CancelToken, server: str, /) -> Plain:
+        """Do so in a thread that may wait for it; raise `Cancelled` where the token is set."""
+        line = self._lines[server]
+        return [line.wait(token), line.trouble]
+
+    # --- the rest ---
 
     def look(self) -> None:
         """Have servers connected to, and asked whether they are there, where that is due; at once."""

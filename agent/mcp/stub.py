@@ -19,6 +19,7 @@ from typing import Any
 
 from callboard.agent.mcp.naming import parameter_name
 from callboard.agent.mcp.schema_types import Schema, python_type, resolved
+from callboard.agent.python_trees import parse
 
 MAX_PARAMETERS = 100
 MAX_DESCRIPTION_CHARS = 1024
@@ -176,7 +177,7 @@ def _quoted(name: str | None) -> str:
 def _check(text: str, python_name: str) -> None:
     """Hold the stub to its shape, whatever the code above missed."""
     try:
-        body = ast.parse(text).body
+        body = parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"its declaration cannot be written in Python ({type(error).__name__})") from error
     match body:

@@ -1,19 +1,19 @@
 """A tool of an MCP server as a skill; see `AnySkill` in agent/skill.py.
 
-Made once at start from what the server lists. A call is checked here, in the worker's thread, and sent by the server's
+Made from what the server lists, whenever that has changed, and where it is called from (`remote.py`). A call is checked here, in the worker's thread, and sent by the server's
 `Line`; how it fails decides whether it may be tried again.
 """
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 from callboard.agent.mcp.arguments import Arguments, Check
-from callboard.agent.mcp.config import ServerConfig
 from callboard.agent.mcp.naming import hyphenated, skill_name
-from callboard.agent.mcp.remembered import Tool
+from callboard.agent.mcp.remembered import Listing, Tool
 from callboard.agent.mcp.results import ToolFailed, texts_of, value_of
 from callboard.agent.mcp.schema_types import is_deeper, python_type, tidied
 from callboard.agent.mcp.stub import MAX_DESCRIPTION_CHARS, MAX_DOCSTRING_CHARS, clean, parameters, stub, summary
@@ -48,6 +48,26 @@ class Line(Protocol):
 
         Raises `NotSent`, `InDoubt`, `ToolFailed` where the server refuses, `Cancelled`, or `TaskError` past the deadline.
         """
+
+
+class Entry(Protocol):
+    """What a server's entry says of its tools; see `ServerConfig`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def prefix(self) -> str: ...
+    @property
+    def replay(self) -> Mapping[str, Replay]: ...
+    @property
+    def approval(self) -> Sequence[str]: ...
+
+
+def deadline_of(ctx: SkillContext) -> float | None:
+    """Return when a call's time is up, in seconds of `time.monotonic`; None if never."""
+    if ctx.deadline_s is not None or (left_s := ctx.remaining_s) is None:
+        return ctx.deadline_s
+    return time.monotonic() + left_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +142,23 @@ class McpTool:
             raise ToolFailed(f"the tool was called, but its answer is not what its schema says; {where}: {found[1]}")
 
 
-def make_tool(listed: Tool, server: ServerConfig, version: str, line: Line) -> McpTool:
+def make_tools(listing: Listing, server: Entry, line: Line) -> tuple[list[tuple[McpTool, Tool]], list[str]]:
+    """Return the skills of a listing, each with what was listed of it, and in words which tools are left out and why."""
+    made: dict[str, tuple[McpTool, Tool]] = {}
+    left_out: list[str] = []
+    for listed in listing.tools:
+        try:
+            skill = make_tool(listed, server, listing.version, line)
+            if (other := made.get(skill.name)) is not None:
+                raise ValueError(f"the name {skill.name} is taken by its tool {other[0].tool[:64]!r}")
+        except Exception as error:  # noqa: BLE001  # whatever a server lists, it takes no other tool along
+            left_out.append(f"its tool {listed['name'][:64]!r} is left out: {error}")
+            continue
+        made[skill.name] = skill, listed
+    return list(made.values()), left_out
+
+
+def make_tool(listed: Tool, server: Entry, version: str, line: Line) -> McpTool:
     """Return the skill of a listed tool; raise `ValueError` saying why it cannot be one."""
     tool = listed["name"]
     name = skill_name(server.prefix, tool)
@@ -162,7 +198,7 @@ def _answers(listed: Tool, line: Line) -> tuple[Mapping[str, Any] | None, Check 
         return None, None
 
 
-def unused_rules(tools: list[McpTool], server: ServerConfig) -> list[str]:
+def unused_rules(tools: list[McpTool], server: Entry) -> list[str]:
     """Return in sentences which names in the entry's `replay` and `approval` stand for no tool: misspelt, most likely."""
     told = []
     for rule, fields in (("replay", list(server.replay)), ("approval", server.approval)):
@@ -176,7 +212,7 @@ def unused_rules(tools: list[McpTool], server: ServerConfig) -> list[str]:
     return told
 
 
-def _replay(listed: Tool, server: ServerConfig, name: str) -> Replay:
+def _replay(listed: Tool, server: Entry, name: str) -> Replay:
     """Return the operator's word on the tool, else what follows from the server's hints."""
     for pattern, replay in server.replay.items():
         if _names(pattern, listed["name"], name, server):
@@ -187,12 +223,12 @@ def _replay(listed: Tool, server: ServerConfig, name: str) -> Replay:
     return "keyed" if hints.get("idempotentHint") is True else "never"
 
 
-def _names(rule: str, tool: str, name: str, server: ServerConfig) -> bool:
+def _names(rule: str, tool: str, name: str, server: Entry) -> bool:
     """Whether the entry means this tool: by the server's name for it, or by the skill's, with or without the server."""
     return rule in (tool, name) or f"{server.prefix}-{hyphenated(rule)}" == name
 
 
-def _matches(pattern: str, tool: str, name: str, server: ServerConfig) -> bool:
+def _matches(pattern: str, tool: str, name: str, server: Entry) -> bool:
     return any(fnmatchcase(each, pattern) for each in (tool, name, name.removeprefix(f"{server.prefix}-")))
 
 

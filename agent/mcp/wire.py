@@ -174,7 +174,8 @@ def _for_session(method: str, result: Message) -> Message:
             return pages.for_session(result)
         case "initialize":
             return _handshake(result)
-    return result
+        case _:
+            return result
 
 
 def _handshake(result: Message) -> Message:

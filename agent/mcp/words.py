@@ -76,6 +76,8 @@ class Words:
                 return ToolFailed(f"the tool was called, and {why}")
             case Fault.REFUSED:
                 return ToolFailed(why)
+            case None:
+                pass
         if ticket.said is not None:
             return ToolFailed(self.of(ticket.said, MAX_ERROR_CHARS))
         if not ticket.taken:

@@ -73,7 +73,8 @@ def _part(event: Any) -> Part:
             return _ended(field(event, "delta"), counts)
         case "message_stop":
             return Part(done=True)
-    return Part()
+        case _:
+            return Part()
 
 
 def _delta(delta: Any) -> Part:

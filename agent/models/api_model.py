@@ -1,5 +1,7 @@
 """A model behind an API: tries, with pauses between them, until there is an answer or no use in going on.
 
+None begins while the API has asked to be left alone, which it may have said to another call.
+
 In the thread of the call; several at once. Imported by `building.py`.
 """
 
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 
 import tenacity
 
+from callboard.agent.cancel import Cancelled
 from callboard.agent.models.base import Completion, ModelCall, TokenUse
 from callboard.agent.models.breaker import Breaker
 from callboard.agent.models.counting import tokens_of
@@ -25,6 +28,8 @@ MAX_PAUSE_S = 20.0
 """Pauses double from the first to this, and each is a random part of that, at least a quarter, in seconds."""
 
 _KEY_REFUSED = frozenset((401, 402, 403))
+_RATE_LIMITED = 429
+_OVERLOADED = frozenset((503, 529))  # 529: Anthropic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +77,8 @@ class ApiModel:
 
         def once() -> Answer:
             nonlocal tries, lost
+            self._enter(call)
             tries += 1
-            heard.begin()
             try:
                 return self._try(call, heard)
             except TryFailed as failed:
@@ -89,12 +94,28 @@ class ApiModel:
             return self._completion(answer, call, tries, lost)
         raise error  # SECURITY: here, where nothing is its context
 
+    def _enter(self, call: ModelCall) -> None:
+        """Let a try begin, once the API may be asked; raise `TryFailed` where that is later than the call has time."""
+        watch = Watch(deadline_s=call.deadline_s, token=call.token)
+        while (pause := self._api.breaker.enter(self._model, watch.left_s)) is not None:
+            asked_s, code, what = pause
+            pause_s = _spread(asked_s, MAX_PAUSE_S)
+            if watch.stopped:
+                raise Cancelled
+            if pause_s >= watch.left_s:
+                raise TryFailed(code, what, again=True, retry_after_s=asked_s)
+            try:
+                watch.sleep(pause_s)
+            except TimeIsUp:
+                raise TryFailed(code, what, again=True, retry_after_s=asked_s) from None
+
     def _try(self, call: ModelCall, heard: "_Heard") -> Answer:
         breaker = self._api.breaker
-        breaker.enter()
         try:
+            heard.begin()
             answer = self._api.trier.once(call, self._model, heard)
         except TryFailed as failed:
+            self._leave_alone(failed)
             if failed.counts:
                 breaker.failed(failed.what)
             else:
@@ -105,6 +126,12 @@ class ApiModel:
             raise
         breaker.succeeded()
         return answer
+
+    def _leave_alone(self, failed: TryFailed) -> None:
+        """Have other calls wait too, where the API has asked for it: APIs count calls by model, and are overloaded as a whole."""
+        if failed.retry_after_s and (failed.status == _RATE_LIMITED or failed.status in _OVERLOADED):
+            model = self._model if failed.status == _RATE_LIMITED else ""
+            self._api.breaker.leave_alone(model, failed.retry_after_s, failed.code, failed.what)
 
     def _retrying(self, call: ModelCall) -> tenacity.Retrying:
         watch = Watch(deadline_s=call.deadline_s, token=call.token)
@@ -122,7 +149,7 @@ class ApiModel:
         pause_s = random.uniform(most_s / 4, most_s)  # noqa: S311  # spreads callers out, keeps nothing secret
         failed = state.outcome.exception() if state.outcome else None
         asked_s = failed.retry_after_s if isinstance(failed, TryFailed) else None
-        return pause_s if asked_s is None else asked_s + min(pause_s, asked_s / 10)
+        return pause_s if asked_s is None else _spread(asked_s, pause_s)
 
     def _task_error(self, failed: TryFailed, had_s: float, left_s: float, tries: int, lost: TokenUse) -> TaskError:
         message = f"The model {self.name} {failed.what}"
@@ -165,6 +192,11 @@ class ApiModel:
     def close(self) -> None:
         """Close the connections, which all models of the API share."""
         self._api.dialect.close()
+
+
+def _spread(asked_s: float, most_s: float) -> float:
+    """Return how long to wait where an API has asked for it: never less, and not as long as everybody else who was asked."""
+    return asked_s + random.uniform(0, min(most_s, asked_s / 10))  # noqa: S311  # likewise
 
 
 def _asleep(watch: Watch) -> Callable[[float], None]:

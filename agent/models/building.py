@@ -10,7 +10,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from callboard.agent.models.api_model import Api, ApiModel
-from callboard.agent.models.breaker import Breaker
+from callboard.agent.models.breaker import Breaker, Circuits
 from callboard.agent.models.dialect import Dialect
 from callboard.agent.models.failures import Names
 from callboard.agent.models.fallback import Fallback
@@ -21,6 +21,8 @@ from callboard.agent.models.vendors import Key
 from callboard.errors import ConfigurationError
 from callboard.providers import offer_at
 from callboard.settings import Settings
+
+_FALLBACK = "CALLBOARD_LLM_FALLBACK_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +68,23 @@ class _Choice:
 
 
 def build(
-    settings: Settings, model: str | None, *, first_pause_s: float, now: Callable[[], datetime]
+    settings: Settings,
+    model: str | None,
+    *,
+    breakers: Circuits,
+    holder: str,
+    first_pause_s: float,
+    now: Callable[[], datetime],
 ) -> ApiModel | Fallback:
     """Return the model of the settings, which name a provider; `model` takes the place of the settings' one."""
     choices = [_first_choice(settings, model)]
     if settings.llm_fallback_provider:
         choices.append(_second_choice(settings))
-    made = [_api_model(choice, settings.llm_retries, first_pause_s, now) for choice in choices]
+
+    def breaker(name: str) -> Breaker:
+        return Breaker(name=name, circuits=breakers, holder=holder)
+
+    made = [_api_model(choice, breaker, settings.llm_retries, first_pause_s, now) for choice in choices]
     return made[0] if len(made) == 1 else Fallback(*made)
 
 
@@ -92,7 +104,7 @@ def _first_choice(settings: Settings, model: str | None) -> _Choice:
 
 def _second_choice(settings: Settings) -> _Choice:
     return _Choice(
-        setting="CALLBOARD_LLM_FALLBACK_",
+        setting=_FALLBACK,
         provider=settings.llm_fallback_provider,
         base_url=settings.llm_fallback_base_url.strip().rstrip("/"),
         model=settings.llm_fallback_model.strip(),
@@ -121,14 +133,22 @@ def _dialect(choice: _Choice) -> tuple[Dialect, str]:
     return anthropic.AnthropicDialect(base_url=choice.base_url, key=choice.key), choice.base_url or anthropic.BASE_URL
 
 
-def _api_model(choice: _Choice, retries: int, first_pause_s: float, now: Callable[[], datetime]) -> ApiModel:
+def _api_model(
+    choice: _Choice,
+    breaker: Callable[[str], Breaker],
+    retries: int,
+    first_pause_s: float,
+    now: Callable[[], datetime],
+) -> ApiModel:
     dialect, base_url = _dialect(choice)
     names = Names(host=urlsplit(base_url).netloc, setting=choice.setting)
+    # the second one may be the same API with another key, which is left alone by itself
+    second = ", the fallback," if choice.setting == _FALLBACK else ""
     api = Api(
         provider=choice.provider,
         dialect=dialect,
         trier=Trier(dialect, names, key=choice.key, now=now),
-        breaker=Breaker(f"{choice.provider} at {names.host}"),
+        breaker=breaker(f"{choice.provider} at {names.host}{second}"),
         retries=retries,
         first_pause_s=first_pause_s,
     )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from callboard.agent.models.base import Model
+from callboard.agent.models.breaker import Breakers, Circuits
 from callboard.errors import ConfigurationError
 from callboard.installing import install_command
 from callboard.settings import Settings
@@ -32,12 +33,16 @@ def load_model(
     settings: Settings,
     *,
     model: str | None = None,
+    breakers: Circuits | None = None,
+    holder: str = "",
     first_pause_s: float = FIRST_PAUSE_S,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> LoadedModel | None:
     """Return the model of the settings, None for the offline planner; `model` is asked in place of CALLBOARD_LLM_MODEL.
 
-    Further models of the same provider come from its `named`. Close it when all is over. Raises `ConfigurationError`.
+    Further models of the same provider come from its `named`. Close it when all is over. `breakers` are those of all
+    calls of this node (None: it has some of its own), and `holder` is what whoever makes these is called there. Raises
+    `ConfigurationError`.
     """
     if settings.llm_provider == "offline":
         if settings.llm_fallback_provider:
@@ -52,5 +57,8 @@ def load_model(
             f"CALLBOARD_LLM_PROVIDER={settings.llm_provider} needs a package that is not installed ({error.name}); install it with: "
             f"{install_command('llm')}"
         ) from error
-    loaded: LoadedModel = building.build(settings, model, first_pause_s=first_pause_s, now=now)
+    circuits = Breakers() if breakers is None else breakers
+    loaded: LoadedModel = building.build(
+        settings, model, breakers=circuits, holder=holder, first_pause_s=first_pause_s, now=now
+    )
     return loaded

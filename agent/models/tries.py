@@ -173,6 +173,8 @@ class Trier:
             case "" if ends_in_code(answer.text):  # nobody says that it is whole, and it does not look so
                 answer.end = "cut"
                 return answer
+            case "" | "stop" | "refused":  # a refusal has been raised above
+                pass
         if says_nothing(answer.text):
             told = "thought and said nothing" if answer.thoughts.strip() else "gave an empty answer"
             raise TryFailed("model_bad_reply", told, again=True)

@@ -6,7 +6,6 @@ of neither is left to the other families, and what they refuse is refused with a
 the offline planner.
 """
 
-import ast
 import re
 import unicodedata
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from callboard.agent.planner.base import MODELS, Plan, PlanRequest, call
 from callboard.agent.planner.file_mentions import HERE, generic, mentions, other_name, ways_to_say
 from callboard.agent.planner.files import AboutFile, File, described, listed, looked_at, refused
 from callboard.agent.planner.reading import Fence, Reading, find_material, read
+from callboard.agent.python_trees import is_expression
 from callboard.errors import TaskError
 
 _SKILL = "read-file"
@@ -214,17 +214,9 @@ def _reading_it(plan: Plan, file: File) -> Plan:
         return plan
     first, newline, rest = source.partition("\n")
     first = f"{first}, read_file"
-    if uses > 1 and _is_expression(rest):
+    if uses > 1 and is_expression(rest):
         rest = f"(lambda text: {rest.replace(file.expression, 'text')})({file.expression})"
     return replace(plan, code=f"{first}{newline}{rest}")
-
-
-def _is_expression(source: str) -> bool:
-    try:
-        ast.parse(source, mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
 
 
 def otherwise(request: PlanRequest, error: TaskError) -> Plan:

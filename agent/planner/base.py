@@ -31,9 +31,16 @@ class Ask(Protocol):
     """Asks a model within the task's time and budget; the run that plans gives it."""
 
     def __call__(
-        self, model: Model, messages: tuple[Message, ...], *, most_tokens: int, again: bool = False, **told: int
+        self,
+        model: Model,
+        messages: tuple[Message, ...],
+        *,
+        most_tokens: int,
+        again: bool = False,
+        turns_left_out: int = 0,
+        rounds_left_out: int = 0,
     ) -> Completion:
-        """Return a whole answer of at most `most_tokens`; `told` goes into the log.
+        """Return a whole answer of at most `most_tokens`; how much was left out goes into the log.
 
         `again`: it takes the place of one that failed. Raises `TaskError`.
         """
@@ -83,6 +90,8 @@ class Plan:
     text: str = ""
     again: str = ""
     doubt: str = ""
+    own: bool = False
+    """Whether the code is a template of the planner's, in which nothing is the task's but literals: agent/shapes.py says what for."""
 
 
 class Planner(Protocol):
@@ -146,7 +155,12 @@ def script(*lines: str, skills: tuple[str, ...] = ()) -> str:
 
 def call_plan(request: PlanRequest, intent: str, skill: str, *args: Any, then: str = "", **kwargs: Any) -> Plan:
     """Return a plan of one skill call, with `then` written behind it, such as `['words']`."""
-    return Plan(code=script(call(request, skill, *args, **kwargs) + then, skills=(skill,)), intent=intent)
+    return own_plan(script(call(request, skill, *args, **kwargs) + then, skills=(skill,)), intent)
+
+
+def own_plan(code: str, intent: str) -> Plan:
+    """Return a plan of code that holds nothing of the task but literals."""
+    return Plan(code=code, intent=intent, own=True)
 
 
 MODELS = (

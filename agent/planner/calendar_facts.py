@@ -9,7 +9,7 @@ import calendar
 import re
 from datetime import date, timedelta
 
-from callboard.agent.planner.base import Plan, PlanRequest, no_fit
+from callboard.agent.planner.base import Plan, PlanRequest, no_fit, own_plan
 from callboard.agent.planner.date_patterns import DATE
 from callboard.agent.planner.dates import resolve_day
 from callboard.agent.planner.numbers import NUMBER, whole_number
@@ -74,7 +74,7 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
         for read in (_edge, _nth, _named, _week, _quarter, _counted, _added, _in_period):
             answer = read(text, request, today, asked)
             if answer is not None:
-                return Plan(code=repr(answer.isoformat() if isinstance(answer, date) else answer), intent="date")
+                return own_plan(repr(answer.isoformat() if isinstance(answer, date) else answer), "date")
     return None
 
 

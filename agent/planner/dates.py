@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 from datetime import date, timedelta
 
-from callboard.agent.planner.base import Plan, PlanRequest, call, no_fit, script
+from callboard.agent.planner.base import Plan, PlanRequest, call, no_fit, own_plan, script
 from callboard.agent.planner.date_patterns import (
     AGE,
     BETWEEN,
@@ -60,26 +60,24 @@ def _match(patterns: tuple[str, ...], text: str) -> dict[str, str | None] | None
 def _now(text: str, request: PlanRequest) -> Plan | None:
     today, intent = request.now.date(), "date"
     if TIME_NOW.fullmatch(text):
-        return Plan(code=repr(f"{request.now:%H:%M} UTC"), intent=intent)
+        return own_plan(repr(f"{request.now:%H:%M} UTC"), intent)
     if found := PART_NOW.fullmatch(text):
-        return Plan(code=repr(today.year if found["part"] == "year" else MONTHS[today.month].title()), intent=intent)
+        return own_plan(repr(today.year if found["part"] == "year" else MONTHS[today.month].title()), intent)
     if DAY_NOW.fullmatch(text):
         return _plan(request, "weekday", today.isoformat())
     if found := WHEN.fullmatch(text):
         named = found["day"].replace("next year", str(today.year + 1))
-        return Plan(
-            code=repr(resolve_day(named, request, 0 if named != found["day"] or "this" in named else 1)), intent=intent
-        )
+        return own_plan(repr(resolve_day(named, request, 0 if named != found["day"] or "this" in named else 1)), intent)
     if found := FIXED_DAY.fullmatch(text):
         day = next((value for value in found.groupdict().values() if value), "today")
-        return Plan(code=repr(parse_date(day, today).isoformat()), intent=intent)
+        return own_plan(repr(parse_date(day, today).isoformat()), intent)
     return None
 
 
 def _calendar_facts(text: str, request: PlanRequest) -> Plan | None:
     if found := LEAP.fullmatch(text):
         counted = call(request, "date-difference", f"{found['year']}-02-01", f"{found['year']}-03-01")
-        return Plan(code=script(f"{counted} == 29", skills=("date-difference",)), intent="date")
+        return own_plan(script(f"{counted} == 29", skills=("date-difference",)), "date")
     if found := DAYS_IN.fullmatch(text):
         year, month = int(found["year"]), month_number(found["month"] or "jan")
         if month is None or not 1 <= year < 9999:
@@ -97,7 +95,7 @@ def _difference(text: str, request: PlanRequest) -> Plan | None:
         # What lies between two days has no direction; from one to the other it has.
         code = f"abs({code})" if "between" in text else code
         code += f" * {PER_DAY[unit]}" if unit in PER_DAY else ""
-        return Plan(code=script(code, skills=("date-difference",)), intent="date")
+        return own_plan(script(code, skills=("date-difference",)), "date")
     today = request.now.date().isoformat()
     if found := _match(AGE, text):
         born = found["first"] or ""
@@ -186,7 +184,7 @@ def _later(text: str, request: PlanRequest) -> Plan | None:
     if found.get("weekday"):
         call(request, "weekday", "")
         code, skills = f"weekday({code})", [*skills, "weekday"]
-    return Plan(code=script(code, skills=tuple(skills)), intent="date")
+    return own_plan(script(code, skills=tuple(skills)), "date")
 
 
 def _amounts(span: str) -> list[tuple[int, str]]:
@@ -196,7 +194,7 @@ def _amounts(span: str) -> list[tuple[int, str]]:
 
 
 def _plan(request: PlanRequest, skill: str, *arguments: str) -> Plan:
-    return Plan(code=script(call(request, skill, *arguments), skills=(skill,)), intent="date")
+    return own_plan(script(call(request, skill, *arguments), skills=(skill,)), "date")
 
 
 def _unit(unit: str | None) -> str:

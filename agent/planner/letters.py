@@ -5,7 +5,7 @@ The answers are plain Python for the sandbox, or are worked out here; none needs
 
 import re
 
-from callboard.agent.planner.base import Plan, PlanRequest, no_fit
+from callboard.agent.planner.base import Plan, PlanRequest, no_fit, own_plan
 from callboard.agent.planner.reading import Reading, matched
 from callboard.agent.skills._units import meanings
 from callboard.agent.skills._written import in_ascii, plain
@@ -82,7 +82,7 @@ def recognise(reading: Reading, _request: PlanRequest) -> Plan | None:
         for read in (_letters, _backwards, _case, _compared, _sorted):
             code = read(text)
             if code:
-                return Plan(code=code, intent="text")
+                return own_plan(code, "text")
     return None
 
 

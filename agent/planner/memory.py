@@ -7,7 +7,7 @@ the offline planner.
 
 import re
 
-from callboard.agent.planner.base import Plan, PlanRequest, script
+from callboard.agent.planner.base import Plan, PlanRequest, own_plan, script
 from callboard.agent.planner.reading import MAX_LINE_CHARS, Reading, read
 
 VARIABLE = "memory"
@@ -81,7 +81,7 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     if reading.fences or not reading.line:
         return None
     lines = remember(reading, request) or _recall(reading.line, request)
-    return Plan(code=script(*lines), intent="memory") if lines else None
+    return own_plan(script(*lines), "memory") if lines else None
 
 
 def remember(reading: Reading, request: PlanRequest) -> list[str] | None:

@@ -79,9 +79,11 @@ class ModelPlanner:
         self, request: PlanRequest, model: Model, prompt: Prompt, most_tokens: int, *, again: bool = False
     ) -> str:
         assert request.ask is not None, "a model is asked through the run, which counts and records it"
-        left_out = {"turnsLeftOut": prompt.turns_left_out, "roundsLeftOut": prompt.rounds_left_out}
-        told = {name: number for name, number in left_out.items() if number}
-        return request.ask(model, prompt.messages, most_tokens=most_tokens, again=again, **told).text
+        turns, rounds = prompt.turns_left_out, prompt.rounds_left_out
+        answer = request.ask(
+            model, prompt.messages, most_tokens=most_tokens, again=again, turns_left_out=turns, rounds_left_out=rounds
+        )
+        return answer.text
 
     def _size(self, model: Model) -> _Size:
         if (learnt := self._learnt.get(model.name)) is not None:

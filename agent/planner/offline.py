@@ -149,4 +149,4 @@ def _after_statement(request: PlanRequest) -> Plan | None:
         return None
     rest = replace(request, task=task[first.end() :], variables=request.variables | {memory.VARIABLE})
     asked = _plan(rest)
-    return Plan(code=script(*told[:-1], asked.code or ""), intent=asked.intent) if asked else None
+    return replace(asked, code=script(*told[:-1], asked.code or "")) if asked else None

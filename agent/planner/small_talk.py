@@ -2,7 +2,7 @@
 
 import re
 
-from callboard.agent.planner.base import Plan, PlanRequest
+from callboard.agent.planner.base import Plan, PlanRequest, own_plan
 from callboard.agent.planner.reading import Reading
 
 ABILITIES = (
@@ -52,7 +52,7 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     for text in dict.fromkeys((whole, line)):
         answer = _answer(text, request)
         if answer:
-            return Plan(code=repr(answer), intent="greeting")
+            return own_plan(repr(answer), "greeting")
     return None
 
 

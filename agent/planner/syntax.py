@@ -66,6 +66,8 @@ def names_in(code: str) -> Names | None:
                 bound |= {(alias.asname or alias.name).partition(".")[0] for alias in aliases}
             case ast.arg(arg=name):
                 bound.add(name)
+            case _:  # names nothing
+                pass
     return Names(
         bound=frozenset(bound),
         unbound=frozenset(read - bound - _BUILTINS),

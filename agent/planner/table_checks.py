@@ -74,6 +74,8 @@ def checked(question: Question, facts: Facts) -> Question:
                     raise UnclearError(f"Some {group} has no {column} at all; say which rows count.")
         case "share":
             _check_share(question, facts)
+        case "value" | "columns" | "column_count":
+            pass
     return question
 
 

@@ -5,7 +5,7 @@ Pure; any thread; imported by `tables` only.
 
 from collections.abc import Mapping
 
-from callboard.agent.planner.base import Plan, PlanRequest, call, script, source_of
+from callboard.agent.planner.base import Plan, PlanRequest, call, own_plan, script, source_of
 from callboard.agent.planner.table_checks import where_of
 from callboard.agent.planner.table_facts import Facts
 from callboard.agent.planner.table_question import Question
@@ -18,9 +18,9 @@ Options = Mapping[str, str | int | bool | None]
 def plan(question: Question, data: str, facts: Facts, request: PlanRequest) -> Plan:
     """Return the plan; raise `TaskError` if the task may not call the skill."""
     if question.kind == "columns":
-        return Plan(code=repr(list(facts.columns)), intent="table")
+        return own_plan(repr(list(facts.columns)), "table")
     if question.kind == "column_count":
-        return Plan(code=repr(len(facts.columns)), intent="table")
+        return own_plan(repr(len(facts.columns)), "table")
     expression, imports = _expression(question, facts)
     call(request, _SKILL, data, "count")  # refuses where the skill may not be called
     if expression.count(_ASKED) == 1 and "lambda" not in expression:
@@ -28,7 +28,7 @@ def plan(question: Question, data: str, facts: Facts, request: PlanRequest) -> P
     else:
         # A function instead of a variable, which would stay in the session.
         code = f"(lambda data: {expression})({source_of(request, data)})"
-    return Plan(code=script(*imports, code, skills=(_SKILL,)), intent="table")
+    return own_plan(script(*imports, code, skills=(_SKILL,)), "table")
 
 
 def _ask(operation: str, **options: str | int | bool | None) -> str:
@@ -70,7 +70,8 @@ def _expression(question: Question, facts: Facts) -> tuple[str, tuple[str, ...]]
                 for one in question.against
             )
             return f"abs({first} - {second})", ()
-    return _listed(question, where), ()
+        case "rows" | "values" | "value" | "nth" | "columns" | "column_count" | "unsaid" | "ordinal":
+            return _listed(question, where), ()
 
 
 def _folded(question: Question, where: str | None, facts: Facts) -> str:

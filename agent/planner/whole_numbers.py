@@ -3,7 +3,7 @@
 import math
 import re
 
-from callboard.agent.planner.base import Plan, PlanRequest, call, call_plan, no_fit, script
+from callboard.agent.planner.base import Plan, PlanRequest, call, call_plan, no_fit, own_plan, script
 from callboard.agent.planner.reading import Reading, matched
 from callboard.agent.skills._written import in_ascii
 
@@ -147,7 +147,7 @@ def _ratio(text: str, request: PlanRequest) -> Plan | None:
             return None
         common = math.gcd(a, b)
         sign = "/" if found["sign"] == "/" else ":"
-        return Plan(code=repr(f"{a // common}{sign}{b // common}"), intent="arithmetic")
+        return own_plan(repr(f"{a // common}{sign}{b // common}"), "arithmetic")
     found = _SHARED.fullmatch(text)
     if not found:
         return None
@@ -155,4 +155,4 @@ def _ratio(text: str, request: PlanRequest) -> Plan | None:
     if not sum(parts):
         return None
     calls = [call(request, "calculate", f"{found['whole']} * {part} / {sum(parts)}") for part in parts]
-    return Plan(code=script(f"[{', '.join(calls)}]", skills=("calculate",)), intent="arithmetic")
+    return own_plan(script(f"[{', '.join(calls)}]", skills=("calculate",)), "arithmetic")

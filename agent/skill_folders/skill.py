@@ -103,6 +103,14 @@ class FolderSkill:
         self._restrict(ctx)
         return text
 
+    def restriction(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> frozenset[str] | None:
+        """Return what a task may call that was given what a call with these arguments returns, None for whatever it may."""
+        try:
+            _, arguments = self._bound(tuple(args), kwargs)
+        except (TypeError, ValueError):
+            return self.allowed
+        return self.allowed if arguments is None else None
+
     def binding(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Binding:
         file, arguments = self._bound(args, kwargs)
         got = {"file": file, "arguments": arguments}

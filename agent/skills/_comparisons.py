@@ -32,6 +32,8 @@ def condition(column: Column, operator: str, values: Sequence[Given]) -> Conditi
             return lambda index: text_of(column.cells[index]).endswith(values[0].text.casefold())
         case "between":
             return _between(column, values[0], values[1])
+        case _:  # is an order
+            pass
     order, wanted = _order(column, values[0], operator), _SIGNS[operator]
     return lambda index: order(index) in wanted
 

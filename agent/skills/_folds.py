@@ -30,6 +30,8 @@ def fold(column: Column, indices: Sequence[int], operation: str) -> Any:
             return mode(column, filled)
         case "min" | "max":
             return _extreme(column, filled, operation)
+        case _:  # is of numbers
+            pass
     if not filled:
         return 0 if operation == "sum" else None
     return written(column, filled, _FOLDS[operation](numbers(column, filled)), rounded=operation == "mean")

@@ -56,6 +56,8 @@ def find(tree: ast.Module) -> list[Finding]:
                 )
             case ast.Global():
                 findings.append(_at(node, "info", "global", "Changes a module's variable from inside a function."))
+            case _:  # no rule looks at it
+                pass
     return findings
 
 
@@ -188,4 +190,5 @@ def _branches(node: ast.AST) -> int:
             return 1
         case ast.match_case():
             return 0 if isinstance(node.pattern, ast.MatchAs) and node.pattern.pattern is None else 1
-    return 0
+        case _:
+            return 0

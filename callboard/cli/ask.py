@@ -18,7 +18,7 @@ import click
 from callboard.addresses import host_and_port, server_url
 from callboard.cli import server_file
 from callboard.cli.exit import Ended, Exit
-from callboard.cli.output import is_terminal, notice
+from callboard.cli.output import notice
 from callboard.client.errors import NoServerError
 from callboard.errors import CallboardError, ConfigurationError, NotFound
 from callboard.values import decoded
@@ -103,6 +103,11 @@ class Where:
                 return True
         return True
 
+    def _looked_at(self) -> str:
+        """Return where no server was found, where `absence` does not say it."""
+        url = self.found().url
+        return f" at {url}" if url and self.left() is None else ""
+
     def left(self) -> server_file.ServerFile | None:
         """Return what a server has written down that ran on the data folder and was killed."""
         found = server_file.read(self.settings().data_dir)
@@ -134,8 +139,7 @@ class Where:
 
             settings = self.settings()
             if (local := open_history(settings)) is not None:
-                if is_terminal(err=True):
-                    notice(f"{self.absence()}; this is the history in {settings.data_dir}.")
+                notice(f"{self.absence()}{self._looked_at()}; this is the history in {settings.data_dir}.")
                 return local
         return self.client(patient=patient)
 

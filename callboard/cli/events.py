@@ -61,6 +61,8 @@ def events(
             raise click.UsageError("Name a task, or --follow the events of all.")
         _follow_all(where, after, topic, session, agent, as_json=as_json)
         return
+    if task_id == "list":
+        raise click.UsageError("There is no list of all events; name a task, or --follow the events of all.")
     if topic or session or agent:
         raise click.UsageError("--topic, --session and --agent are for the feed of all tasks; leave out TASK_ID.")
     with where.history() as history:

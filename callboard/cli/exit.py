@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from callboard.cli.text import clean
+from callboard.cli.text import clean, one_line
 from callboard.errors import CallboardError, ConfigurationError, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from callboard.settings import Settings
 
 _MOST_SAID = 300
+_SERVERS_FAULT = 500
 
 
 class Exit(IntEnum):
@@ -95,7 +96,8 @@ def status_of(error: CallboardError) -> Exit:
             return Exit.TEMPORARY
         case ConfigurationError():
             return Exit.CONFIGURATION
-    return Exit.FAILED
+        case _:
+            return Exit.FAILED
 
 
 def guarded(command: Callable[[], Any]) -> Any:
@@ -110,7 +112,7 @@ def guarded(command: Callable[[], Any]) -> Any:
     except CallboardError as error:
         status = status_of(error)
         hint = " Set API_KEY or give --api-key-file." if status is Exit.NOT_ALLOWED else ""
-        _leave(status, f"{error.message}{hint}")
+        _leave(status, f"{error.message}{_named_in_its_log(error)}{hint}")
     except KeyboardInterrupt:
         _leave(Exit.INTERRUPTED, "interrupted.")
     except Terminated:
@@ -151,6 +153,14 @@ def in_words(error: BaseException) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     said = " ".join(str(error).split()).removesuffix(".")[:_MOST_SAID]
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _named_in_its_log(error: CallboardError) -> str:
+    """Return how a server's log names the request that it has failed over; nothing where it is the caller's to mend."""
+    request_id = getattr(error, "request_id", None)
+    if not request_id or getattr(error, "status", 0) < _SERVERS_FAULT or request_id in error.message:
+        return ""
+    return f" The request id is {one_line(request_id, _MOST_SAID)}."
 
 
 def _leave(status: Exit, message: str) -> NoReturn:

@@ -59,6 +59,7 @@ def _lines(url: str, system: "AgentSystem") -> Iterator[tuple[str, str]]:
         yield "console", f"{url}/console"
     yield "API", f"{url}/docs"
     yield "data", str(settings.data_dir)
+    yield "keys", "asked of every caller" if settings.api_key else "not asked: set API_KEY to ask for one"
     name = "planner" if settings.llm_provider == "offline" else "model"
     yield name, _planner(settings)
     yield "skills", _summed(_skills(system))

@@ -42,6 +42,18 @@ class Root(click.Group):
             formatter.write_dl([(str(int(status)), meaning) for status, meaning in MEANINGS.items()])
 
 
+class ListingCommand(click.Command):
+    """A command that lists, called as the groups are too: with `list` behind it; of what stands by itself it says how."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        first = args[0] if args else ""
+        if first == "list":
+            args = args[1:]
+        elif isinstance(root := ctx.find_root().command, click.Group) and first in root.commands:
+            ctx.fail(f"it is `callboard {first}`, without `{ctx.info_name}`.")
+        return super().parse_args(ctx, args)
+
+
 class ListingGroup(click.Group):
     """A group that does as `list` where no command is named, with the options of that."""
 

@@ -10,14 +10,14 @@ from typing import Any, Self
 
 from callboard.client.models import DeadLetter, Event, Session, SessionSummary, ShortResult, Task
 from callboard.errors import InvalidRequest
-from callboard.feeds import GetFamilyEvents
 from callboard.http import views
-from callboard.messages import ListTasks, Status
+from callboard.messages.events import GetFamilyEvents
+from callboard.messages.sessions import ListSessions
+from callboard.messages.tasks import ListTasks, Status
 from callboard.paths import NOWHERE
 from callboard.pauses import whole_pause
 from callboard.persistence.reading import open_reader
-from callboard.persistence.reads import Reader
-from callboard.questions import ListSessions
+from callboard.persistence.reads import SqlReader
 from callboard.settings import Settings
 
 _PAGE = 100
@@ -26,7 +26,7 @@ _PAGE = 100
 class LocalHistory:
     """The history that a data folder holds; closed as a client is."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: SqlReader) -> None:
         self._reader = reader
 
     def __enter__(self) -> Self:

@@ -5,6 +5,7 @@ it runs, so that `callboard --help` and shell completion load click and little e
 """
 
 import json
+import os
 
 import click
 
@@ -43,6 +44,7 @@ def main(ctx: click.Context) -> None:
     """
     from callboard.settings import environment
 
+    os.umask(os.umask(0o022) | 0o022)  # a shell without one would have others write what is made here, skills among it
     surroundings = environment()
     if surroundings.get("NO_COLOR") or surroundings.get("TERM") == "dumb":
         ctx.color = False  # rich sees to it itself, click does not

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 
 _BATCH = 200
+_PIPED_CHARS = 200
 STATUS_COLOURS = {
     "completed": "green",
     "failed": "red",
@@ -59,6 +60,7 @@ def print_json(value: Any) -> None:
 
 def print_list(columns: Sequence[Column[Row]], rows: Iterable[Row], *, none: str) -> None:
     """Print rows as they come: a table on a terminal, else one line each, columns split by a tab, without a head.
+    The column that takes a table's room is cut in a line too: a text may be as long as a book.
 
     `none` is said on standard error where there are no rows.
     """
@@ -71,7 +73,8 @@ def print_list(columns: Sequence[Column[Row]], rows: Iterable[Row], *, none: str
         _print_tables(columns, first, rows)
         return
     for row in chain((first,), rows):
-        click.echo("\t".join(one_line(column.plain(row)) or "-" for column in columns))
+        cells = (one_line(column.plain(row), _PIPED_CHARS if column.stretches else None) for column in columns)
+        click.echo("\t".join(cell or "-" for cell in cells))
 
 
 def print_some(

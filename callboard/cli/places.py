@@ -105,16 +105,17 @@ def _in_process(where: Where, *, say_so: bool = False) -> Iterator[Place]:
     from callboard.logs import configure_logging
     from callboard.persistence.claim import claimed_by, is_claimed
     from callboard.providers import unread
-    from callboard.settings import environment
+    from callboard.settings import environment, setting_names
     from callboard.system import AgentSystem
+    from callboard.variables import doubtful_names
 
     settings = where.settings()
     if is_claimed(settings):
         raise ConfigurationError(_taken(settings, claimed_by(settings)))
     if say_so and is_terminal(err=True):
         notice(f"{where.absence()}; this process works on the task itself, with the history in {settings.data_dir}.")
-    for name, remedy in unread(environment()).items():
-        notice(f"{name} is no setting of Callboard: {remedy}.")
+    for name, remedy in {**doubtful_names(environment(), setting_names()), **unread(environment())}.items():
+        notice(f"{name} is no setting of Callboard: {remedy.removesuffix('?')}{'?' if remedy.endswith('?') else '.'}")
     configure_logging(settings.model_copy(update={"log_level": "error"}))
     before = signal.getsignal(signal.SIGINT)
     leave_at_the_next_interrupt()  # there is nothing to cancel yet, and half a system cannot be stopped
@@ -157,7 +158,7 @@ class _Local:
 
         from callboard.client.models import Accepted
         from callboard.client.spec import body_of
-        from callboard.messages import SubmitTask
+        from callboard.messages.tasks import SubmitTask
 
         try:
             wish = SubmitTask.model_validate(body_of(task, spec))
@@ -187,14 +188,14 @@ class _Local:
 
     def result(self, task_id: str) -> "Result":
         from callboard.client.models import Result
-        from callboard.messages import GetTask
+        from callboard.messages.tasks import GetTask
         from callboard.views import result
 
         return Result.model_validate(result(self._system.gateway.ask(GetTask(task_id=task_id), timeout_s=self._wait_s)))
 
     def cancel(self, task_id: str) -> "Cancelled":
         from callboard.client.models import Cancelled
-        from callboard.messages import CancelTask, Status
+        from callboard.messages.tasks import CancelTask, Status
 
         record = self._system.gateway.ask(CancelTask(task_id=task_id), timeout_s=self._wait_s)
         done = record.status is Status.CANCELLED

@@ -47,18 +47,17 @@ def serve(host: str | None, port: int | None) -> None:
     from callboard.logs import configure_logging, get_logger
     from callboard.memory import give_back
     from callboard.providers import unread
-    from callboard.settings import Settings, environment, foreign_mode, meant_variable, unknown_variables
+    from callboard.settings import Settings, environment, foreign_mode, setting_names
+    from callboard.variables import doubtful_names, open_names
 
     given: dict[str, Any] = {"host": host, "port": port}
     settings = Settings.load(**{name: value for name, value in given.items() if value is not None})
+    if misses := list(open_names(environment(), setting_names())):
+        raise ConfigurationError(f"The server would ask for no key: {'; '.join(misses)}.")
     configure_logging(settings)
     give_back()
     log = get_logger("callboard.cli")
-    for name in unknown_variables():
-        meant = meant_variable(name)
-        hint = f"did you mean {meant}?" if meant else "see docs/configuration.md"
-        log.warning(f"this variable is no setting of Callboard; {hint}", variable=name)
-    for name, remedy in unread(environment()).items():
+    for name, remedy in {**doubtful_names(environment(), setting_names()), **unread(environment())}.items():
         log.warning(f"this variable is no setting of Callboard; {remedy}", variable=name)
     if (mode := foreign_mode()) is not None:
         log.warning(
@@ -132,6 +131,8 @@ def _why_not(error: OSError | UnicodeError, settings: "Settings") -> str:
             why = f"{why}: {who(found, otherwise=unknown)}"
         case errno.EACCES:
             return f"{why}; set CALLBOARD_PORT to 1024 or more, or let this user have the port"
+        case _:  # the port is what can be changed
+            pass
     return f"{why}; free the port or set CALLBOARD_PORT"
 
 

@@ -57,6 +57,9 @@ def _health(report: "Health", url: str) -> Iterator[tuple[str, object]]:
             f"{metrics.failed_tasks:,} failed, {metrics.cancelled_tasks:,} cancelled"
         ),
     )
+    if report.workers:
+        ready = sum(worker.ready for worker in report.workers)
+        yield "workers", f"{len(report.workers)} processes, {ready} ready, {report.worker_deaths:,} have died"
     yield "on average", took(metrics.average_elapsed_time, metrics.average_execution_time)
     for problem in report.problems:
         yield "problem", problem

@@ -12,6 +12,7 @@ import click
 from callboard.cli.ask import ID_CHARS, Where, as_dict, as_json, asks, with_task
 from callboard.cli.decide import parameters_at, pause_in_words, ways_to_decide
 from callboard.cli.exit import Exit
+from callboard.cli.groups import ListingCommand
 from callboard.cli.numbers import Number
 from callboard.cli.output import (
     STATUS_COLOURS,
@@ -32,7 +33,7 @@ STATUSES = ("pending", "running", "paused", "completed", "failed", "cancelled")
 """`messages.Status`, written again so that `--help` need not load it; a test compares."""
 
 
-@click.command()
+@click.command(cls=ListingCommand)
 @click.option("--status", type=click.Choice(STATUSES), help="Only those that stand so.")
 @click.option("--session", metavar="ID", help="Only this session's.")
 @click.option("--agent", metavar="NAME", help="Only those of this agent.")
@@ -55,10 +56,10 @@ def tasks(
     as_json: bool,
     where: Where,
 ) -> None:
-    """List tasks, newest first.
+    """List tasks, newest first; `callboard tasks list` is the same.
 
-    In a pipe: id, status, timestamp, session, milliseconds of work, text, and milliseconds from acceptance to end, split by
-    tabs.
+    In a pipe: id, status, timestamp, session, milliseconds of work, beginning of the text, and milliseconds from acceptance to
+    end, split by tabs.
 
     \b
     Examples:

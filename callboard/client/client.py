@@ -34,10 +34,11 @@ from callboard.client.models import (
     Statistics,
     Task,
 )
-from callboard.client.spec import TaskFields, body_of
+from callboard.client.spec import body_of
 from callboard.client.stream import Deadline, Follower
 from callboard.client.transport import ConnectionChange, Request, Transport
 from callboard.errors import InvalidRequest
+from callboard.task_spec import TaskFields
 
 DEFAULT_URL = "http://127.0.0.1:3000"
 _PAGE = 100

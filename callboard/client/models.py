@@ -6,12 +6,13 @@ no error. Any thread; imported by the client and its users.
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, create_model
 from pydantic.alias_generators import to_camel
 
 from callboard.client.errors import TaskFailedError
+from callboard.task_spec import KeptSpec
 
 _ENDED = frozenset({"completed", "failed", "cancelled"})
 
@@ -86,9 +87,7 @@ class Result(Model):
         )
 
 
-class Task(Result):
-    """All that is known of a task: its result as far as there is one, and what was asked."""
-
+class _Report(Result):
     created_at: Moment
     started_at: Moment | None = None
     ended_at: Moment | None = None
@@ -111,6 +110,20 @@ class Task(Result):
     parent_id: str | None = None
     root_id: str | None = None
     depth: int = 0
+
+
+if TYPE_CHECKING:
+
+    class _Asked(_Report, KeptSpec):  # type: ignore[misc]  # an answer's types are wider than those of a request
+        pass
+
+else:  # what a caller may write and has no line above, as the server shows it
+    _LATER = {name: (Any, None) for name in KeptSpec.model_fields if name not in _Report.model_fields}
+    _Asked = create_model("_Asked", __base__=_Report, **_LATER)
+
+
+class Task(_Asked):
+    """All that is known of a task: its result as far as there is one, and what was asked."""
 
 
 class ShortResult(Result):
@@ -260,6 +273,14 @@ class HealthMetrics(Model):
     live_tasks: int = 0
 
 
+class WorkerProcess(Model):
+    """A process that works on tasks: whether it has loaded what it needs, and how many tasks it has."""
+
+    pid: int
+    ready: bool = True
+    tasks: int = 0
+
+
 class Health(Model):
     """How the server is: healthy, degraded or unhealthy, and why. `uptime` is in seconds."""
 
@@ -271,6 +292,8 @@ class Health(Model):
     metrics: HealthMetrics = Field(default_factory=HealthMetrics)
     problems: list[str] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
+    workers: list[WorkerProcess] = Field(default_factory=list)
+    worker_deaths: int = 0
 
 
 class StatisticsPoint(Model):
@@ -296,6 +319,8 @@ class Statistics(Model):
 
     step_s: int
     points: list[StatisticsPoint]
+    workers: list[WorkerProcess] = Field(default_factory=list)
+    worker_deaths: int = 0
 
 
 class Delivery(Model):

@@ -8,37 +8,17 @@ import base64
 import errno
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
-from callboard.budget import Budget
-from callboard.task_spec import Attachment, RetryPolicy
-
-AttachmentLike = Attachment | tuple[str, bytes] | str | os.PathLike[str]
-"""An attachment, a name with what the file holds, or the path of a file to attach."""
+from callboard.task_spec import Attachment, AttachmentLike, TaskFields
 
 MAX_FILE_BYTES = 75_000_000
 """Largest file that is read: in base64 it fills the largest body that a server can be told to take."""
-
-
-class TaskFields(TypedDict, total=False):
-    """What a task may have beside its text; docs/api.md says what each means. None is the same as absent."""
-
-    session_id: str | None
-    system_prompt: str | None
-    available_skills: Sequence[str] | None
-    agent: str | None
-    labels: Mapping[str, str | int | float] | None
-    timeout_ms: int | None
-    priority: int | None
-    budget: Budget | Mapping[str, Any] | None
-    retry: RetryPolicy | Mapping[str, Any] | None
-    callback_url: str | None
-    attachments: Sequence[AttachmentLike] | None
 
 
 def body_of(task: str, fields: TaskFields) -> dict[str, Any]:

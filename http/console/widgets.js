@@ -17,7 +17,19 @@ export function table(columns, rows, { caption = null, rowClass = null } = {}) {
   const made = h("table", null, caption && h("caption", { class: "visually-hidden" }, caption), h("thead", null, h("tr", null, head)), body);
   const wrap = h("div", { class: "table-wrap" }, made);
   wrap.body = body;
+  new ResizeObserver(() => reachable(wrap, caption)).observe(wrap);
   return wrap;
+}
+
+/** What scrolls has to be reached by the keyboard (axe: scrollable-region-focusable); what does not is no stop on its way. */
+function reachable(wrap, label) {
+  const scrolls = wrap.scrollWidth > wrap.clientWidth || wrap.scrollHeight > wrap.clientHeight;
+  if (!scrolls || wrap.hasAttribute("tabindex")) return;
+  wrap.tabIndex = 0;
+  if (label) {
+    wrap.setAttribute("role", "region");
+    wrap.setAttribute("aria-label", label);
+  }
 }
 
 /** One row of such a table. */

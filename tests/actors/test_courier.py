@@ -1,6 +1,8 @@
 """Webhooks, from the end of a task to a real receiver: a whole system, real HTTP, a clock that can be moved."""
 
 import json
+import queue
+import resource
 import socket
 import sqlite3
 import ssl
@@ -18,13 +20,15 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from callboard import AgentSystem, CancelTask, GetDelivery, ListDeliveries, Redeliver, Settings, SubmitTask, Topic
-from callboard.actors.courier import MOST_FOR_ONE, SENDERS
-from callboard.actors.mailbox import Delivery
-from callboard.actors.supervision import MAX_RESTARTS
+from callboard.actors import result_logger
+from callboard.actors.delivery_sender import most_at_once
+from callboard.actors.mailbox import Address, Mailbox
 from callboard.clock import Clock
-from callboard.deliveries import DeliveriesDue, DeliveryState, WebhookDelivery, receiver_of
 from callboard.errors import CallbackRefused, ConfigurationError, DeliveryNotFound
-from tests.receiver import Receiver, answer, dribble, endless, hang, receiving
+from callboard.limits import WEBHOOKS_AT_ONCE, WEBHOOKS_TO_ONE
+from callboard.messages.deliveries import DeliveriesDue, DeliveryState, WebhookDelivery, receiver_of
+from callboard.messages.health import Ping
+from tests.receiver import Receiver, answer, dribble, endless, hang, receiving, silent
 from tests.template import lay_history
 
 DAY = timedelta(days=1)
@@ -276,10 +280,10 @@ def test_a_slow_receiver_does_not_hold_up_the_others(
     start: Callable[..., Started], receiver: Receiver, hanging: Receiver
 ) -> None:
     started = start(webhook_timeout_s=30)
-    slow = [started.post(hanging.url) for _ in range(SENDERS + 1)]
-    for _ in range(MOST_FOR_ONE):
+    slow = [started.post(hanging.url) for _ in range(WEBHOOKS_TO_ONE + 1)]
+    for _ in range(WEBHOOKS_TO_ONE):
         hanging.next()
-    for _ in range(SENDERS + 1):
+    for _ in range(WEBHOOKS_TO_ONE + 1):
         done = started.over(started.post(receiver.url))
         assert done.state is DeliveryState.DELIVERED
     assert hanging.messages.empty(), "one receiver must not have all senders"
@@ -287,8 +291,48 @@ def test_a_slow_receiver_does_not_hold_up_the_others(
     assert all(started.over(task_id).state is DeliveryState.DELIVERED for task_id in slow)
 
 
+@pytest.mark.parametrize(("hosts", "scheme"), [(1, "https"), (50, "http")], ids=["ports of one host", "hosts"])
+def test_fifty_receivers_that_accept_and_say_nothing_hold_up_nobody(
+    start: Callable[..., Started], receiver: Receiver, scheme: str, hosts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callboard.system._SENDERS_STOP_S", 0.1)
+    started = start(webhook_timeout_s=60)
+    with silent(50, hosts) as urls:
+        for url in urls:
+            started.post(url.replace("http", scheme, 1))
+        for _ in range(3):
+            assert started.over(started.post(receiver.url)).state is DeliveryState.DELIVERED
+        assert all(delivery.attempts == 0 for delivery in started.deliveries(state="pending"))
+        assert started.system.stop()
+
+
+def test_names_that_are_looked_up_for_ever_hold_up_nobody_not_even_the_stop(
+    start: Callable[..., Started], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callboard.system._SENDERS_STOP_S", 0.1)
+    go_on, asked, real = threading.Event(), queue.SimpleQueue[str](), socket.getaddrinfo
+
+    def getaddrinfo(host: Any, port: Any, *args: Any, **wishes: Any) -> Any:
+        if "slow" in host:
+            asked.put(host)
+            go_on.wait(60)
+        return real("127.0.0.1", port, *args, **wishes)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    started = start()
+    for number in range(12):
+        started.post(f"http://slow{number}.example.com/")
+    for _ in range(8):
+        asked.get(timeout=15)
+    assert started.over(started.post(receiver.url)).state is DeliveryState.DELIVERED
+    began = time.monotonic()
+    started.system.stop()
+    assert time.monotonic() - began < 5
+    go_on.set()
+
+
 @pytest.mark.parametrize("under_way_before", [False, True])
-def test_a_slow_receiver_with_hundreds_due_does_not_hold_up_the_others(
+def test_a_slow_receiver_with_thousands_due_does_not_hold_up_the_others(
     start: Callable[..., Started],
     receiver: Receiver,
     hanging: Receiver,
@@ -303,10 +347,10 @@ def test_a_slow_receiver_with_hundreds_due_does_not_hold_up_the_others(
     with closing(sqlite3.connect(first.system.settings.data_dir / "callboard.db")) as history, history:
         names = [row[1] for row in history.execute("PRAGMA table_info(deliveries)")]
         copy = f"INSERT INTO deliveries SELECT ?, {', '.join(names[1:])} FROM deliveries LIMIT 1"
-        history.executemany(copy, [(f"copy-{number}",) for number in range(400)])
+        history.executemany(copy, [(f"copy-{number}",) for number in range(10_000 if under_way_before else 400)])
     second = start(webhook_timeout_s=30)
     if under_way_before:
-        for _ in range(MOST_FOR_ONE):
+        for _ in range(WEBHOOKS_TO_ONE):
             hanging.next()
     for _ in range(2):
         assert second.over(second.post(receiver.url)).state is DeliveryState.DELIVERED
@@ -371,50 +415,36 @@ def test_a_crash_of_the_courier_loses_nothing_and_repeats_nothing(
     assert hanging.messages.empty(), "what was under way before the crash is under way after it"
 
 
-def test_senders_that_crash_or_are_given_up_leave_the_work_to_the_others(
-    start: Callable[..., Started], receiver: Receiver
+def test_the_end_of_an_attempt_that_is_heard_of_late_does_not_end_the_next_one(
+    start: Callable[..., Started],
 ) -> None:
-    started = start()
-    for name, crashes in (("delivery sender 1", 4), ("delivery sender 2", 1)):
-        for _ in range(crashes):
-            started.system._addresses[name].notify("a message that nothing knows")
-    for _ in range(3):
-        assert started.over(started.post(receiver.url)).state is DeliveryState.DELIVERED
+    def wait(handler: Any) -> None:
+        handler.receiver.go_on.wait(60)
+        answer(200)(handler)
 
-
-class HeldUp(Delivery):
-    """A message that holds up whoever takes it, and that nothing knows."""
-
-    def __init__(self) -> None:
-        super().__init__("a message that nothing knows")
-        self.go_on = threading.Event()
-
-    @property
-    def message(self) -> Delivery:
-        self.go_on.wait(15)
-        return self
-
-
-def test_what_a_sender_had_that_was_given_up_is_sent_by_another(
-    start: Callable[..., Started], receiver: Receiver
-) -> None:
-    started = start()
-    address = started.system._addresses["delivery sender 1"]
-    held_up = HeldUp()
-    address.mailbox.put(held_up)
-    for _ in range(MAX_RESTARTS):
-        address.tell("a message that nothing knows")
-    task_id = started.post(receiver.url)
-    deadline = time.monotonic() + 15
-    while len(address.mailbox) <= MAX_RESTARTS:
-        assert time.monotonic() < deadline, "the first sender was to be told to send"
-        threading.Event().wait(0.005)
-    held_up.go_on.set()
-    while started.system.health().status != "unhealthy":
-        assert time.monotonic() < deadline, "the sender was to be given up"
-        threading.Event().wait(0.005)
-    started.poke()
-    assert started.over(task_id).state is DeliveryState.DELIVERED
+    with receiving(answer(500), wait) as receiver:
+        started = start(webhook_timeout_s=30)
+        senders, courier = started.system._senders, started.system._addresses["courier"]
+        senders._courier = late = Address(Mailbox("courier that hears late", 10))
+        task_id = started.post(receiver.url)
+        waiting = started.tried(task_id, 1)
+        deadline = time.monotonic() + 15
+        while len(late.mailbox) == 0 or any(
+            a.thread is None or a.thread.is_alive() for a in senders.under_way.values()
+        ):
+            assert time.monotonic() < deadline, "the first attempt was to end"
+            threading.Event().wait(0.005)
+        started.move_to(waiting.next_at)  # the courier finds that the thread has ended, before it hears of it
+        assert [receiver.next().headers["webhook-id"] for _ in range(2)] == [waiting.delivery_id] * 2
+        second = senders.under_way[waiting.delivery_id]
+        senders._courier = courier
+        courier.mailbox.put(late.mailbox.get())
+        started.poke()
+        courier.ask(Ping(), timeout_s=10)
+        assert senders.under_way == {waiting.delivery_id: second}, "one that is under way is not sent beside itself"
+        assert receiver.messages.empty()
+        receiver.go_on.set()
+        assert started.over(task_id).attempts == 2
 
 
 def test_a_clock_that_jumps_forward_makes_what_waits_due_and_one_that_jumps_back_holds_nothing_up(
@@ -451,8 +481,11 @@ def test_a_task_that_is_gone_ends_its_delivery_with_a_sentence(start: Callable[.
 
 
 def test_retention_takes_a_delivery_with_its_task_also_while_it_is_under_way(
-    start: Callable[..., Started], hanging: Receiver, receiver: Receiver
+    start: Callable[..., Started], hanging: Receiver, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(
+        result_logger, "_PRUNE_EVERY_S", 0.1
+    )  # the first look, a second after the start, may be too early
     started = start(webhook_timeout_s=30, retention_tasks=1)
     old = started.post(hanging.url)
     hanging.next()
@@ -500,6 +533,33 @@ def test_a_delivery_is_sent_again_on_request_whatever_became_of_it(start: Callab
         started.ask(Redeliver(delivery_id=failed.delivery_id))
         ids = [receiver.next().headers["webhook-id"] for _ in range(3)]
         assert ids == [failed.delivery_id] * 3
+
+
+@pytest.mark.parametrize(
+    ("files", "most"), [(64, 16), (8, 4), (1024, WEBHOOKS_AT_ONCE), (resource.RLIM_INFINITY, WEBHOOKS_AT_ONCE)]
+)
+def test_a_quarter_of_the_files_that_may_be_opened_are_attempts_at_most(files: int, most: int) -> None:
+    assert most_at_once(files) == most
+
+
+def test_what_is_sent_again_while_it_is_under_way_is_not_sent_beside_itself(
+    start: Callable[..., Started],
+) -> None:
+    def wait_and_fail(handler: Any) -> None:
+        handler.receiver.go_on.wait(60)
+        answer(500)(handler)
+
+    with receiving(wait_and_fail, answer(200)) as slow:
+        started = start(webhook_timeout_s=30)
+        task_id = started.post(slow.url)
+        slow.next()
+        (under_way,) = started.deliveries(task_id=task_id)
+        again = started.ask(Redeliver(delivery_id=under_way.delivery_id))
+        assert again.expires_at > under_way.expires_at
+        assert slow.messages.empty()
+        slow.go_on.set()
+        tried = started.tried(task_id, 1)
+        assert (tried.attempts, tried.expires_at) == (1, again.expires_at), "neither undid what the other had done"
 
 
 def test_an_unknown_delivery_can_be_neither_read_nor_sent_again(start: Callable[..., Started]) -> None:
@@ -629,9 +689,9 @@ def _certificate(folder: Path, name: str) -> Path:
 def _forget_trust(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have certificates be loaded anew: the process has done so once for all."""
     from callboard.actors import webhook_wire
-    from callboard.agent.fetch.wire import ssl_context
+    from callboard.agent.fetch.wire import _made_context
 
-    monkeypatch.setattr(webhook_wire, "ssl_context", ssl_context.__wrapped__)
+    monkeypatch.setattr(webhook_wire, "ssl_context", _made_context.__wrapped__)
 
 
 # --- the secret ------------------------------------------------------------------------------------------------------

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.actors.delivery_schedule import JITTER, WAITS_S, after_attempt, sent_again
-from callboard.actors.delivery_sender import DeliveryAttempted
-from callboard.deliveries import DELIVERY_LASTS, DeliveryState, WebhookDelivery
-from callboard.messages import Topic
+from callboard.actors.delivery_schedule import JITTER, WAITS_S, Attempted, after_attempt, sent_again
+from callboard.messages.deliveries import DELIVERY_LASTS, DeliveryState, WebhookDelivery
+from callboard.messages.events import Topic
 
 NOW = datetime(2026, 1, 8, 12, tzinfo=UTC)
 FRESH = WebhookDelivery(
@@ -23,9 +22,9 @@ FRESH = WebhookDelivery(
 )
 
 
-def attempt(status: int | None = 503, retry_after_s: float | None = None) -> DeliveryAttempted:
+def attempt(status: int | None = 503, retry_after_s: float | None = None) -> Attempted:
     error = None if status == 200 else "no"
-    return DeliveryAttempted(sender="s", delivery_id="d", status_code=status, error=error, retry_after_s=retry_after_s)
+    return Attempted(status_code=status, error=error, retry_after_s=retry_after_s)
 
 
 @given(st.lists(st.tuples(st.sampled_from([None, 302, 404, 429, 500]), st.floats(0, 1e9)), min_size=40, max_size=40))

@@ -1,19 +1,20 @@
 """Callers that wait for events get them as they are committed, without a gap, and slow subscribers slow nobody."""
 
 import threading
-from collections.abc import Callable
 
 import pytest
 
 from callboard import AgentSystem, AwaitEvents, CancelTask, SubmitTask, Topic
 from callboard.actors.event_bus import EventBus
 from callboard.actors.mailbox import Address, Mailbox
+from callboard.actors.readers import Readers
 from callboard.actors.subscriptions import Subscriptions
 from callboard.actors.supervision import Supervisor
+from callboard.actors.waiters import Waiters
 from callboard.clock import Clock
 from callboard.errors import TaskNotFound
-from callboard.messages import ENDS, Ping, TaskEvent
-from callboard.signals import EventsCommitted
+from callboard.messages.events import ENDS, EventsCommitted, TaskEvent
+from callboard.messages.health import Ping
 
 LONG_TASK = "Run this:\n```python\nwhile True: pass\n```"
 
@@ -70,14 +71,17 @@ def test_waiting_for_an_unknown_task_is_an_error_at_once(system: AgentSystem) ->
         system.gateway.ask(AwaitEvents(task_id="nobody", wait_s=10), timeout_s=5)
 
 
-def test_a_subscriber_that_is_full_misses_events_and_the_bus_goes_on(start_system: Callable[..., AgentSystem]) -> None:
-    store = start_system()._store
+def test_a_subscriber_that_is_full_misses_events_and_the_bus_goes_on() -> None:
     slow, quick = Address(Mailbox("slow", 1)), Address(Mailbox("quick", 100))
     bus, supervisor = Address(Mailbox("bus", 1000)), Supervisor()
     supervisor.start(
         bus,
         lambda mailbox: EventBus(
-            mailbox, store=store, subscribers={slow: ENDS, quick: ENDS}, subscriptions=Subscriptions()
+            mailbox,
+            readers=Readers(for_one=(), for_pages=()),
+            subscribers={slow: ENDS, quick: ENDS},
+            subscriptions=Subscriptions(),
+            waiters=Waiters(),
         ),
     )
     event = TaskEvent(task_id="t", seq=1, topic=Topic.TASK_COMPLETED, at=Clock().now(), data={})

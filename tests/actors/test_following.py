@@ -3,26 +3,29 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
-from callboard import AgentSystem, CancelTask, SubmitTask, Topic
+from callboard import AgentSystem, AwaitTask, CancelTask, SubmitTask, Topic
 from callboard.actors import subscriptions
-from callboard.actors.following import TaskFollower
-from callboard.actors.subscriptions import MOST_HELD, FeedSink, Subscriptions
+from callboard.actors.following import FEED_EVERY_S, TaskFollower
+from callboard.actors.subscriptions import MOST_HELD, Subscriptions
+from callboard.actors.waiters import Waiters
 from callboard.clock import Clock, new_id
 from callboard.errors import TaskNotFound
-from callboard.feeds import ListEvents
-from callboard.messages import TaskEvent
+from callboard.messages.events import ENDS, FeedEntry, ListEvents, TaskEvent
+from callboard.persistence.reads import SqlReader
 
 
 def event(task_id: str, seq: int, position: int, topic: Topic = Topic.STEP_STARTED, **data: str) -> TaskEvent:
     return TaskEvent(task_id=task_id, seq=seq, topic=topic, at=Clock().now(), data=data, position=position)
 
 
-def submit(system: AgentSystem, task: str) -> str:
-    return str(system.gateway.ask(SubmitTask(task=task), timeout_s=5).task_id)
+def submit(system: AgentSystem, task: str, **spec: str) -> str:
+    return str(system.gateway.ask(SubmitTask(task=task, **spec), timeout_s=5).task_id)  # type: ignore[arg-type]
 
 
 def follow(follower: TaskFollower) -> list[str]:
@@ -77,15 +80,25 @@ def test_a_sink_drops_what_it_cannot_hold_and_says_so() -> None:
     assert ([one.position for one in events], lost) == ([MOST_HELD + 3], False)
 
 
-def test_a_sink_of_the_feed_holds_nothing_and_hears_of_what_fits_only() -> None:
+def test_a_sink_of_the_feed_holds_what_fits_only() -> None:
     registry = Subscriptions()
-    sink = registry.watch(ListEvents(topics=frozenset({Topic.TASK_COMPLETED})))
-    registry.publish([event("t", 1, 1)])
-    assert sink.take(0) == ([], False)
-    registry.publish([event("t", 2, 2, Topic.TASK_COMPLETED)])
-    assert sink.take(0) == ([], True)
-    registry.release(sink)
+    fitting = {"topics": frozenset({Topic.TASK_COMPLETED}), "task_id": "t", "session_id": "s", "agent": "code-reviewer"}
+    sinks = [registry.watch(ListEvents(**{name: value})) for name, value in fitting.items()]  # type: ignore[arg-type]
+    registry.publish([event("other", 1, 1)])
+    assert all(sink.take(0) == ([], False) for sink in sinks)
+    fits = replace(event("t", 2, 2, Topic.TASK_COMPLETED), session_id="s", agent="code-reviewer")
+    registry.publish([fits])
+    assert all(sink.take(0) == ([fits], False) for sink in sinks)
+    for sink in sinks:
+        registry.release(sink)
     assert registry.empty
+
+
+def test_an_event_of_a_task_that_names_no_agent_is_the_masters() -> None:
+    registry = Subscriptions()
+    sink = registry.watch(ListEvents(agent="master"))
+    registry.publish([event("t", 1, 1)])
+    assert [one.position for one in sink.take(0)[0]] == [1]
 
 
 @pytest.mark.parametrize("end", ["wake", "close", "lose"])
@@ -131,6 +144,7 @@ def test_a_follower_sees_the_log_to_its_end(system: AgentSystem) -> None:
     assert system._subscriptions.empty
 
 
+FOR_EVER = "```python\nwhile True: pass\n```"
 DELEGATING = """```python
 from skills import delegate
 delegate("data-analyst", "What is 6 times 7?")
@@ -194,26 +208,90 @@ def test_while_somebody_follows_commits_wake_the_bus_and_else_they_need_not(syst
     system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)  # or the stop waits for it
 
 
-def test_a_feed_that_has_caught_up_reads_no_more_often_than_it_must(
+def test_a_feed_that_has_caught_up_reads_nothing_and_has_few_turns(
     start_system: Callable[..., AgentSystem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = start_system()
-    reads: list[float] = []
-    real = type(system._store).feed
+    with system.feed(ListEvents()) as feed:
+        feed.open()
 
-    def counted(self: object, query: ListEvents) -> object:
-        reads.append(time.monotonic())
-        return real(self, query)  # type: ignore[arg-type]
+        def refused(self: object, query: ListEvents) -> None:
+            raise AssertionError("the feed was read again")
 
-    monkeypatch.setattr(type(system._store), "feed", counted)
-    feed = system.feed(ListEvents())
-    feed.open()
-    assert isinstance(feed._sink, FeedSink)
-    seen = 0
-    for n in range(10):
-        system.execute(f"What is {n} + 7?")
-    while seen < 60:
-        seen += len(feed.next(10))
-    feed.close()
-    gaps = [later - earlier for earlier, later in pairwise(reads)]
-    assert all(gap >= 0.04 for gap in gaps)
+        monkeypatch.setattr(SqlReader, "feed", refused)
+        record = [system.execute(f"What is {n} + 7?", session_id="s") for n in range(10)][-1]
+        told: list[FeedEntry] = []
+        turns: list[float] = []
+        while len(told) < 60:
+            if entries := feed.next(10):
+                turns.append(time.monotonic())
+                told += entries
+        assert {entry.session_id for entry in told} == {"s"}
+        assert told[-1].event.task_id == record.task_id
+        assert [entry.event.position for entry in told] == list(range(1, 61))
+    assert all(later - earlier >= FEED_EVERY_S * 0.8 for earlier, later in pairwise(turns))
+
+
+def test_a_feed_that_lost_something_reads_it_in_the_history(start_system: Callable[..., AgentSystem]) -> None:
+    system = start_system()
+    with system.feed(ListEvents()) as feed:
+        feed.open()
+        system._subscriptions.lose()
+        system.execute("What is 1 + 7?")
+        told = [entry.event.position for entry in feed.next(10)]
+        while len(told) < 6:
+            told += [entry.event.position for entry in feed.next(10)]
+    assert told == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_session_and_an_agent_are_told_by_what_is_committed_after_a_restart_too(
+    start_system: Callable[..., AgentSystem], tmp_path: Path
+) -> None:
+    """The writer holds no record of a task that an earlier server has accepted."""
+    settings = {"data_dir": tmp_path}
+    with start_system(**settings) as first:
+        task_id = submit(first, "```python\nwhile True: pass\n```", session_id="s")
+        with first.follow(task_id) as follower:
+            follower.open()
+            while not any(e.topic is Topic.STEP_STARTED for _, e in follower.next(10)):
+                pass
+    second = start_system(**settings)
+    with second.feed(ListEvents(session_id="s", agent="master", topics=ENDS)) as feed:
+        feed.open()
+        second.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
+        (entry,) = feed.next(10)
+    assert (entry.event.task_id, entry.session_id) == (task_id, "s")
+
+
+def test_a_logger_that_dies_between_the_commit_and_the_telling_loses_followers_nothing(
+    system: AgentSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes next does not join on to what they have been told, so they read the history."""
+    task_id = submit(system, FOR_EVER)
+    with system.feed(ListEvents(after=0)) as feed, system.follow(task_id) as follower:
+        feed.open()
+        follower.open()
+        places: list[str] = []
+        positions: list[int] = []
+        while len(places) < 2:
+            places += [place for place, _ in follower.next(10)]
+        while len(positions) < 2:
+            positions += [entry.event.position for entry in feed.next(10)]
+        told: list[object] = []
+
+        def dies(*_: object) -> None:
+            told.append(_)
+            monkeypatch.undo()
+            raise RuntimeError("between the commit and the telling")
+
+        monkeypatch.setattr(Waiters, "committed", dies)
+        other = submit(system, "What is 1 + 1?")  # whose acceptance is committed and told to nobody
+        system.gateway.ask(AwaitTask(task_id=other, wait_s=20), timeout_s=25)
+        assert told
+        while len(positions) < 8:
+            positions += [entry.event.position for entry in feed.next(10)]
+        assert positions == list(range(1, 9))
+        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)
+        while not follower.over:
+            places += [place for place, _ in follower.next(10)]
+        assert places == ["1", "2", "3"]

@@ -1,6 +1,8 @@
 """The inbox that outlives its actor, and the address in front of it."""
 
 import threading
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from pykka import ThreadingFuture
@@ -8,21 +10,29 @@ from pykka._envelope import Envelope
 
 from callboard.actors.mailbox import Address, Delivery, Mailbox
 from callboard.errors import ActorStopped, Overloaded, ReplyTimeout
-from callboard.messages import Ping
-from callboard.signals import Tick
+from callboard.messages.ask import Ask
+from callboard.messages.health import Ping, Tick
+from callboard.principal import PROCESS, Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Do(Ask[Any]):
+    """Ask for what a test has in mind."""
+
+    what: Any
 
 
 def test_a_full_inbox_refuses_an_ask_and_says_its_limit() -> None:
     address = Address(Mailbox("gateway", 2))
-    address.ask_later(1)
-    address.ask_later(2)
+    address.ask_later(Do(1))
+    address.ask_later(Do(2))
     with pytest.raises(Overloaded, match="gateway's inbox holds its limit of 2"):
-        address.ask(3, timeout_s=1)
+        address.ask(Do(3), timeout_s=1)
 
 
 def test_a_full_inbox_still_takes_what_something_else_bounds() -> None:
     mailbox = Mailbox("logger", 1)
-    Address(mailbox).ask_later(1)
+    Address(mailbox).ask_later(Do(1))
     Address(mailbox).tell("result")
     assert len(mailbox) == 2
 
@@ -40,7 +50,7 @@ def test_an_ask_that_nobody_answers_ends_after_its_timeout() -> None:
 
 def test_closing_answers_what_is_inside() -> None:
     mailbox = Mailbox("gateway", 5)
-    future = Address(mailbox).ask_later(1)
+    future = Address(mailbox).ask_later(Do(1))
     mailbox.close()
     with pytest.raises(ActorStopped):
         future.get(timeout_s=1)
@@ -48,7 +58,7 @@ def test_closing_answers_what_is_inside() -> None:
 
 def test_closing_answers_what_was_kept_for_later() -> None:
     mailbox = Mailbox("gateway", 5)
-    future = Address(mailbox).ask_later(1)
+    future = Address(mailbox).ask_later(Do(1))
     mailbox.get().hold(mailbox)
     mailbox.close()
     with pytest.raises(ActorStopped):
@@ -73,7 +83,7 @@ def test_no_ask_is_left_hanging_when_the_inbox_closes_while_others_put() -> None
             start.wait()
             for _ in range(20):
                 try:
-                    address.ask(1, timeout_s=10)
+                    address.ask(Do(1), timeout_s=10)
                 except ActorStopped:
                     outcomes.append("stopped")
 
@@ -96,7 +106,7 @@ def test_the_inbox_delivers_a_tick_when_nothing_else_comes() -> None:
 
 def test_a_delivery_is_answered_only_once() -> None:
     mailbox = Mailbox("gateway", 5)
-    future = Address(mailbox).ask_later(1)
+    future = Address(mailbox).ask_later(Do(1))
     delivery: Delivery = mailbox.get()
     delivery.answer("first")
     delivery.answer("second")
@@ -172,3 +182,25 @@ def test_an_inbox_that_is_closed_keeps_the_request_to_stop_for_an_actor_that_com
         late.get(timeout_s=1)
     assert answered.get(timeout=1) is None
     assert mailbox.get().message == "stop"
+
+
+@pytest.mark.parametrize("urgent", [True, False])
+def test_who_asks_and_the_requests_id_go_with_a_message_wherever_it_is_sent_on(urgent: bool) -> None:
+    alice, first, second = Principal(id="alice"), Mailbox("gateway", 5), Mailbox("logger", 5)
+    reply = Address(first).ask_later(Do(1), principal=alice, request_id="r")
+    delivery = first.get()
+    Address(second).forward(delivery, Do(2), urgent=urgent)
+    sent_on = second.get()
+    assert (sent_on.payload, sent_on.principal, sent_on.request_id) == (Do(2), alice, "r")
+    assert delivery.answered
+    sent_on.answer("done")
+    assert reply.get(timeout_s=1) == "done"
+
+
+def test_what_is_told_and_what_nobody_is_named_for_is_the_processs_own() -> None:
+    mailbox = Mailbox("logger", 5)
+    Address(mailbox).tell(Do(1))
+    Address(mailbox).ask_later(Do(2))
+    mailbox.wake_at = 0.0
+    for delivery in (mailbox.get(), mailbox.get(), mailbox.get()):
+        assert (delivery.principal, delivery.request_id) == (PROCESS, None)

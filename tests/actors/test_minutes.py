@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.actors.minutes import MINUTES, Durations, Minutes
-from callboard.messages import Status
-from callboard.questions import Backlog, Ending
+from callboard.messages.health import Backlog, Ending
+from callboard.messages.tasks import Status
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 

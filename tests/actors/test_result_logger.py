@@ -6,15 +6,22 @@ from typing import Any
 
 import pytest
 
-from callboard import Settings, Status, TaskRecord, Topic
+from callboard import Settings, Status, Topic
 from callboard.actors.mailbox import Address, Mailbox
-from callboard.actors.result_logger import Buffer, ResultLogger
+from callboard.actors.readers import Readers
+from callboard.actors.result_logger import ResultLogger
 from callboard.actors.supervision import Supervisor
+from callboard.actors.waiters import Waiters
+from callboard.actors.write_buffer import Buffer
 from callboard.agent.workspaces import Workspaces
 from callboard.clock import Clock
+from callboard.messages.events import EventsCommitted
+from callboard.messages.pauses import Pause, PauseReason
+from callboard.messages.records import RecordAcceptance, RecordEvents, RecordPause, RecordResult, RecordStart
+from callboard.messages.tasks import PauseCommitted, TaskQueued
 from callboard.persistence.store import SqlStore
-from callboard.records import NewEvent, RecordAcceptance, RecordPause, RecordResult, RecordStart
-from callboard.signals import EventsCommitted, TaskPaused, TaskQueued
+from tests.samples import sample
+from tests.tasks import make_task
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -32,12 +39,15 @@ class Wired:
             self.logger,
             lambda mailbox: ResultLogger(
                 mailbox,
-                store=self.store,
+                reader=self.store.reader,
+                writer=self.store.writer,
                 buffer=self.buffer,
                 settings=settings,
                 clock=Clock(),
                 address=self.logger,
                 master_agent=self.master_agent,
+                readers=Readers(for_one=(), for_pages=()),
+                waiters=Waiters(),
                 event_bus=self.event_bus,
                 courier=Address(Mailbox("courier", 100)),
                 janitor=Address(Mailbox("janitor", 100)),
@@ -74,38 +84,44 @@ def wired(make_settings: Callable[..., Settings]) -> Iterator[Wired]:
 
 
 def accepted(task_id: str, parent_id: str | None = None) -> RecordAcceptance:
-    record = TaskRecord(task_id=task_id, session_id=task_id, task="Work.", created_at=NOW, parent_id=parent_id)
-    return RecordAcceptance(record=record, event=NewEvent(topic=Topic.TASK_EXECUTE, at=NOW, data={}))
+    task = make_task(task_id, created_at=NOW, parent_id=parent_id)
+    return RecordAcceptance(task=task, event=sample(Topic.TASK_EXECUTE, NOW))
 
 
-def pause(*children: RecordAcceptance) -> RecordPause:
-    events = (NewEvent(topic=Topic.TASK_PAUSED, at=NOW, data={}),)
-    waits = {"reason": "subagents"}
-    return RecordPause(task_id="parent", attempt=1, at=NOW, pause=waits, events=events, children=children)
+def delegation(*children: RecordAcceptance) -> RecordEvents:
+    begun = sample(Topic.SKILL_STARTED, NOW)
+    return RecordEvents(task_id="parent", attempt=1, events=(begun,), children=children)
 
 
-def test_the_tasks_that_a_pause_delegates_are_queued_before_it_counted_and_published(wired: Wired) -> None:
+def pause() -> RecordPause:
+    events = (sample(Topic.TASK_PAUSED, NOW),)
+    waits = Pause(reason=PauseReason.SUBAGENTS)
+    return RecordPause(task_id="parent", attempt=1, at=NOW, pause=waits, events=events)
+
+
+def test_the_tasks_that_agents_are_given_are_queued_before_the_pause_counted_and_published(wired: Wired) -> None:
     wired.logger.ask(accepted("parent"), timeout_s=10)
     wired.logger.ask(RecordStart(task_id="parent", attempt=1, at=NOW), timeout_s=10)
     wired.told_master()
-    record = wired.logger.ask(pause(accepted("one", "parent"), accepted("two", "parent")), timeout_s=10)
+    assert wired.logger.ask(delegation(accepted("one", "parent"), accepted("two", "parent")), timeout_s=10) is True
+    record = wired.logger.ask(pause(), timeout_s=10)
     assert record.status is Status.PAUSED
     *queued, paused = wired.told_master()  # so that the task which waits for them has them to wait for
-    assert isinstance(paused, TaskPaused)
+    assert isinstance(paused, PauseCommitted)
     assert [told.record.task_id for told in queued if isinstance(told, TaskQueued)] == ["one", "two"]
-    events = wired.published(Topic.TASK_PAUSED).events
+    events = wired.published(Topic.SKILL_STARTED).events
     assert [(event.task_id, event.seq) for event in events] == [("parent", 2), ("one", 1), ("two", 1)]
-    assert wired.buffer.live == wired.store.totals().live == 3
+    assert wired.buffer.live == wired.store.reader.totals().live == 3
 
 
-def test_a_pause_that_comes_too_late_queues_nothing(wired: Wired) -> None:
+def test_what_is_handed_over_too_late_queues_nothing(wired: Wired) -> None:
     wired.logger.ask(accepted("parent"), timeout_s=10)
     wired.logger.ask(RecordStart(task_id="parent", attempt=1, at=NOW), timeout_s=10)
-    cancelled = NewEvent(topic=Topic.TASK_CANCELLED, at=NOW, data={})
+    cancelled = sample(Topic.TASK_CANCELLED, NOW)
     end = RecordResult(task_id="parent", attempt=None, status=Status.CANCELLED, at=NOW, events=(cancelled,))
     wired.logger.ask(end, timeout_s=10)
     wired.told_master()
-    record = wired.logger.ask(pause(accepted("one", "parent")), timeout_s=10)
-    assert record.status is Status.CANCELLED
+    assert wired.logger.ask(delegation(accepted("one", "parent")), timeout_s=10) is False
+    assert wired.logger.ask(pause(), timeout_s=10).status is Status.CANCELLED
     assert wired.told_master() == []
-    assert wired.buffer.live == wired.store.totals().live == 0
+    assert wired.buffer.live == wired.store.reader.totals().live == 0

@@ -3,13 +3,14 @@
 from callboard.actors.sessions import MOST_IDLE, Sessions
 from callboard.clock import Clock
 from callboard.conversation import SessionRecord
-from callboard.messages import TaskRecord
+from callboard.messages.tasks import Task
+from tests.tasks import make_task
 
 NOW = Clock().now()
 
 
-def task(task_id: str, session_id: str) -> TaskRecord:
-    return TaskRecord(task_id=task_id, session_id=session_id, task="hello", created_at=NOW)
+def task(task_id: str, session_id: str) -> Task:
+    return make_task(task_id, session_id=session_id)
 
 
 def kept(session_id: str) -> SessionRecord:

@@ -11,11 +11,13 @@ from callboard.actors.statistics import Statistics
 from callboard.actors.supervision import Supervisor
 from callboard.clock import Clock
 from callboard.errors import StoreUnavailable
-from callboard.messages import Status, TaskEvent, TaskRecord, Topic
+from callboard.messages.events import EventsCommitted, TaskEvent, Topic
+from callboard.messages.health import GetStatistics, StatisticsReport
+from callboard.messages.records import RecordAcceptance, RecordResult
+from callboard.messages.tasks import Status
 from callboard.persistence.store import SqlStore
-from callboard.questions import GetStatistics, StatisticsReport
-from callboard.records import NewEvent, RecordAcceptance, RecordResult
-from callboard.signals import EventsCommitted
+from tests.samples import sample
+from tests.tasks import make_task
 
 NOON = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
 
@@ -29,23 +31,22 @@ class World:
         self.address = Address(Mailbox("statistics", 1000))
         self.supervisor = Supervisor()
         clock = Clock(now=lambda: self.now)
-        self.supervisor.start(self.address, lambda mailbox: Statistics(mailbox, store=self.store, clock=clock))
+        self.supervisor.start(self.address, lambda mailbox: Statistics(mailbox, reader=self.store.reader, clock=clock))
 
     def write(self, number: int, at: datetime) -> EventsCommitted:
         """Store a task that was accepted and completed at a time; return what the event bus tells of it."""
         task_id = f"{int(at.timestamp() * 1000):012x}-{number}"
-        record = TaskRecord(task_id=task_id, session_id="s", task="Hello", created_at=at)
-        data = {"executionTime": 5.0}
-        outcomes = self.store.write(
+        task = make_task(task_id, session_id="s", created_at=at)
+        outcomes = self.store.writer.write(
             [
-                RecordAcceptance(record=record, event=NewEvent(topic=Topic.TASK_EXECUTE, at=at, data={})),
+                RecordAcceptance(task=task, event=sample(Topic.TASK_EXECUTE, at)),
                 RecordResult(
                     task_id=task_id,
                     attempt=None,
                     status=Status.COMPLETED,
                     at=at,
                     execution_time_ms=5.0,
-                    events=(NewEvent(topic=Topic.TASK_COMPLETED, at=at, data=data),),
+                    events=(sample(Topic.TASK_COMPLETED, at),),
                 ),
             ]
         )
@@ -102,12 +103,12 @@ def test_the_report_is_refused_while_the_history_cannot_be_read_and_whole_afterw
         raise StoreUnavailable("The store is away.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.store, "ended_between", fail)
+        patch.setattr(world.store.reader, "ended_between", fail)
         with pytest.raises(StoreUnavailable):
             world.report()
     assert world.counts() == (1, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(world.store, "backlog", fail)
+        patch.setattr(world.store.reader, "backlog", fail)
         world.now = NOON + timedelta(minutes=1)
         assert world.report().points[-1].queued is None
     assert world.report().points[-1].queued == 0

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,9 +12,17 @@ from callboard.actors import supervision
 from callboard.actors.mailbox import LATER, Address, Mailbox
 from callboard.actors.supervision import SupervisedActor, Supervisor
 from callboard.errors import ActorCrashed, ActorStopped, CallboardError, TaskNotFound
+from callboard.messages.ask import Ask
 
 
-class Fragile(SupervisedActor):
+@dataclass(frozen=True, slots=True)
+class Do(Ask[Any]):
+    """Ask for what a test has in mind."""
+
+    what: Any
+
+
+class Fragile(SupervisedActor[Do]):
     """Crashes on request."""
 
     def __init__(self, mailbox: Mailbox, on_setup: Callable[[], None] = lambda: None) -> None:
@@ -24,19 +33,19 @@ class Fragile(SupervisedActor):
     def setup(self) -> None:
         self._on_setup()
 
-    def receive(self, message: Any) -> Any:
-        match message:
-            case BaseException():
-                raise message
+    def receive(self, message: Do) -> Any:
+        match message.what:
+            case BaseException() as error:
+                raise error
             case "hold":
                 self._kept.append(self.hold())
                 return LATER
             case "incarnation":
                 return self.actor_urn
-            case threading.Event():
-                return message.wait(10)
-            case _:
-                return message
+            case threading.Event() as event:
+                return event.wait(10)
+            case what:
+                return what
 
 
 @pytest.fixture
@@ -60,37 +69,37 @@ def fragile(supervisor: Supervisor) -> Iterator[Address]:
 
 
 def test_an_error_of_the_tree_is_an_answer_and_the_actor_lives(fragile: Address) -> None:
-    incarnation = fragile.ask("incarnation", timeout_s=5)
+    incarnation = fragile.ask(Do("incarnation"), timeout_s=5)
     with pytest.raises(TaskNotFound):
-        fragile.ask(TaskNotFound("no task"), timeout_s=5)
-    assert fragile.ask("incarnation", timeout_s=5) == incarnation
+        fragile.ask(Do(TaskNotFound("no task")), timeout_s=5)
+    assert fragile.ask(Do("incarnation"), timeout_s=5) == incarnation
 
 
 @pytest.mark.parametrize("error", [ValueError("defect"), SystemExit(3), KeyboardInterrupt(), MemoryError()])
 def test_any_other_error_is_a_crash_that_the_asker_hears_of_and_the_address_survives(
     fragile: Address, error: BaseException
 ) -> None:
-    incarnation = fragile.ask("incarnation", timeout_s=5)
+    incarnation = fragile.ask(Do("incarnation"), timeout_s=5)
     with pytest.raises(ActorCrashed, match="The fragile crashed while it worked on"):
-        fragile.ask(error, timeout_s=5)
-    assert fragile.ask("incarnation", timeout_s=5) != incarnation
+        fragile.ask(Do(error), timeout_s=5)
+    assert fragile.ask(Do("incarnation"), timeout_s=5) != incarnation
 
 
 def test_a_crash_in_one_actor_leaves_the_others_alone(supervisor: Supervisor, fragile: Address) -> None:
     other = Address(Mailbox("other", 10))
     supervisor.start(other, Fragile)
-    incarnation = other.ask("incarnation", timeout_s=5)
+    incarnation = other.ask(Do("incarnation"), timeout_s=5)
     with pytest.raises(ActorCrashed):
-        fragile.ask(SystemExit(1), timeout_s=5)
-    assert other.ask("incarnation", timeout_s=5) == incarnation
+        fragile.ask(Do(SystemExit(1)), timeout_s=5)
+    assert other.ask(Do("incarnation"), timeout_s=5) == incarnation
     supervisor.stop(other, timeout_s=5)
 
 
 def test_what_was_queued_behind_a_crash_is_handled_by_the_next_incarnation(fragile: Address) -> None:
     gate = threading.Event()
-    blocked = fragile.ask_later(gate)
-    crash = fragile.ask_later(ValueError("defect"))
-    queued = [fragile.ask_later(n) for n in range(10)]
+    blocked = fragile.ask_later(Do(gate))
+    crash = fragile.ask_later(Do(ValueError("defect")))
+    queued = [fragile.ask_later(Do(n)) for n in range(10)]
     gate.set()
     assert blocked.get(timeout_s=5)
     with pytest.raises(ActorCrashed):
@@ -99,8 +108,8 @@ def test_what_was_queued_behind_a_crash_is_handled_by_the_next_incarnation(fragi
 
 
 def test_who_was_kept_waiting_hears_of_the_crash(fragile: Address) -> None:
-    kept = fragile.ask_later("hold")
-    fragile.tell(ValueError("defect"))
+    kept = fragile.ask_later(Do("hold"))
+    fragile.tell(Do(ValueError("defect")))
     with pytest.raises(ActorCrashed):
         kept.get(timeout_s=5)
 
@@ -108,10 +117,10 @@ def test_who_was_kept_waiting_hears_of_the_crash(fragile: Address) -> None:
 def test_an_actor_that_keeps_crashing_is_given_up_and_says_so(fragile: Address, given_up: list[str]) -> None:
     for _ in range(supervision.MAX_RESTARTS + 1):
         with pytest.raises(ActorCrashed):
-            fragile.ask(ValueError("defect"), timeout_s=5)
+            fragile.ask(Do(ValueError("defect")), timeout_s=5)
     # the supervisor closes the mailbox with this ask in it, or had closed it before
     with pytest.raises(ActorStopped, match="keeps crashing and was given up"):
-        fragile.ask("anyone?", timeout_s=5)
+        fragile.ask(Do("anyone?"), timeout_s=5)
     assert given_up == ["fragile"]
 
 
@@ -122,14 +131,14 @@ def test_an_actor_that_cannot_start_is_given_up(supervisor: Supervisor, given_up
     address = Address(Mailbox("broken", 10))
     supervisor.start(address, lambda mailbox: Fragile(mailbox, on_setup=fail))
     with pytest.raises(CallboardError):
-        address.ask("anyone?", timeout_s=5)
+        address.ask(Do("anyone?"), timeout_s=5)
     assert given_up == ["broken"]
 
 
 def test_a_stopped_actor_first_handles_what_was_queued(supervisor: Supervisor) -> None:
     address = Address(Mailbox("orderly", 100))
     supervisor.start(address, Fragile)
-    queued = [address.ask_later(n) for n in range(50)]
+    queued = [address.ask_later(Do(n)) for n in range(50)]
     assert supervisor.stop(address, timeout_s=5)
     assert [future.get(timeout_s=5) for future in queued] == list(range(50))
 
@@ -157,7 +166,7 @@ def test_an_actor_that_dies_while_it_is_stopped_is_not_started_again(supervisor:
     while supervisor._worker.actor_inbox.empty():  # until the request to stop waits behind the gate
         pass
     with pytest.raises(ActorCrashed):
-        doomed.ask(SystemExit(1), timeout_s=5)
+        doomed.ask(Do(SystemExit(1)), timeout_s=5)
     gate.set()
     starter.join(10)
     stopper.join(10)
@@ -168,7 +177,7 @@ def test_an_actor_that_dies_while_it_is_stopped_is_not_started_again(supervisor:
 def test_stopping_a_stuck_actor_is_bounded(supervisor: Supervisor) -> None:
     address, gate = Address(Mailbox("stuck", 100)), threading.Event()
     supervisor.start(address, Fragile)
-    blocked = address.ask_later(gate)
+    blocked = address.ask_later(Do(gate))
     assert not supervisor.stop(address, timeout_s=0.05)
     gate.set()
     assert blocked.get(timeout_s=5)
@@ -188,7 +197,7 @@ def test_a_storm_of_crashes_leaves_no_ask_hanging(
             deadly = (number * 7 + seed) % 200 == 0
             message = (SystemExit(1) if number % 2 else ValueError("defect")) if deadly else number
             try:
-                reply = fragile.ask(message, timeout_s=30)
+                reply = fragile.ask(Do(message), timeout_s=30)
             except CallboardError as error:
                 mine[error.code] += 1
             else:

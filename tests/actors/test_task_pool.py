@@ -10,11 +10,14 @@ import pytest
 from callboard.actors.mailbox import Address, Mailbox
 from callboard.actors.task_pool import TaskPool
 from callboard.agent.job import Job
+from callboard.agent.signing import Signer
 from callboard.clock import Clock
 from callboard.errors import StoreUnavailable
-from callboard.messages import Status, TaskRecord
-from callboard.records import RecordRequeue, RecordResult, RecordStart
+from callboard.messages.records import RecordRequeue, RecordResult, RecordStart
+from callboard.messages.tasks import Status
 from callboard.task_spec import RetryPolicy
+from callboard.workers.threads import ThreadWorkers
+from tests.tasks import make_task
 
 AT = datetime(2026, 1, 8, tzinfo=UTC)
 
@@ -26,24 +29,25 @@ class Lacking:
         self.asked = 0
         self.logger = Mailbox("result logger", 100)
         self.pool = TaskPool(
-            1,
-            tools=self.tools,
+            lambda desk: ThreadWorkers(desk, 1, self.tools, lost=lambda: False),
+            clock=Clock(now=lambda: AT),
+            most_below=20,
+            signer=Signer(b"key"),
             owner="me",
             result_logger=Address(self.logger),
             master_agent=Address(Mailbox("master agent", 100)),
             draining=lambda: False,
-            lost=lambda: False,
+            over=lambda _job: None,
         )
 
     def tools(self) -> Any:
         self.asked += 1
-        if self.asked > 1:
+        if self.asked:
             raise StoreUnavailable("The database is locked.")
         return SimpleNamespace(clock=Clock(now=lambda: AT))
 
     def told(self, retry: RetryPolicy | None = None) -> RecordRequeue | RecordResult:
-        record = TaskRecord(task_id="t", session_id="t", task="x", created_at=AT, retry=retry)
-        self.pool.submit(Job(record=record, attempt=1, session=None, deadline=AT, deadline_s=0.0))
+        self.pool.submit(Job(task=make_task(retry=retry), attempt=1, session=None, deadline=AT, deadline_s=0.0))
         while True:
             message = self.logger.get().payload
             if not isinstance(message, RecordStart):

@@ -17,7 +17,7 @@ from callboard.agent.cancel import Cancelled
 from callboard.agent.documents.kinds import kind_of
 from callboard.agent.skills.files import list_files, read_file
 from callboard.errors import AttachmentRefused, TaskError
-from callboard.messages import AttachedFile
+from callboard.messages.tasks import AttachedFile
 from callboard.settings import Settings
 from callboard.task_spec import Attachment
 from tests.agent.documents.pdfs import pdf

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -353,3 +354,55 @@ def test_a_stub_that_is_not_one_function_has_no_twin(stub: str) -> None:
 def test_the_skills_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
         Catalogue.load().skills["x"] = None  # type: ignore[index]  # what is tested
+
+
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "SystemExit(3)", "GeneratorExit", "BaseException('own')"])
+def test_a_file_that_raises_what_ends_programs_is_left_out_like_any_other(tmp_path: Path, raised: str) -> None:
+    (tmp_path / "ends.py").write_text(f"raise {raised}\n")
+    assert "ends.py cannot be loaded" in str(Catalogue.load(tmp_path).problems)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_being_told_to_end_while_a_file_is_imported_ends_the_start_and_handlers_set_there_are_taken_off(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    class Told(BaseException):
+        pass
+
+    def handle(_number: int, _frame: object) -> None:
+        raise Told
+
+    (tmp_path / "a_sets.py").write_text(f"import signal\nsignal.signal({int(number)}, signal.SIG_IGN)\n")
+    (tmp_path / "b_waits.py").write_text(f"import os, time\nos.kill(os.getpid(), {int(number)})\ntime.sleep(20)\n")
+    before = signal.signal(number, handle)
+    try:
+        with pytest.raises(Told):
+            Catalogue.load(tmp_path)
+        assert signal.getsignal(number) is handle
+    finally:
+        signal.signal(number, before)
+
+
+ODD_MODULES = {
+    "a class of its own": "import sys\nclass M(type(sys)):\n  def __getattribute__(s, n): raise SystemExit\n"
+    "sys.modules[__name__].__class__ = M\n",
+    "no attributes": "def __getattr__(name): raise SystemExit(2)\n",
+    "an object that does not say what it is": "class B:\n  def __getattribute__(s, n): raise SystemExit\nb = B()\n",
+    "a class that answers no question": "class T(type):\n  def __getattribute__(s, n): raise SystemExit\nclass B(metaclass=T): pass\nb = B()\n",
+    "an end of its objects": "class X:\n  def __del__(s): raise SystemExit\nX()\n",
+}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("odd", ODD_MODULES)
+def test_whatever_a_file_has_in_it_the_others_are_loaded(tmp_path: Path, odd: str) -> None:
+    known = set(sys.modules)
+    (tmp_path / "a_odd.py").write_text(ODD_MODULES[odd])
+    (tmp_path / "good.py").write_text(
+        'from callboard import skill\n\n\n@skill(replay="pure")\ndef good() -> str:\n    """Say it."""\n    return "good"\n'
+    )
+    try:
+        assert "good" in Catalogue.load(tmp_path).skills
+    finally:
+        for name in set(sys.modules) - known:  # whoever looks through them later, as pytest does, trips over an odd one
+            del sys.modules[name]

@@ -18,7 +18,7 @@ from callboard.agent.catalogue import Catalogue
 from callboard.agent.gap_hints import SANDBOX_HINT
 from callboard.agent.gaps import BySkill
 from callboard.agent.sandbox import Sandbox
-from callboard.agent.sandbox_run import Asked, Dump
+from callboard.agent.sandbox_run import Asked, Dump, Script
 from callboard.errors import TaskError
 from callboard.settings import Settings
 from tests.callboard import harness
@@ -103,7 +103,7 @@ def run(sandbox: Sandbox, code: str) -> Any:
     def answer(asked: list[Asked], _dump: Dump) -> list[Any]:
         return ["answer" for _ in asked]
 
-    return sandbox.run(code, answer=answer, token=CancelToken(), keep_state=False).value
+    return sandbox.run(Script(code=code, keep_state=False), answer=answer, token=CancelToken()).value
 
 
 def lacking(sandbox: Sandbox, tries: dict[str, str]) -> set[str]:

@@ -42,6 +42,7 @@ from callboard.agent.python_trees import too_much_in
 from callboard.agent.roster_files import BrokenFile
 from callboard.agent.roster_files import _parsed as read_yaml
 from callboard.agent.sandbox_values import described
+from callboard.agent.shapes import _LITERAL as LITERAL
 from callboard.agent.skill_folders.front_matter import fields_of, split
 from callboard.agent.skills._table_limits import MAX_CHARS
 from callboard.agent.skills.calculate import calculate
@@ -220,6 +221,9 @@ STEPS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
     "an answer of backticks": (read_answer, repeated("", "`\n", "```\n")),
     "an answer of headings": (read_answer, repeated("~~~\n~~~\n", "#\n")),
     "blocks that end too late": (read_answer, repeated("```python\nx = 1```\ny\n" * 50, "#\n")),
+    "literals": (LITERAL.split, repeated("x(", "'a', 12.5, ", ")")),
+    "a literal of quotes": (LITERAL.split, repeated("", "\\'")),
+    "literals without an end": (LITERAL.split, repeated("'", "f'{", "")),
     "used names": (partial(unseen, variables=(), allowed=None), repeated("sum(now())\nx.utcnow()\n", "x if a else ")),
     "hints on names": (partial(with_hints, code="", allowed=None), repeated("", "name `open` is not defined ")),
     "a program": (as_program, repeated("import sys\n", "sys.exit(); ")),
@@ -304,6 +308,7 @@ READERS = {
     "agent/fetch/*.py": "an address; decoding unpacks in steps of 64 KiB, and stops at its limit",
     "agent/async_calls.py": "awaited names",
     "agent/python_trees.py": "an import of a long name, fields of an f-string, strings without an end",
+    "agent/shapes.py": "literals, a literal of quotes, literals without an end",
     "agent/bindings.py": "bound in conditionals",
     "agent/gap_hints.py": "used names, hints on names",
     "agent/sandbox_values.py": "what an answer describes",
@@ -315,9 +320,10 @@ READERS = {
     "agent/skill.py": "names of skills, when they are loaded, and of sessions, of 200 characters",
     "agent/skill_files.py": "file names of tracebacks",
     "agent/skill_answers.py": "names of declared types",
-    "agent/skill_loader.py": "stubs that were made here",
     "agent/stubs.py": "stubs that were made here",
     "callboard/arguments.py": "the mark at the end of a shortened text",
+    "callboard/cursors.py": "a cursor, one class of characters from its beginning",
+    "callboard/data_folder.py": "names of files in the data folder, which is its owner's",
     "callboard/abilities.py": "names that the operator's settings have",
     "callboard/values.py": "one class of characters",
     "callboard/file_names.py": "a file's name",
@@ -325,12 +331,11 @@ READERS = {
     "callboard/retry_after.py": "a day in a header",
     "callboard/task_spec.py": "names of labels and of skills, with lengths of their own",
     "callboard/logs.py": "one class of characters",
-    "callboard/settings.py": "settings, of who runs the server",
+    "callboard/variables.py": "names of variables, of who runs the server",
     "callboard/providers.py": "settings, of who runs the server",
     "callboard/addresses.py": "settings, of who runs the server",
     "callboard/cli/*.py": "what who types it has typed, and answers of a server",
     "http/*.py": "a body; headers and queries are cut or have limits before a pattern sees them",
-    "persistence/codec.py": "one form of cursors, compared from its beginning",
 }
 """Where the modules with a pattern or a parser get their texts from, and the steps that hold them."""
 
@@ -344,20 +349,49 @@ def seconds(step: Callable[[str], object], text: str, times: int = 3) -> float:
     return best
 
 
+_WORDS = re.compile(r"(\w+)[,;] ?")
+_YARDSTICK = "name, value; other 12, " * 40_000
+YARDSTICK_S = 0.175
+"""What the yardstick takes on two quiet cores of an AMD EPYC at 2.4 GHz with CPython 3.11, the least of 30 times."""
+
+
+def yardstick_s() -> float:
+    """Return how long a piece of work of the same kind and size takes now: on a machine that others use, twice as long and more."""
+
+    def measure(text: str) -> None:
+        found = [match[1] for match in _WORDS.finditer(text)]
+        sorted(found)
+        "".join(found).split("a")
+        sum(len(word) * index for index, word in enumerate(found))
+        {f"{word}{index}" for index, word in enumerate(found)}
+
+    return seconds(measure, _YARDSTICK, times=1)
+
+
 @pytest.mark.parametrize("name", STEPS)
 def test_what_is_four_times_as_long_takes_about_four_times_the_time(name: str) -> None:
     step, text_of = STEPS[name]
-    once, four_times = seconds(step, text_of(CHARS)), seconds(step, text_of(4 * CHARS))
-    assert four_times < 9 * once + 0.1, f"{once:.3f} s, then {four_times:.3f} s"
+    taken = []
+    for _ in range(3):  # a machine that others use is slow now and then
+        once, four_times = seconds(step, text_of(CHARS)), seconds(step, text_of(4 * CHARS))
+        if four_times < 9 * once + 0.1:
+            return
+        taken.append(f"{once:.3f} s, then {four_times:.3f} s")
+    pytest.fail("; ".join(taken))
 
 
 @pytest.mark.parametrize("name", STEPS)
 def test_the_longest_text_is_no_error_of_ours_and_soon_done(name: str) -> None:
     step, text_of = STEPS[name]
     text = text_of(LONGEST.get(name, MAX_CODE_CHARS))
-    begun = time.thread_time()
-    step(text)
-    assert time.thread_time() - begun < MOST_S
+    taken = []
+    for _ in range(3):
+        before_s, took_s, after_s = yardstick_s(), seconds(step, text, times=1), yardstick_s()
+        slower = max(1.0, before_s / YARDSTICK_S, after_s / YARDSTICK_S)
+        if took_s < MOST_S * slower:
+            return
+        taken.append(f"{took_s:.2f} s, on a machine that is {slower:.2f} times slower than when it is quiet")
+    pytest.fail("; ".join(taken))
 
 
 WORDS = ("what is ", "the ", "sum of ", "1", "2026-01-01", " and ", "name", "km", "%", "$", "and ", "hours ", "if ")

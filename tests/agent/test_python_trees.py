@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import gc
+import threading
 
 import pytest
 
@@ -40,3 +42,39 @@ def test_code_that_would_take_too_long_is_an_error_that_names_the_limit(code: st
 def test_long_code_of_other_kinds_is_read(code: str) -> None:
     assert too_much_in(code) is None
     assert ast.dump(tree_of(code)) == ast.dump(ast.parse(code))
+
+
+def test_two_threads_make_their_trees_one_after_the_other() -> None:
+    """Each is stopped in the middle of its tree, by a collection of garbage, until the other one has come as far."""
+    reached = {name: threading.Event() for name in ("one", "other")}
+    over = threading.Event()
+    made: list[ast.Module] = []
+    names: dict[int, str] = {}  # by their numbers: to ask for the current thread while it begins would make another one
+
+    def stop(phase: str, _: dict[str, int]) -> None:
+        name = names.get(threading.get_ident())
+        if phase == "start" and name is not None and not reached[name].is_set():
+            reached[name].set()
+            (reached["other"] if name == "one" else over).wait(0.2)
+
+    def work(name: str) -> None:
+        names[threading.get_ident()] = name
+        made.append(tree_of(CODE))
+        over.set()
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in reached]
+    before = gc.get_threshold()
+    gc.callbacks.append(stop)
+    gc.set_threshold(1)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(stop)
+    assert len(made) == 2
+
+
+CODE = "\n".join(f"x{n} = [[[(a + b * (c - d))]]]" for n in range(50))

@@ -127,6 +127,7 @@ def test_an_agent_of_whose_skills_none_is_left_has_none_rather_than_all(tmp_path
         ("a: *x\n", " at line 1: this is not YAML (found undefined alias 'x'"),
         ("a: \x01\n", ": this is not YAML (special characters are not allowed)"),
         ("[" * 50_000, ": this is not YAML (nested too deeply)"),
+        (f"a: {'1' * 5000}\n", ": this is not YAML (a number of more than 4,300 digits, which is a text in quotes)"),
         ("when: 2026-13-45\n", ": this is not YAML (month must be in 1..12)"),
         ("", ": the file must be a mapping with the keys name, description, systemPrompt, skills, model, budget, max"),
         ("- name\n", ": the file must be a mapping"),

@@ -13,7 +13,7 @@ import pytest
 
 from callboard.agent.cancel import Cancelled, CancelToken
 from callboard.agent.sandbox import Sandbox
-from callboard.agent.sandbox_run import SandboxResult
+from callboard.agent.sandbox_run import SandboxResult, Script
 from callboard.errors import TaskError
 from callboard.settings import Settings
 from tests.agent.answers import one_by_one
@@ -51,9 +51,13 @@ def call_skill(name: str, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any
     return args[0].upper() if name == "shout" else 84.0
 
 
-def run(sandbox: Sandbox, code: str, **options: Any) -> SandboxResult:
-    sandbox.check(code, options.pop("variables", ()))
-    return sandbox.run(code, **{"answer": one_by_one(call_skill), "token": CancelToken(), **options})
+def run(
+    sandbox: Sandbox, code: str, *, state: bytes | None = None, variables: tuple[str, ...] = (), **options: Any
+) -> SandboxResult:
+    sandbox.check(code, variables)
+    return sandbox.run(
+        Script(code=code, state=state), **{"answer": one_by_one(call_skill), "token": CancelToken(), **options}
+    )
 
 
 def test_the_last_expression_is_the_value(sandbox: Sandbox) -> None:
@@ -161,7 +165,7 @@ def test_a_skills_error_can_be_caught_by_the_code(sandbox: Sandbox) -> None:
 
 def test_variables_come_back_from_a_dump_in_another_process(sandbox: Sandbox) -> None:
     first = run(sandbox, "x = {'a': [1, 2]}\ndef twice(n: int) -> int: return 2 * n")
-    second = run(sandbox, "x['a'].append(twice(2))\nx", state=first.state, variables=["x", "twice"])
+    second = run(sandbox, "x['a'].append(twice(2))\nx", state=first.state, variables=("x", "twice"))
     assert second.value == {"a": [1, 2, 4]}
 
 
@@ -255,7 +259,7 @@ def test_any_value_becomes_one_that_can_be_stored(sandbox: Sandbox, code: str, v
 )  # fmt: skip
 def test_an_object_is_never_an_answer_and_the_error_says_what_to_write(sandbox: Sandbox, code: str, words: str) -> None:
     with pytest.raises(TaskError) as caught:
-        sandbox.run(code, answer=one_by_one(call_skill), token=CancelToken())
+        sandbox.run(Script(code=code), answer=one_by_one(call_skill), token=CancelToken())
     assert caught.value.code == "script_error"
     assert words in caught.value.message
     assert " 0x" not in caught.value.message
@@ -273,7 +277,7 @@ def test_an_object_is_never_an_answer_and_the_error_says_what_to_write(sandbox: 
     ],
 )
 def test_a_text_that_reads_like_an_object_is_a_text(sandbox: Sandbox, code: str, value: Any) -> None:
-    assert sandbox.run(code, answer=one_by_one(call_skill), token=CancelToken()).value == value
+    assert sandbox.run(Script(code=code), answer=one_by_one(call_skill), token=CancelToken()).value == value
 
 
 def test_what_code_has_done_is_not_done_again_to_find_out_what_it_ended_in(sandbox: Sandbox) -> None:
@@ -284,7 +288,7 @@ def test_what_code_has_done_is_not_done_again_to_find_out_what_it_ended_in(sandb
         return args[0]
 
     code = "from skills import shout\ndef f():\n    shout('x')\n    return '<p>'\nf()"
-    assert sandbox.run(code, answer=one_by_one(answer), token=CancelToken()).value == "<p>"
+    assert sandbox.run(Script(code=code), answer=one_by_one(answer), token=CancelToken()).value == "<p>"
     assert asked == ["shout"]
 
 
@@ -302,7 +306,7 @@ def test_what_code_has_done_is_not_done_again_to_find_out_what_it_ended_in(sandb
 )
 def test_an_object_is_never_given_to_a_skill(sandbox: Sandbox, given: str, words: str) -> None:
     code = f"{POINT}class Plain: pass\nfrom skills import shout\ntry:\n    r = shout({given})\nexcept TypeError as e:\n    r = str(e)\nr"
-    assert words in sandbox.run(code, answer=one_by_one(call_skill), token=CancelToken()).value
+    assert words in sandbox.run(Script(code=code), answer=one_by_one(call_skill), token=CancelToken()).value
 
 
 def test_a_skill_is_given_a_dataclass_as_a_dict_and_everything_else_as_it_is(sandbox: Sandbox) -> None:
@@ -312,7 +316,7 @@ def test_a_skill_is_given_a_dataclass_as_a_dict_and_everything_else_as_it_is(san
         got.extend([*args, kwargs])
 
     code = f"{POINT}import datetime\nfrom skills import shout\nshout([Point(1)], (1, {{2}}), b'\\xff', at=datetime.date(2026, 1, 2))"
-    sandbox.run(code, answer=one_by_one(answer), token=CancelToken())
+    sandbox.run(Script(code=code), answer=one_by_one(answer), token=CancelToken())
     assert got == [[{"x": 1}], (1, {2}), b"\xff", {"at": date(2026, 1, 2)}]
 
 

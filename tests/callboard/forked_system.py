@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_ANSWER_S = 20.0
+_ANSWER_S = 60.0
 
 
 class Forker:
@@ -81,12 +81,11 @@ def _serve(settings: dict[str, Any]) -> None:
     for line in sys.stdin:
         fields = json.loads(line)
         wish = fields.pop("wish")
-        message = (
-            SubmitTask(**fields)
-            if wish == "submit"
-            else DecideTask(**{**fields, "decision": Decision(fields["decision"])})
-        )
-        print(system.gateway.ask(message, timeout_s=10).task_id, flush=True)
+        if wish == "submit":
+            print(system.gateway.ask(SubmitTask(**fields), timeout_s=10).task_id, flush=True)
+        else:
+            decided = DecideTask(**{**fields, "decision": Decision(fields["decision"])})
+            print(system.gateway.ask(decided, timeout_s=10).task_id, flush=True)
 
 
 def _import_all() -> None:

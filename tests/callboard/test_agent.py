@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.provider import Provider, Reply, Request, Script, running
-from callboard import AgentSystem, Attachment, DecideTask, Decision, GetSession, Status, TaskRecord, Topic
+from callboard import AgentSystem, Attachment, DecideTask, Decision, GetSession, Principal, Status, TaskRecord, Topic
 from callboard.budget import Budget
 from callboard.errors import AttachmentRefused, InvalidRequest, TaskNotPaused
 from tests.agent.mcp.changing import Changing, tool
@@ -246,11 +246,11 @@ def test_a_call_that_needs_approval_waits_for_a_person(
     system = start_system(skills_dir=paying)
     task_id = submit(system, PAY)
     record = await_status(system, task_id, Status.PAUSED)
-    assert record.pause is not None
-    assert record.pause["reason"] == "approval"
-    assert record.pause["args"] == [5]
-    assert record.pause["kwargs"] == {"to": "Bob"}
-    assert record.pause["decisions"] == ["approve", "reject", "edit"]
+    assert record.state.pause is not None
+    assert record.state.pause.reason == "approval"
+    assert record.state.pause.args == [5]
+    assert record.state.pause.kwargs == {"to": "Bob"}
+    assert record.state.pause.decisions == ("approve", "reject", "edit")
     assert not paid(paying)
     if restart:
         system.stop()
@@ -275,14 +275,14 @@ def test_arguments_that_do_not_fit_are_refused_and_the_task_goes_on_waiting(star
     for decision, more in wishes:
         with pytest.raises(InvalidRequest):
             system.gateway.ask(DecideTask(task_id=task_id, decision=decision, **more), timeout_s=10)
-    assert await_status(system, task_id, Status.PAUSED).pause is not None
+    assert await_status(system, task_id, Status.PAUSED).state.pause is not None
     assert not paid(paying)
 
 
 def test_skills_that_a_setting_names_need_approval_too(start_system: START) -> None:
     system = start_system(approve_skills=("web-*", "query-*"))
     task_id = submit(system, "```python\nfrom skills import query_table\nquery_table('a,b\\n1,2', 'sum', 'a')\n```")
-    assert await_status(system, task_id, Status.PAUSED).pause is not None
+    assert await_status(system, task_id, Status.PAUSED).state.pause is not None
     system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=10)
     assert ended(system, task_id).output == 1
 
@@ -293,9 +293,9 @@ def test_gathered_calls_that_need_approval_are_asked_about_one_by_one(start_syst
     task_id = submit(system, f"```python\n{code}\n```")
     for amount in (1, 2):
         record = await_status(system, task_id, Status.PAUSED)
-        assert record.pause is not None
-        assert record.pause["args"][0] == amount
-        call = record.pause["call"]
+        assert record.state.pause is not None
+        assert record.state.pause.args[0] == amount
+        call = record.state.pause.call
         system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE, call=call), timeout_s=10)
         with pytest.raises(TaskNotPaused):  # sent twice: it must not approve the next one
             system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE, call=call), timeout_s=10)
@@ -352,9 +352,9 @@ def test_a_sessions_budget_holds_over_its_tasks_and_restarts(with_model: WITH_MO
 
 def test_a_callers_day_has_a_budget_over_sessions(with_model: WITH_MODEL) -> None:
     system, _ = with_model("one", "two", caller_day_budget="modelCalls=1")
-    assert system.execute("count", caller="ann", wait_s=20).output == "one"
-    assert system.execute("count", caller="ann", wait_s=20).error_code == "budget_exceeded"
-    assert system.execute("count", caller="bob", wait_s=20).output == "two"
+    assert system.execute("count", principal=Principal(id="ann"), wait_s=20).output == "one"
+    assert system.execute("count", principal=Principal(id="ann"), wait_s=20).error_code == "budget_exceeded"
+    assert system.execute("count", principal=Principal(id="bob"), wait_s=20).output == "two"
 
 
 def test_a_budget_of_time_ends_the_task(start_system: START) -> None:
@@ -379,8 +379,8 @@ def test_a_task_is_delegated_and_its_answer_comes_back(with_model: WITH_MODEL) -
     [paused] = log(system, record, Topic.TASK_PAUSED)
     child_id = paused["agents"][0]["taskId"]
     child = ended(system, child_id)
-    assert (child.parent_id, child.root_id, child.depth) == (record.task_id, record.task_id, 1)
-    assert child.agent == "code-reviewer"
+    assert (child.task.parent_id, child.task.root_id, child.task.depth) == (record.task_id, record.task_id, 1)
+    assert child.task.spec.agent == "code-reviewer"
     assert json.dumps(log(system, child, Topic.MODEL_COMPLETED))
 
 

@@ -16,7 +16,9 @@ import pytest
 
 from bench.provider import Provider, Reply, Request, running
 from callboard import AgentSystem, AwaitEvents, CancelTask, GetTask, Settings, Status, TaskRecord, Topic
-from callboard.messages import DecideTask, Decision, ListTasks
+from callboard.messages.decisions import DecideTask
+from callboard.messages.pauses import Decision
+from callboard.messages.tasks import ListTasks
 from tests.callboard.harness import Gates, Killed, await_status, ended, submit
 
 START = Callable[..., AgentSystem]
@@ -372,7 +374,7 @@ def below(system: AgentSystem, task_id: str) -> list[TaskRecord]:
 def test_a_cancel_passes_down_to_every_level(holding: AgentSystem, gates: Gates) -> None:
     task_id = submit(holding, "outer")
     gates.wait_entered("inner")
-    assert [record.depth for record in below(holding, task_id)] == [1, 2]
+    assert [record.task.depth for record in below(holding, task_id)] == [1, 2]
     holding.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
     for record in below(holding, task_id):
         assert ended(holding, record.task_id).status is Status.CANCELLED
@@ -406,7 +408,7 @@ def test_an_agent_does_not_delegate_deeper_than_the_limit(
     )
     record = ended(system, submit(system, "outer"))
     assert record.error_code == "rounds_exhausted"
-    assert max(child.depth for child in below(system, record.task_id)) == 2
+    assert max(child.task.depth for child in below(system, record.task_id)) == 2
 
 
 def test_no_more_tasks_are_delegated_than_the_limit(start_system: START, open_reviewer: Path) -> None:
@@ -442,7 +444,7 @@ def test_a_subagent_has_a_share_of_the_budget_and_what_it_spends_counts(
     record = ended(system, submit(system, "whole"))
     assert record.status is Status.COMPLETED, record.error
     children = below(system, record.task_id)
-    assert {child.budget.model_calls for child in children if child.budget} == {3}
+    assert {child.task.spec.budget.model_calls for child in children if child.task.spec.budget} == {3}
     again = ended(system, submit(system, "whole", budget={"modelCalls": 2}))
     assert again.error_code in ("agent_failed", "budget_exceeded", "rounds_exhausted")
 
@@ -547,6 +549,6 @@ def test_whoever_decides_about_an_edited_call_of_unknown_outcome_is_shown_the_ed
     gates.wait_entered("person")
     process.kill()
     gates.open("person")
-    pause = await_status(start_system(skills_dir=gates.skills, **more), task_id, Status.PAUSED).pause
+    pause = await_status(start_system(skills_dir=gates.skills, **more), task_id, Status.PAUSED).state.pause
     assert pause is not None
-    assert (pause["reason"], pause["args"], pause["edited"]) == ("outcome_unknown", ["script"], {"name": "person"})
+    assert (pause.reason, pause.args, pause.edited) == ("outcome_unknown", ["script"], {"name": "person"})

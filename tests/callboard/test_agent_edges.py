@@ -11,7 +11,7 @@ import pytest
 from bench.provider import Provider, Reply, Request, running
 from callboard import AgentSystem, CancelTask, DecideTask, Decision, Settings, Status
 from callboard.budget import Budget
-from callboard.messages import ListTasks, RedriveTask
+from callboard.messages.tasks import ListTasks, RedriveTask
 from callboard.task_spec import RetryPolicy
 from tests.callboard.harness import Gates, Killed, await_status, code, ended, submit
 
@@ -183,7 +183,7 @@ def test_an_edited_delegation_is_the_one_that_is_made(start_system: START) -> No
     decide(system, task_id, Decision.EDIT, arguments=arguments)
     record = ended(system, task_id)
     [child] = system.gateway.ask(ListTasks(parent_id=task_id), timeout_s=5).tasks
-    assert (child.agent, child.task) == ("code-reviewer", "What is 2 + 3?")
+    assert (child.task.spec.agent, child.task.spec.task) == ("code-reviewer", "What is 2 + 3?")
     assert ":" not in child.task_id
     assert record.output == child.output
 

@@ -18,7 +18,9 @@ from callboard.cli.greeting import _planner
 from callboard.cli.main import main
 from callboard.cli.tasks import STATUSES
 from callboard.cli.topics import _TELLERS
-from callboard.messages import Decision, Status, Topic
+from callboard.messages.events import Topic
+from callboard.messages.pauses import Decision
+from callboard.messages.tasks import Status
 from tests.callboard.in_process import in_process
 from tests.callboard.terminal import Terminal
 from tests.docs.documents import ROOT, rows
@@ -160,6 +162,7 @@ def test_a_server_on_a_terminal_says_what_it_has_loaded_and_what_it_could_not(tm
     assert "planner built in, without a model" in told
     assert re.search(r"skills  \d+: \d+ built in, 1 of your own", told)
     assert re.search(r"agents  \d+ built in", told)
+    assert "keys    not asked: set API_KEY to ask for one" in told
     assert "MCP     0 of 1 servers ready; not yet: odd" in told
     assert len(re.findall(r"^  problem /\S+/bad\d\.py cannot be loaded", told, re.MULTILINE)) == 5
     assert "… and 3 more: /health has them all" in told
@@ -206,3 +209,15 @@ def test_a_server_that_is_open_to_all_warns_and_names_an_address_that_can_be_ope
         assert re.search(r"server +http://127\.0\.0\.1:\d+", told)
         terminal.press_ctrl_c()
         assert terminal.end() == 0
+
+
+def test_a_server_whose_key_is_misspelt_does_not_start(tmp_path: Path) -> None:
+    done = in_process("serve", "--port", "0", home=tmp_path, API_KEYS="sekret")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "would ask for no key: API_KEYS is no setting of Callboard and nearly API_KEY" in done.stderr
+    assert "sekret" not in done.stderr
+
+
+def test_the_line_that_a_server_listens_says_whether_keys_are_asked(served: Served) -> None:
+    [line] = [line for line in served.lines if line["event"] == "listening"]
+    assert line["keys"] == "not asked"

@@ -16,7 +16,7 @@ def test_a_backup_and_an_examination_beside_a_running_system(system: AgentSystem
     copy = tmp_path / "copy.db"
     made = piped("backup", str(copy), home=tmp_path, CALLBOARD_DATA_DIR=str(data))
     assert (made.returncode, made.stderr) == (0, "")
-    assert made.stdout.splitlines()[0] == f"wrote {copy}: 1 tasks, {copy.stat().st_size:,} bytes, integrity_check ok"
+    assert made.stdout.splitlines()[0] == f"wrote {copy}: 1 task, {copy.stat().st_size:,} bytes, integrity_check ok"
     assert all(str(data / name) in made.stdout for name in ("secret.key", "webhook.secret", "workspaces"))
     again = in_process("backup", str(copy), home=tmp_path, CALLBOARD_DATA_DIR=str(data))
     assert (again.returncode, again.stdout) == (1, "")

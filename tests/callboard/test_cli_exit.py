@@ -212,3 +212,30 @@ def test_a_misspelt_skill_that_needs_approval_ends_the_start(tmp_path: Path) -> 
     assert done.returncode == 78
     assert "names 'web-fetc', and no skill is called that; did you mean web-fetch?" in done.stderr
     assert "did you mean CALLBOARD_PORT?" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("run", "6*7"), ("tasks",)], ids=" ".join)
+def test_a_fault_of_the_server_is_told_with_the_id_that_its_log_has(tmp_path: Path, words: tuple[str, ...]) -> None:
+    body = b'{"error": "Internal error", "code": "internal_error", "message": "Its log has the details.", "requestId": "req-7"}'
+
+    class Broken(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(500)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Broken) as broken:
+        thread = Thread(target=broken.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        line = sentence(in_process(*words, "--url", f"http://127.0.0.1:{broken.server_port}", home=tmp_path), 1)
+        broken.shutdown()
+        thread.join()
+    assert line.endswith("Its log has the details. The request id is req-7.")

@@ -3,12 +3,17 @@
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from callboard import AgentSystem, Settings
+from callboard.errors import StoreUnavailable
+from callboard.persistence.migrate import HEAD_REVISION
+from callboard.persistence.reading import open_reader
 from tests.callboard.conftest import PAY, python, serving
 from tests.callboard.in_process import in_process
 from tests.callboard.terminal import Terminal
@@ -54,7 +59,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 def test_what_a_run_without_a_server_did_is_listed_and_shown(made: Made) -> None:
     done = made.ask("tasks")
-    assert (done.returncode, done.stderr) == (0, "")
+    told = f"No server answers at http://127.0.0.1:9; this is the history in {made.home / 'data'}.\n"
+    assert (done.returncode, done.stderr) == (0, told)
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert [row[5] for row in rows] == ["What is 6 times 7?", DELEGATES.replace("\n", " "), "Paint my zebra.", "What is 12 times 7?"]  # fmt: skip
     assert json.loads(made.ask("show", rows[-1][0][-12:], "--json").stdout)["output"] == 84
@@ -82,8 +88,11 @@ def test_a_command_that_looks_prints_the_same_with_and_without_a_server(
     asked: dict[tuple[str, ...], tuple[Any, Any]], words: tuple[str, ...]
 ) -> None:
     alone, served = asked[words]
-    assert alone == served
+    assert alone[:2] == served[:2]
     assert alone[0] == 0
+    notice, _, rest = alone[2].partition("\n")
+    assert "this is the history in" in notice
+    assert rest == served[2]
     assert len(alone[1]) > 2 or words[0] in ("dead-letters",)
 
 
@@ -110,7 +119,9 @@ def test_a_command_that_changes_something_says_that_it_takes_a_server(
 def test_a_terminal_is_told_whose_history_it_sees(made: Made) -> None:
     with Terminal("tasks", home=made.home, **NOBODY) as terminal:
         assert terminal.end() == 0
-    assert terminal.text.startswith(f"No server answers; this is the history in {made.home / 'data'}.")
+    assert terminal.text.startswith(
+        f"No server answers at http://127.0.0.1:9; this is the history in {made.home / 'data'}."
+    )
 
 
 def test_nothing_is_changed_by_looking(made: Made) -> None:
@@ -179,8 +190,9 @@ def test_the_history_is_read_while_another_process_works_on_it_and_a_second_run_
     ("change", "said"),
     [
         ("UPDATE alembic_version SET version_num = '0001'", "was made by an earlier version; `callboard serve` brings it up"),
-        ("UPDATE alembic_version SET version_num = '9999'; UPDATE schema SET oldest = '9998'", "knows up to 0007). Upgrade"),
-        ("DROP TABLE alembic_version", "has no tables of Callboard"),
+        ("UPDATE alembic_version SET version_num = '9999'; UPDATE schema SET oldest = '9998'", f"knows up to {HEAD_REVISION}). Upgrade"),
+        ("DROP TABLE alembic_version", "lacks the table alembic_version"),
+        ("DROP TABLE alembic_version; DROP TABLE tasks", "has no tables of Callboard"),
     ],
 )  # fmt: skip
 def test_a_history_of_another_version_is_named(tmp_path: Path, change: str, said: str) -> None:
@@ -191,3 +203,75 @@ def test_a_history_of_another_version_is_named(tmp_path: Path, change: str, said
     done = in_process("tasks", home=tmp_path, **NOBODY)
     assert (done.returncode, done.stdout) == (78, "")
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("words", [["tasks"], ["events", "019b"], ["show", "019b"], ["sessions"], ["approvals"]])
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        ("DROP TABLE events", "the table events"),
+        ("DROP TABLE tasks", "the table tasks"),
+        ("ALTER TABLE tasks DROP COLUMN owner", "the column tasks.owner"),
+    ],
+)
+def test_a_history_that_lacks_something_is_told_in_a_sentence(
+    tmp_path: Path, words: list[str], change: str, missing: str
+) -> None:
+    lay_history(Settings(data_dir=tmp_path / "data"))
+    with closing(sqlite3.connect(tmp_path / "data" / "callboard.db")) as connection:
+        connection.executescript(change)
+    done = in_process(*words, home=tmp_path, **NOBODY)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert f"lacks {missing}" in done.stderr
+    assert "go back to a backup" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_whatever_the_database_says_is_told_in_a_sentence(tmp_path: Path) -> None:
+    reader = open_reader(lay_history(Settings(data_dir=tmp_path / "data")))
+    assert reader is not None
+    with (
+        closing(reader),
+        pytest.raises(StoreUnavailable, match=r"cannot be read: no such function: nosuch; `callboard doctor`"),
+    ):
+        reader._all(select(func.nosuch()))
+
+
+def test_where_nothing_is_found_a_pipe_is_told_where_was_looked_too(tmp_path: Path) -> None:
+    lay_history(Settings(data_dir=tmp_path / "data"))
+    for words in (["approvals"], ["tasks", "list"], ["sessions"], ["dead-letters"]):
+        done = in_process(*words, home=tmp_path, **NOBODY)
+        assert (done.returncode, done.stdout) == (0, "")
+        looked, nothing = done.stderr.splitlines()
+        assert looked == f"No server answers at http://127.0.0.1:9; this is the history in {tmp_path / 'data'}."
+        assert nothing.startswith(("No ", "There are no "))
+
+
+def test_the_words_of_other_commands_behind_tasks_are_understood(tmp_path: Path) -> None:
+    lay_history(Settings(data_dir=tmp_path / "data"))
+    assert in_process("tasks", "list", "--json", home=tmp_path, **NOBODY).stdout == "[]\n"
+    assert "it is `callboard show`, without `tasks`." in in_process("tasks", "show", "x", home=tmp_path).stderr
+    listed = in_process("events", "list", home=tmp_path, **NOBODY)
+    assert listed.returncode == 2
+    assert "There is no list of all events; name a task, or --follow the events of all." in listed.stderr
+
+
+def test_a_long_text_is_cut_in_a_line_and_whole_in_json(tmp_path: Path) -> None:
+    settings = lay_history(Settings(data_dir=tmp_path / "data"))
+    text = "word " * 700 + "end"
+    with AgentSystem.start(settings) as system:
+        system.execute(text, wait_s=20)
+    [line] = in_process("tasks", home=tmp_path, **NOBODY).stdout.splitlines()
+    assert line.split("\t")[5] == text[:199] + "…"
+    [task] = json.loads(in_process("tasks", "--json", home=tmp_path, **NOBODY).stdout)
+    assert task["task"] == text
+
+
+def test_a_file_that_is_no_database_is_named_with_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "data" / "callboard.db"
+    file.parent.mkdir()
+    file.write_text("no database " * 100)
+    for words in (["serve", "--port", "0"], ["tasks"], ["run", "--local", "1 + 1"]):
+        done = in_process(*words, home=tmp_path, **NOBODY)
+        assert (done.returncode, done.stdout) == (78, "")
+        assert f"{file}: file is not a database. Go back to a backup, with no server at work" in done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from callboard import AgentSystem, AwaitTask, CallboardError, Client, Settings, Status, Topic
+from callboard import AgentSystem, AwaitTask, CallboardError, Client, Settings, Status
 from callboard.client.errors import (
     AuthenticationError,
     ConflictError,
@@ -18,7 +18,8 @@ from callboard.client.errors import (
     RateLimitedError,
 )
 from callboard.clock import Clock
-from callboard.records import NewEvent, RecordResult
+from callboard.messages.event_types import TaskFailed
+from callboard.messages.records import RecordResult
 from tests.callboard.conftest import serving
 from tests.receiver import answer, receiving
 from tests.template import lay_history
@@ -216,7 +217,7 @@ def test_a_dead_letter_is_listed_and_redriven(shared: tuple[AgentSystem, str], c
     blocker = client.submit(LOOP, session_id="dead").task_id
     dead = client.submit("What is 6 * 7?", session_id="dead").task_id
     now = Clock().now()
-    event = NewEvent(topic=Topic.TASK_FAILED, at=now, data={"error": "It died.", "errorCode": "dead_letter"})
+    event = TaskFailed(at=now, error="It died.", error_code="dead_letter")
     end = RecordResult(
         task_id=dead,
         attempt=None,

@@ -10,8 +10,8 @@ import pytest
 from callboard import Attachment, Budget, CallboardError
 from callboard.client.errors import TaskFailedError
 from callboard.client.models import Event, FeedEvent, Result, SkillInfo, StatisticsPoint, Task
-from callboard.client.spec import TaskFields, body_of
-from callboard.task_spec import RetryPolicy, TaskSpec
+from callboard.client.spec import body_of
+from callboard.task_spec import RetryPolicy, TaskFields, TaskSpec
 from tests.callboard.unreliable import AT, TASK, result
 
 

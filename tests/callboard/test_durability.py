@@ -16,7 +16,8 @@ import pytest
 
 from callboard import AgentSystem, CancelTask, GetSession, GetTask, Settings, Status, SubmitTask, TaskRecord, Topic
 from callboard.errors import TaskNotFound, TaskNotPaused, Unavailable
-from callboard.messages import DecideTask, Decision
+from callboard.messages.decisions import DecideTask
+from callboard.messages.pauses import Decision
 from tests.callboard.harness import Gates, Killed, await_status, code, ended, submit
 
 START = Callable[..., AgentSystem]
@@ -210,7 +211,7 @@ def test_a_script_goes_on_from_the_call_it_was_killed_in(
     task_id = killed_at(gate, code(ALL_POLICIES))
     system = start()
     record = ended(system, task_id)
-    assert (record.output, record.attempt) == (TOTAL, 2)
+    assert (record.output, record.state.attempt) == (TOTAL, 2)
     repeated = {line: count for line, count in world.effects().items() if count > 1}
     assert list(repeated.values()) == [2], "the call it was killed in, with the same effect id"
     assert next(iter(repeated)).startswith(gate[:-1])
@@ -232,7 +233,7 @@ def test_a_call_that_was_finished_is_answered_from_the_ledger(
     assert set(world.effects().values()) == {1}
     replayed = [data for topic, data in log(system, task_id) if data.get("replayed")]
     assert [(data["skill"], data["result"]) for data in replayed] == [("send", 3)]
-    assert paused.attempt == 2
+    assert paused.state.attempt == 2
 
 
 def test_a_session_keeps_the_variables_of_a_script_that_was_resumed(
@@ -349,8 +350,12 @@ def test_a_decision_to_retry_makes_the_call_once_more(
     task_id = killed_at("send1", code(ALL_POLICIES))
     system = start()
     paused = await_status(system, task_id, Status.PAUSED)
-    assert paused.pause is not None
-    assert (paused.pause["skill"], paused.pause["args"], paused.pause["effectId"]) == ("send", [1], f"{task_id}:4")
+    assert paused.state.pause is not None
+    assert (paused.state.pause.skill, paused.state.pause.args, paused.state.pause.effect_id) == (
+        "send",
+        [1],
+        f"{task_id}:4",
+    )
     decide(system, task_id, Decision.RETRY, reason="the post office never saw it")
     assert ended(system, task_id).output == TOTAL
     assert world.effects()[f"send {task_id}:4"] == 2
@@ -434,7 +439,7 @@ def test_a_task_that_kills_its_server_again_and_again_becomes_a_dead_letter(
     connection.close()
     system = start()
     record = ended(system, task_id)
-    assert (record.status, record.error_code, record.attempt) == (Status.FAILED, "dead_letter", 3)
+    assert (record.status, record.error_code, record.state.attempt) == (Status.FAILED, "dead_letter", 3)
     crashes = [data["crashes"] for topic, data in log(system, task_id) if topic is Topic.TASK_REQUEUED]
     assert crashes == [1, 2]
     assert system.execute("What is 2 + 2?").output == 4
@@ -452,7 +457,7 @@ def test_a_task_that_gets_further_each_time_is_no_dead_letter(
         process.kill()
         world.open(gate)
     record = ended(start(), task_id)
-    assert (record.output, record.attempt) == (TOTAL, 6)
+    assert (record.output, record.state.attempt) == (TOTAL, 6)
 
 
 def test_a_task_that_nobody_works_on_is_taken_up_while_the_server_runs(
@@ -470,7 +475,7 @@ def test_a_task_that_nobody_works_on_is_taken_up_while_the_server_runs(
         )
     connection.close()
     record = await_status(system, "stray", Status.COMPLETED)
-    assert (record.output, record.attempt) == (1, 2)
+    assert (record.output, record.state.attempt) == (1, 2)
 
 
 # --- retries ------------------------------------------------------------------------------------------------------
@@ -480,7 +485,7 @@ def test_an_error_that_is_marked_retryable_is_retried_from_the_call_that_raised_
     system = start()
     python = "from skills import pay, flaky\npay(1)\nflaky(2)"
     record = system.execute(code(python), retry={"maxAttempts": 5, "backoffMs": 1})
-    assert (record.output, record.attempt, record.failures) == ("after 3 tries", 3, 2)
+    assert (record.output, record.state.attempt, record.state.failures) == ("after 3 tries", 3, 2)
     assert list(world.effects("pay").values()) == [1]
     assert list(world.effects("flaky").values()) == [3]
     told = [data for topic, data in log(system, record.task_id) if topic is Topic.TASK_REQUEUED]
@@ -490,24 +495,24 @@ def test_an_error_that_is_marked_retryable_is_retried_from_the_call_that_raised_
 
 def test_retries_end(start: START, world: World) -> None:
     record = start().execute(code("from skills import flaky\nflaky(99)"), retry={"maxAttempts": 3, "backoffMs": 1})
-    assert (record.status, record.error_code, record.attempt) == (Status.FAILED, "skill_unavailable", 3)
+    assert (record.status, record.error_code, record.state.attempt) == (Status.FAILED, "skill_unavailable", 3)
     assert list(world.effects("flaky").values()) == [3]
 
 
 def test_a_task_without_a_retry_policy_fails_at_the_first_error(start: START) -> None:
     record = start().execute(code("from skills import flaky\nflaky(1)"))
-    assert (record.status, record.error_code, record.attempt) == (Status.FAILED, "skill_unavailable", 1)
+    assert (record.status, record.error_code, record.state.attempt) == (Status.FAILED, "skill_unavailable", 1)
 
 
 def test_an_error_that_is_not_marked_is_not_retried(start: START) -> None:
     record = start().execute(code("1 / 0"), retry={"maxAttempts": 5, "backoffMs": 1})
-    assert (record.error_code, record.attempt) == ("script_error", 1)
+    assert (record.error_code, record.state.attempt) == ("script_error", 1)
 
 
 def test_a_retry_that_could_only_come_too_late_is_not_waited_for(start: START) -> None:
     task = code("from skills import flaky\nflaky(1)")
     record = start().execute(task, retry={"maxAttempts": 5, "backoffMs": 60_000}, timeout_ms=5000)
-    assert (record.error_code, record.attempt) == ("skill_unavailable", 1)
+    assert (record.error_code, record.state.attempt) == ("skill_unavailable", 1)
 
 
 def test_a_task_that_waits_for_its_retry_holds_no_worker_and_can_be_cancelled(start: START) -> None:
@@ -533,7 +538,7 @@ def test_a_call_before_the_last_one_is_made_again_where_the_script_comes_to_it(s
         ]
     )
     record = start().execute(code(python), retry={"backoffMs": 1})
-    assert (record.output, record.attempt) == ("after 2 tries", 2)
+    assert (record.output, record.state.attempt) == ("after 2 tries", 2)
     assert list(world.effects("flaky").values()) == [2]
     assert list(world.effects("pay").values()) == [1]
 
@@ -549,7 +554,7 @@ def test_a_cancelled_task_keeps_what_it_had_printed_and_its_log(start: START, wo
     record = system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)
     assert (record.status, record.output) == (Status.CANCELLED, "so far 3\n")
     assert record.metadata["skillCalls"] == 2
-    assert record.execution_time_ms is not None
+    assert record.state.execution_time_ms is not None
     topics = [topic for topic, _ in log(system, task_id)]
     assert topics.count(Topic.SKILL_STARTED) == 2
     assert topics[-1] is Topic.TASK_CANCELLED
@@ -573,7 +578,7 @@ def test_a_running_script_is_handed_back_and_goes_on_after_the_next_start(start:
     assert first.stop(), "everything ended in time"
     system = start(run_timeout_s=2)
     record = ended(system, task_id)
-    assert record.attempt == 2
+    assert record.state.attempt == 2
     told = [data for topic, data in log(system, task_id) if topic is Topic.TASK_REQUEUED]
     assert [data["reason"] for data in told] == ["drain"]
     assert set(world.effects().values()) == {1}
@@ -653,7 +658,7 @@ def test_a_skill_that_outlasts_the_shutdown_is_no_crash(start: START, world: Wor
     world.open("pay1")
     system = start()
     record = ended(system, task_id)
-    assert (record.output, record.crashes) == (1, 0)
+    assert (record.output, record.state.crashes) == (1, 0)
     told = [data for topic, data in log(system, task_id) if topic is Topic.TASK_REQUEUED]
     assert [data["reason"] for data in told] == ["drain"]
     assert set(world.effects().values()) == {2}, "keyed: again with the same key"
@@ -664,7 +669,7 @@ def test_a_decision_is_a_fresh_start_for_the_count_of_crashes(
 ) -> None:
     task_id = killed_at("send1", code("from skills import send, pay\nsend(1) + pay(1)"))
     first = start()
-    assert await_status(first, task_id, Status.PAUSED).crashes == 1
+    assert await_status(first, task_id, Status.PAUSED).state.crashes == 1
     first.stop()
     world.close("pay1")
     process = Killed(make_settings(), world.gates)
@@ -673,7 +678,7 @@ def test_a_decision_is_a_fresh_start_for_the_count_of_crashes(
     process.kill()
     world.open("pay1")
     record = ended(start(), task_id)
-    assert (record.output, record.crashes) == (2, 1)
+    assert (record.output, record.state.crashes) == (2, 1)
 
 
 def test_bystanders_of_a_task_that_kills_servers_live(
@@ -760,7 +765,7 @@ def test_a_server_that_lost_its_history_to_another_changes_nothing(start: START,
         pass
     assert world.effects() == Counter(), "a call is not made without its row"
     record = system.gateway.ask(GetTask(task_id=task_id), timeout_s=5)
-    assert (record.status, record.owner) == (Status.RUNNING, "another")
+    assert (record.status, record.state.owner) == (Status.RUNNING, "another")
 
 
 def test_an_actor_that_dies_while_the_store_is_away_comes_back_with_it(start: START) -> None:
@@ -793,7 +798,7 @@ def test_a_gateway_that_dies_while_the_server_drains_still_takes_no_task(start: 
 def test_skills_that_never_return_leave_room_for_other_tasks(
     start: START, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("callboard.actors.master_agent._STUCK_AFTER_S", 0.1)
+    monkeypatch.setattr("callboard.actors.places.STUCK_AFTER_S", 0.1)
     system = start(workers=1)
     for name in ("look1", "look2"):
         world.close(name)
@@ -818,5 +823,5 @@ def test_a_script_goes_on_in_another_process_when_that_of_its_sandbox_dies(start
         child.kill()
     world.open("g")
     record = ended(system, task_id)
-    assert (record.output, record.attempt) == (3, 2)
+    assert (record.output, record.state.attempt) == (3, 2)
     assert set(world.effects().values()) == {1}

@@ -12,8 +12,7 @@ from callboard.agent.job import Progress
 from callboard.errors import InvalidRequest, TaskError
 from callboard.excerpts import excerpt, preview
 from callboard.limits import ERROR_CHARS, EXCERPT_CHARS, LOG_BYTES, SHOWN_CHARS, cut, cut_middle
-from callboard.messages import Topic
-from callboard.records import NewEvent
+from callboard.messages.event_types import ModelDelta, SkillCompleted, StepCompleted
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=50) | st.just("long" * 5000),
@@ -59,12 +58,15 @@ def test_no_errors_text_is_longer_than_its_limit(error: TaskError | InvalidReque
 
 def test_an_attempt_that_tells_without_end_is_quoted_no_more() -> None:
     progress, at = Progress(), datetime.now(UTC)
-    call = NewEvent(topic=Topic.SKILL_COMPLETED, at=at, data={"call": 1, "ok": True, "result": "r" * 1_000_000})
-    delta = NewEvent(topic=Topic.MODEL_DELTA, at=at, data={"step": 1, "text": "t"})
-    bare = NewEvent(topic=Topic.STEP_COMPLETED, at=at, data={"step": 1, "ok": True})
+    call = SkillCompleted(at=at, call=1, skill="some", ok=True, duration_ms=1.0, result="r" * 1_000_000)
+    delta = ModelDelta(at=at, step=1, purpose="plan", text="t")
+    bare = StepCompleted(at=at, step=1, duration_ms=1.0, ok=True)
     told = [progress.fitting(call) for _ in range(100)]
-    assert sum(len(to_json(event.data)) for event in told if event) <= LOG_BYTES + 1_010_000
+    assert sum(len(to_json(event.data())) for event in told if event) <= LOG_BYTES + 1_010_000
     assert told[0] is call
     assert told[-1] is not None
-    assert told[-1].data == {"call": 1, "ok": True, "truncated": True}
-    assert (progress.fitting(delta), progress.fitting(bare)) == (None, bare)
+    assert told[-1].data() == {"ok": True, "call": 1, "skill": "some", "durationMs": 1.0, "truncated": True}
+    assert progress.fitting(delta) is None
+    last = progress.fitting(bare)
+    assert last is not None
+    assert last.data() == bare.data()

@@ -12,8 +12,8 @@ from callboard.actors.sessions import MOST_BYTES, Sessions
 from callboard.clock import Clock
 from callboard.conversation import SessionRecord, Turn
 from callboard.limits import TURN_CHARS
-from callboard.messages import TaskRecord
 from tests.http.conftest import Running, run
+from tests.tasks import make_task
 from tests.template import lay_history
 
 NOW = Clock().now()
@@ -103,7 +103,7 @@ def test_what_sessions_keep_in_memory_is_bounded_in_bytes() -> None:
     sessions = Sessions()
     large = "x" * 1_000_000
     for number in range(200):
-        task = TaskRecord(task_id=f"t{number}", session_id=f"s{number}", task="hello", created_at=NOW)
+        task = make_task(f"t{number}", session_id=f"s{number}")
         record = SessionRecord(
             session_id=task.session_id,
             created_at=NOW,

@@ -236,7 +236,7 @@ def test_a_start_that_fails_in_its_middle_lets_go_of_the_history(
 
     settings = make_settings()
     with monkeypatch.context() as patched:
-        patched.setattr("callboard.system.TaskPool", NoMore)
+        patched.setattr("callboard.wiring.TaskPool", NoMore)
         with pytest.raises(RuntimeError, match="new thread"):
             AgentSystem.start(settings)
     with AgentSystem.start(settings) as system:

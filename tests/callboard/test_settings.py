@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from callboard.errors import ConfigurationError
-from callboard.settings import Settings, foreign_mode, unknown_variables
+from callboard.settings import Settings, foreign_mode, setting_names
+from callboard.variables import doubtful_names, open_names, rule_of
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -114,7 +115,7 @@ def test_a_misspelt_variable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLBOARD_PROT", "1")
     monkeypatch.setenv("CALLBOARD_PORT", "1")
     monkeypatch.setenv("CALLBOARD_SKILL_X", "1")
-    assert unknown_variables() == ["CALLBOARD_PROT"]
+    assert doubtful_names(os.environ, setting_names()) == {"CALLBOARD_PROT": "did you mean CALLBOARD_PORT?"}
 
 
 def _variables() -> dict[str, str]:
@@ -191,14 +192,14 @@ def test_what_node_env_says_to_other_programs_is_passed_over(monkeypatch: pytest
     assert Settings.load().production
     assert foreign_mode() is None
     monkeypatch.setenv("CALLBOARD_ENV", "test")
-    with pytest.raises(ConfigurationError, match=r"work: CALLBOARD_ENV: "):
+    with pytest.raises(ConfigurationError, match=r"work: CALLBOARD_ENV is "):
         Settings.load()
 
 
 @pytest.mark.parametrize(
     "name",
     ["API_KEY", "CALLBOARD_API_KEY", "RATE_LIMIT_WINDOW_MS", "CALLBOARD_RATE_LIMIT_WINDOW_MS", "ALLOWED_ORIGINS",
-     "CALLBOARD_ALLOWED_ORIGINS", "callboard_port", "CALLBOARD_SKILL_X"],
+     "CALLBOARD_ALLOWED_ORIGINS", "CALLBOARD_PORT", "CALLBOARD_SKILL_X"],
 )  # fmt: skip
 def test_an_error_names_the_variable_that_is_set(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, os.fsdecode(b"\xe9"))
@@ -226,3 +227,93 @@ def test_a_number_without_an_end_is_none(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("CALLBOARD_SESSION_IDLE_S", "inf")
     with pytest.raises(ConfigurationError, match="CALLBOARD_SESSION_IDLE_S"):
         Settings.load()
+
+
+NAMES = setting_names()
+
+
+@pytest.mark.parametrize("name", ["API_KEYS", "APIKEY", "APIKEYS", "API_KYE", "X_API_KEY", "api_keys"])
+def test_a_server_is_not_opened_by_a_key_that_is_misspelt(name: str) -> None:
+    assert next(open_names({name: "sekret"}, NAMES)).endswith(f"write API_KEY, or unset {name}")
+    assert not list(open_names({name: "sekret", "API_KEY": "another"}, NAMES)), "it is another program's then"
+    assert "sekret" not in "".join(open_names({name: "sekret"}, NAMES))
+
+
+@pytest.mark.parametrize(
+    "name", ["OPENAI_API_KEY", "HF_API_KEY", "APP_KEY", "ALLOWED_HOSTS", "NODE_OPTIONS", "PATH", "HOME"]
+)
+def test_a_name_that_other_programs_use_is_theirs(name: str) -> None:
+    assert not list(open_names({name: "x"}, NAMES))
+    assert not doubtful_names({name: "x"}, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("RATE_LIMIT_MAX_REQUEST", "RATE_LIMIT_MAX_REQUESTS"),
+        ("RATE_LIMIT_MAX", "RATE_LIMIT_MAX_REQUESTS"),
+        ("RATE_LIMIT_WINDOW", "RATE_LIMIT_WINDOW_MS"),
+        ("ALLOWED_ORIGIN", "ALLOWED_ORIGINS"),
+        ("NODEENV", "NODE_ENV"),
+        ("CALLBOARD_PROT", "CALLBOARD_PORT"),
+        ("callboard_prot", "CALLBOARD_PORT"),
+    ],
+)
+def test_a_misspelt_name_is_asked_about_with_our_prefix_or_without(name: str, meant: str) -> None:
+    assert doubtful_names({name: "3"}, NAMES) == {name: f"did you mean {meant}?"}
+
+
+@pytest.mark.parametrize("name", ["CALLBOARD_API_KEYS", "CALLBOARD_APPROVE_SKILL"])
+def test_a_guard_of_ours_that_is_misspelt_is_refused_by_every_command(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "delete-*")
+    with pytest.raises(ConfigurationError, match=f"{name} is no setting of Callboard and nearly"):
+        Settings.load()
+
+
+@pytest.mark.parametrize("name", ["callboard_port", "Callboard_Port", "api_key", "node_env", "callboard_skill_x"])
+def test_a_name_in_another_case_is_refused_rather_than_read(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("CALLBOARD_PORT", "3457")
+    monkeypatch.setenv(name, "3")
+    with pytest.raises(ConfigurationError, match=f"{name} is not read.*write {name.upper()}, or unset it"):
+        Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("CALLBOARD_PORT", "x", "CALLBOARD_PORT is 'x'; give a whole number from 0 to 65535."),
+        ("CALLBOARD_PORT", "65536", "CALLBOARD_PORT is '65536'; give a whole number from 0 to 65535."),
+        ("CALLBOARD_PORT", "1.5", "CALLBOARD_PORT is '1.5'; give a whole number from 0 to 65535."),
+        ("CALLBOARD_DRAIN_S", "soon", "CALLBOARD_DRAIN_S is 'soon'; give a number above 0, 3600 at most."),
+        ("CALLBOARD_DRAIN_S", "nan", "CALLBOARD_DRAIN_S is 'nan'; give a number above 0, 3600 at most."),
+        ("CALLBOARD_MAX_BACKLOG", "0", "CALLBOARD_MAX_BACKLOG is '0'; give a whole number, 1 or more."),
+        ("CALLBOARD_ALLOW_KEYLESS", "maybe", "CALLBOARD_ALLOW_KEYLESS is 'maybe'; give true or false."),
+        ("CALLBOARD_LOG_LEVEL", "loud", "CALLBOARD_LOG_LEVEL is 'loud'; give one of debug, info, warning, error."),
+        ("CALLBOARD_TRUSTED_PROXIES", "x",
+         "CALLBOARD_TRUSTED_PROXIES: 'x' is no address and no network, such as 10.0.0.1 or 10.0.0.0/8."),
+        ("CALLBOARD_LLM_INPUT_PRICE", "x", "CALLBOARD_LLM_INPUT_PRICE is 'x'; give a number, 0 or more."),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_is_told_with_the_rule(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load()
+    assert caught.value.message == f"These settings cannot work: {told}"
+
+
+NUMBERS = [n for n, f in Settings.model_fields.items() if "a number" in rule_of(f) or "whole number" in rule_of(f)]
+
+
+@pytest.mark.parametrize("field", NUMBERS)
+def test_no_number_is_told_of_in_the_words_of_a_library(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+    for value in ("x", "-1", "1e999", "9" * 5000):
+        monkeypatch.setenv(NAMES[field][0], value)
+        with pytest.raises(ConfigurationError) as caught:
+            Settings.load()
+        assert "give a" in caught.value.message
+        assert len(caught.value.message) < 300
+        assert "Input" not in caught.value.message

@@ -248,7 +248,7 @@ def test_a_file_beside_the_skills_is_named_from_their_folder(failed: Failed, fol
 @pytest.mark.parametrize(
     ("how", "words", "raised"),
     [
-        ("unspeakable", "failed: Unspeakable (its text cannot be shown: its __str__ raised RuntimeError)", {}),
+        ("unspeakable", "failed: Unspeakable: its text cannot be shown, since its __str__ raised RuntimeError", {}),
         ("huge", "failed: ValueError: xxx", {}),
         ("from", "failed: ValueError: outer", {"causes": ["KeyError: 'key'"]}),
         ("group", "failed: ExceptionGroup: both (2 sub-exceptions)", {"exceptions": ["ValueError: one", "KeyError: 'two'"]}),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from callboard import AgentSystem, DecideTask, Settings, Status
-from callboard.messages import Decision
+from callboard.messages.pauses import Decision, PauseReason
 from callboard.task_spec import RetryPolicy
 from tests.callboard.harness import await_status, code, ended, submit
 from tests.template import lay_history
@@ -20,8 +20,8 @@ from callboard.agent.cancel import Cancelled
 from callboard.agent.ledger import Paused
 from callboard.agent.skill_answers import WrongAnswer
 from callboard.errors import TaskError
-from callboard.messages import PauseReason
-from callboard.records import CallRecord, CallState
+from callboard.messages.pauses import PauseReason
+from callboard.messages.ledger import CallRecord, CallState
 
 HERE = Path(__file__).parent
 
@@ -213,7 +213,7 @@ for how in ways():
     task = ended(system, submit(system, code(script), retry=RetryPolicy(max_attempts=5, backoff_ms=1)))
     assert task.status is Status.COMPLETED, task.error
     listed, told = task.output
-    assert (told, task.attempt) == (2 * len(listed), 1)
+    assert (told, task.state.attempt) == (2 * len(listed), 1)
     assert len(listed) > 40
     assert (folder / "raised").read_text().splitlines() == listed
     ends = [e.data for e in system.events(task.task_id) if e.topic == "agent.skill.completed" and not e.data["ok"]]
@@ -224,7 +224,7 @@ for how in ways():
 @pytest.mark.parametrize("how", ["Unavailable", "SkillNotReady", "paused", "cancelled", "codes", "exit", "asked"])
 def test_what_the_script_lets_out_ends_the_task_as_the_skills_failure(system: AgentSystem, how: str) -> None:
     task = ended(system, submit(system, code(f"from skills import raises_purely\nraises_purely({how!r})")))
-    assert (task.status, task.error_code, task.attempt) == (Status.FAILED, "skill_failed", 1)
+    assert (task.status, task.error_code, task.state.attempt) == (Status.FAILED, "skill_failed", 1)
     assert (task.error or "").startswith("The skill raises-purely failed: ")
     assert topics(system, task.task_id).count("agent.task.requeued") == 0
 
@@ -234,7 +234,7 @@ def test_calls_that_are_made_at_once_fail_each_by_themselves(system: AgentSystem
     calls = ", ".join(f"raises_purely({how!r})" for how in listed)
     script = f"import asyncio\nfrom skills import raises_purely\nawait asyncio.gather({calls})"
     task = ended(system, submit(system, code(script)))
-    assert (task.error_code, task.attempt) == ("skill_failed", 1)
+    assert (task.error_code, task.state.attempt) == ("skill_failed", 1)
     assert topics(system, task.task_id).count("agent.skill.completed") == len(listed)
 
 
@@ -243,14 +243,15 @@ def test_a_skill_that_can_always_be_tried_again_is_tried_as_often_as_the_policy_
 ) -> None:
     policy = RetryPolicy(max_attempts=3, backoff_ms=1)
     task = ended(system, submit(system, code("from skills import again\nagain()"), retry=policy))
-    assert (task.error_code, (folder / "again").read_text(), task.attempt) == ("skill_unavailable", "111", 3)
+    assert (task.error_code, (folder / "again").read_text(), task.state.attempt) == ("skill_unavailable", "111", 3)
 
 
 @pytest.mark.parametrize("how", ["swallow", "again", "another", "wrap"])
 def test_a_skill_cannot_keep_a_pause_inside_it_to_itself(system: AgentSystem, how: str) -> None:
     task_id = submit(system, code(f"from skills import holding\nholding({how!r})"))
     paused = await_status(system, task_id, Status.PAUSED)
-    assert (paused.pause or {})["reason"] == "approval"
+    assert paused.state.pause is not None
+    assert paused.state.pause.reason is PauseReason.APPROVAL
     system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=10)
     assert ended(system, task_id).output == "done"
 

@@ -1,15 +1,17 @@
 """A whole system while its database's file is away: what callers are told, what work does, what health shows."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from callboard import AgentSystem, Settings, SubmitTask
 from callboard.errors import StoreUnavailable
-from callboard.messages import AwaitTask, CancelTask, GetTask, ListTasks, Status, TaskRecord
+from callboard.messages.tasks import AwaitTask, CancelTask, GetTask, ListTasks, Status, TaskRecord
 
 SKILL = '''
 from pathlib import Path
@@ -128,3 +130,55 @@ def test_an_idle_system_notices_by_itself_and_comes_back_by_itself(system: Agent
     wait_for(lambda: system.health().status == "unhealthy")
     away.rename(file)
     wait_for(lambda: system.health().status == "healthy", 5)
+
+
+LOSSES = {
+    "ALTER TABLE events RENAME TO away": ("the table events", "ALTER TABLE away RENAME TO events"),
+    "ALTER TABLE tasks RENAME COLUMN owner TO away": (
+        "the column tasks.owner",
+        "ALTER TABLE tasks RENAME COLUMN away TO owner",
+    ),
+    "ALTER TABLE alembic_version RENAME TO away": (
+        "the table alembic_version",
+        "ALTER TABLE away RENAME TO alembic_version",
+    ),
+    "ALTER TABLE deliveries RENAME TO away": ("the table deliveries", "ALTER TABLE away RENAME TO deliveries"),
+}
+"""What somebody does to the tables under a running server, what is missing then, and how it is put back."""
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_table_or_column_that_is_lost_is_named_by_health_and_refusals_and_costs_no_accepted_task(
+    system: AgentSystem, folder: Path, file: Path, loss: str
+) -> None:
+    missing, back = LOSSES[loss]
+    task_id = submit(system, noting("first", "second"))
+    wait_for(lambda: effects(folder) == ["first"])
+    change(file, loss)
+    wait_for(lambda: system.health().status == "unhealthy")
+    with pytest.raises(StoreUnavailable, match=f"lacks {missing}"):
+        submit(system, "What is 3 + 3?")
+    (folder / "first").touch()
+    (folder / "second").touch()
+    assert any(f"lacks {missing}" in problem and "backup" in problem for problem in system.health().problems)
+    assert not any("restart the server" in problem for problem in system.health().problems)
+    change(file, back)
+    record = ended(system, task_id)
+    assert (record.status, record.output) == (Status.COMPLETED, "second")
+    assert effects(folder) == ["first", "second"]
+
+
+def test_a_read_that_meets_a_lost_table_says_which(system: AgentSystem, file: Path) -> None:
+    task_id = system.execute("What is 2 + 2?").task_id
+    change(file, "ALTER TABLE events RENAME TO away")
+    with pytest.raises(StoreUnavailable, match="lacks the table events"):
+        list(system.events(task_id))
+    change(file, "ALTER TABLE away RENAME TO events")
+    wait_for(lambda: system.health().status == "healthy")
+    assert list(system.events(task_id))
+
+
+def change(file: Path, statement: str) -> None:
+    """Change the tables beside the server."""
+    with closing(sqlite3.connect(file, timeout=5, isolation_level=None)) as connection:
+        connection.execute(statement)

@@ -16,8 +16,8 @@ from bench.provider import Provider, Reply, Request, running
 from callboard import AgentSystem, CancelTask, DecideTask, Decision, Settings, Status, TaskRecord, Topic
 from callboard.budget import Account, Budget
 from callboard.clock import Clock
-from callboard.messages import GetSkillUsage, ListTasks, RedriveTask
-from callboard.questions import GetAgentUsage
+from callboard.messages.tasks import ListTasks, RedriveTask
+from callboard.messages.usage import GetAgentUsage, GetSkillUsage
 from callboard.task_spec import RetryPolicy
 from tests.callboard.harness import Gates, Killed, await_status, ended, submit
 from tests.callboard.test_agent_durability import SKILLS, block, wait_for_row
@@ -83,11 +83,14 @@ def family(request: Request) -> Reply:
             return say(block("from skills import delegate\ndelegate('data-analyst', 'leaf two')"))
         case ["leaf", name]:
             return say(block(f"from skills import pay, stand\npay('{name}')\nstand('stand-{name}')"))
-    raise AssertionError(request.last)
+        case _:
+            raise AssertionError(request.last)
 
 
 def children(system: AgentSystem, task_id: str) -> dict[str, TaskRecord]:
-    return {record.task: record for record in system.gateway.ask(ListTasks(parent_id=task_id), timeout_s=5).tasks}
+    return {
+        record.task.spec.task: record for record in system.gateway.ask(ListTasks(parent_id=task_id), timeout_s=5).tasks
+    }
 
 
 def assert_rolled_up(system: AgentSystem, record: TaskRecord) -> dict[str, float]:
@@ -108,7 +111,7 @@ def assert_rolled_up(system: AgentSystem, record: TaskRecord) -> dict[str, float
 def assert_counted_by_budgets(system: AgentSystem, record: TaskRecord) -> None:
     """Hold what a task says against the account that its budget looks at."""
     account = Account("task", record.task_id)
-    spent = system._store.usage([account])[account]
+    spent = system._store.reader.usage([account])[account]
     sums = [record.metadata.get(name, 0) for name in ("llmCalls", "totalTokens", "skillCalls")]
     assert sums == [spent.model_calls, spent.tokens, spent.skill_calls]
     assert math.isclose(record.metadata.get("costUsd", 0), spent.cost_usd, abs_tol=1e-12)
@@ -165,7 +168,7 @@ def test_nothing_is_lost_of_the_figures_and_nothing_is_in_them_twice_after_a_kil
     assert sums["totalTokens"] == 4 * CALL
     assert sums["skillCalls"] == 8
     assert_counted_by_budgets(system, record)
-    assert ended_data(system, task_id)["executionTime"] == record.execution_time_ms
+    assert ended_data(system, task_id)["executionTime"] == record.state.execution_time_ms
 
 
 def ended_data(system: AgentSystem, task_id: str) -> dict[str, Any]:
@@ -194,7 +197,7 @@ def test_an_agent_that_failed_and_was_tried_again_counts_with_all_it_took(
     record = system.execute("outer", retry=RetryPolicy(max_attempts=2, backoff_ms=1), wait_s=20)
     assert record.output == "gave up", record.error
     [inner] = children(system, record.task_id).values()
-    assert (inner.status, inner.attempt) == (Status.FAILED, 2)
+    assert (inner.status, inner.state.attempt) == (Status.FAILED, 2)
     assert inner.metadata["llmCalls"] == 3
     assert inner.metadata["totalTokens"] == 2 * CALL
     sums = assert_rolled_up(system, record)
@@ -224,9 +227,9 @@ def test_a_task_that_is_cancelled_has_what_its_agents_had_taken_on_every_level(
     assert record.status is Status.CANCELLED
     sums = assert_rolled_up(system, record)
     assert (sums["llmCalls"], sums["totalTokens"], sums["skillCalls"]) == (4, 4 * CALL, 8)
-    assert record.execution_time_ms is not None
+    assert record.state.execution_time_ms is not None
     assert record.elapsed_ms is not None
-    assert 0 < record.execution_time_ms <= record.elapsed_ms
+    assert 0 < record.state.execution_time_ms <= record.elapsed_ms
     assert_counted_by_budgets(system, record)
 
 
@@ -361,9 +364,9 @@ def others_work(system: AgentSystem) -> float:
 
 
 def times(record: TaskRecord) -> tuple[float, float]:
-    assert record.execution_time_ms is not None
+    assert record.state.execution_time_ms is not None
     assert record.elapsed_ms is not None
-    return record.execution_time_ms, record.elapsed_ms
+    return record.state.execution_time_ms, record.elapsed_ms
 
 
 def test_the_attempts_before_a_pause_are_work_and_the_pause_is_none(start_system: START, gates: Gates) -> None:
@@ -378,7 +381,7 @@ def test_the_attempts_before_a_pause_are_work_and_the_pause_is_none(start_system
         gates.open(gate)
         if gate == "before":
             paused = await_status(system, task_id, Status.PAUSED)
-            assert (paused.execution_time_ms, paused.elapsed_ms) == (None, None)
+            assert (paused.state.execution_time_ms, paused.elapsed_ms) == (None, None)
             waited_ms = others_work(system)
             system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=10)
     record = ended(system, task_id)
@@ -508,6 +511,6 @@ def test_a_task_that_nobody_worked_on_has_a_time_by_the_clock_alone(start_system
     record = ended(system, task_id)
     gates.open("busy")
     ended(system, busy)
-    assert record.execution_time_ms is None
+    assert record.state.execution_time_ms is None
     assert record.elapsed_ms is not None
     assert ended_data(system, task_id).keys() == {"elapsedTime"}

@@ -183,6 +183,8 @@ def streams(*pieces: bytes, ending: str = "end") -> Step:
                 wire.reset()
             case "hang":
                 wire.hang()
+            case _:  # just closes
+                pass
 
     return step
 

@@ -13,7 +13,7 @@ import pytest
 
 from bench.provider import running
 from callboard import AgentSystem, AwaitTask, DecideTask, Decision, GetTask, Settings, Status, SubmitTask
-from callboard.messages import AwaitEvents
+from callboard.messages.events import AwaitEvents
 from chaos.agent import AGENTS
 from chaos.agent_verdict import AgentVerdict
 from chaos.agent_work import family, part
@@ -51,7 +51,7 @@ class Scene:
             SubmitTask(task=work.body["task"], labels=work.body["labels"]), timeout_s=10
         ).task_id
         while (pause := self._pause(system, task_id)) is not None:
-            token = pause["args"][0]
+            token = pause.args[0]
             self.memory.approvals.setdefault(token, time.time())
             wish: dict[str, Any] = {"decision": Decision(approval_on(token))}
             wish |= {"arguments": {"token": edited(token)}} if approval_on(token) == "edit" else {}
@@ -69,8 +69,8 @@ class Scene:
             record = system.gateway.ask(GetTask(task_id=task_id), timeout_s=5)
             if record.status.ended:
                 return None
-            if record.status is Status.PAUSED and record.pause["reason"] == "approval":
-                return record.pause
+            if record.status is Status.PAUSED and (pause := record.state.pause) and pause.reason == "approval":
+                return pause
             page = system.gateway.ask(AwaitEvents(task_id=task_id, after=after, wait_s=2), timeout_s=10)
             after = page.events[-1].seq if page.events else after
         raise AssertionError(record)
@@ -190,8 +190,8 @@ def test_an_agents_answer_that_did_not_reach_its_parent_is_seen(scene: Scene) ->
 
 def test_an_approval_that_was_asked_for_twice_is_seen(scene: Scene) -> None:
     scene.sql(
-        "INSERT INTO events (task_id, seq, topic, at, data) SELECT task_id, seq + 1000, topic, at, data FROM events "
-        "WHERE task_id = ? AND topic = 'agent.task.paused'",
+        "INSERT INTO events (task_id, seq, topic, at, position, data) "
+        "SELECT task_id, seq + 1000, topic, at, position + 100000, data FROM events WHERE task_id = ? AND topic = 'agent.task.paused'",
         scene.ids["a"],
     )
     assert "approvals asked for twice" in scene.missed()

@@ -3,7 +3,7 @@
 from callboard.agent.catalogue import Catalogue
 from callboard.agent.roster import Roster
 from callboard.agent.roster_files import AgentFile
-from callboard.messages import MASTER
+from callboard.messages.tasks import MASTER
 from tests.docs.documents import ROOT, rows
 
 AGENTS = ROOT / "docs" / "agents.md"

@@ -7,7 +7,7 @@ import pytest
 from callboard import __version__
 from tests.docs.documents import ALL, ROOT
 
-FOLDERS = ("callboard", "actors", "agent", "http", "persistence", "examples", "bench", "chaos")
+FOLDERS = ("callboard", "actors", "agent", "http", "persistence", "workers", "examples", "bench", "chaos")
 TEXTS = [
     *ALL,
     ROOT / "Makefile",

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from callboard import AgentSystem, Settings, SubmitTask
+from callboard import AgentSystem, Settings
 from callboard.http.server import Server
+from callboard.messages.tasks import NewTask
+from tests.http.conformance import check_documented, check_response
 from tests.template import lay_history
 
 JSON = {"Content-Type": "application/json"}
@@ -70,12 +73,22 @@ class Running:
             if half_close:
                 connection.shutdown(socket.SHUT_WR)
             with connection.makefile("rb") as stream:
-                return _parse(stream.read())
+                answer = _parse(stream.read())
+        method, path = _asked(request)
+        if answer.status:
+            check_documented(method, path, answer.status, answer.headers, answer.body or None)
+        return answer
 
     def stop(self) -> None:
         self.client.close()
         self.server.close()
         self.thread.join(20)
+
+
+def _asked(request: bytes) -> tuple[str, str]:
+    """Return the method and the path of what may be no request at all."""
+    words = request.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+    return (words[0], words[1].partition("?")[0]) if len(words) > 1 else ("", "")
 
 
 def _parse(answer: bytes) -> RawAnswer:
@@ -91,7 +104,9 @@ def run(system: AgentSystem, **headers: str) -> Running:
     server = Server(system)
     thread = threading.Thread(target=server.run, name="http-loop")
     thread.start()
-    return Running(system, server, httpx.Client(base_url=server.url, timeout=30, headers=headers), thread)
+    hooks = {"response": [check_response]}
+    client = httpx.Client(base_url=server.url, timeout=30, headers=headers, event_hooks=hooks)
+    return Running(system, server, client, thread)
 
 
 @pytest.fixture
@@ -120,7 +135,14 @@ def skills_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shared(tmp_path_factory: pytest.TempPathFactory, skills_dir: Path) -> Iterator[Running]:
     """A server in development without keys or limits, for tests that only look or that add tasks."""
     folder = tmp_path_factory.mktemp("shared")
-    settings = Settings(data_dir=folder, port=0, rate_limit_max_requests=0, workers=4, skills_dir=skills_dir)
+    settings = Settings(
+        data_dir=folder,
+        port=0,
+        rate_limit_max_requests=0,
+        workers=4,
+        skills_dir=skills_dir,
+        allowed_hosts=("example.com",),  # that tests/http/test_http_standard.py asks for
+    )
     with AgentSystem.start(lay_history(settings)) as system:
         running = run(system)
         # those that streams will want: they stay, and a thread that a test leaves behind is taken for a leak
@@ -128,6 +150,23 @@ def shared(tmp_path_factory: pytest.TempPathFactory, skills_dir: Path) -> Iterat
         dispatcher.set_thread_count(len(dispatcher.threads) + 16)
         yield running
         running.stop()
+
+
+@pytest.fixture(scope="module")
+def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
+    """Return a function that starts a server for the tests of a module, with settings of its own."""
+    with ExitStack() as stack:
+
+        def start(**settings: Any) -> Running:
+            given = {"data_dir": tmp_path_factory.mktemp("own"), "port": 0, "rate_limit_max_requests": 0, **settings}
+            system = stack.enter_context(AgentSystem.start(lay_history(Settings(**given))))
+            running = run(system)
+            stack.callback(running.stop)
+            dispatcher = running.server._waitress.task_dispatcher
+            dispatcher.set_thread_count(len(dispatcher.threads) + running.system.settings.max_streams)  # see `shared`
+            return running
+
+        yield start
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,16 +224,16 @@ def assert_problem() -> Callable[..., dict[str, Any]]:
 def fail_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Return a function that makes a gateway raise when it is asked one kind of message; `after` it was carried out."""
 
-    def fail(running: Running, error: BaseException, kind: type[Any] = SubmitTask, *, after: bool = False) -> None:
+    def fail(running: Running, error: BaseException, kind: type[Any] = NewTask, *, after: bool = False) -> None:
         gateway = running.system.gateway
         real = type(gateway).ask
 
-        def ask(self: Any, message: Any, *, timeout_s: float) -> Any:
+        def ask(self: Any, message: Any, **envelope: Any) -> Any:
             if self is gateway and isinstance(message, kind):
                 if after:
-                    real(self, message, timeout_s=timeout_s)
+                    real(self, message, **envelope)
                 raise error
-            return real(self, message, timeout_s=timeout_s)
+            return real(self, message, **envelope)
 
         monkeypatch.setattr(type(gateway), "ask", ask)
 

@@ -68,6 +68,14 @@ def test_refusals_are_logged_too(shared: Running, lines: Any) -> None:
     assert all(line["request_id"] and line["client"] == "127.0.0.1" for line in found)
 
 
+def test_a_refusal_says_what_is_no_secret_of_the_request(shared: Running, lines: Any) -> None:
+    shared.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")
+    shared.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-API-Key: sesame\0\r\n\r\n")
+    tls, header = lines()
+    assert "https://" in tls["reason"]
+    assert "sesame" not in str(header)
+
+
 def test_neither_key_nor_body_nor_query_is_logged(
     start_server: Callable[..., Running], capsys: pytest.CaptureFixture[str]
 ) -> None:

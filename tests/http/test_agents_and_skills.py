@@ -10,8 +10,10 @@ import pytest
 from callboard import Client
 from callboard.budget import Account, Usage
 from callboard.clock import new_id
-from callboard.messages import Status, TaskRecord, Topic
-from callboard.records import NewEvent, RecordAcceptance, RecordEvents
+from callboard.messages.event_types import TaskExecute
+from callboard.messages.records import RecordAcceptance, RecordEvents
+from callboard.messages.tasks import Status
+from tests.tasks import make_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,10 +49,10 @@ def test_the_catalogue_counts_calls_and_failures(start_server: Callable[..., Run
     task_id = server.execute("```python\nfrom skills import wait_for_file\nwait_for_file('/nowhere')\n```").json()[
         "taskId"
     ]
-    while (task := server.system._store.task(task_id)).status is not Status.RUNNING:
+    while (task := server.system._store.reader.task(task_id)).status is not Status.RUNNING:
         pass
     spent = ((Account("skill", "web-search"), Usage(skill_calls=3, failures=1)),)
-    record = RecordEvents(task_id=task_id, attempt=task.attempt, events=(), charges=spent)
+    record = RecordEvents(task_id=task_id, attempt=task.state.attempt, events=(), charges=spent)
     assert server.system._addresses["result logger"].ask(record, timeout_s=10) is True
     listed = server.client.get("/agent/skills").json()["skills"]
     found = {skill["name"]: (skill["calls"], skill["failures"]) for skill in listed}
@@ -89,13 +91,20 @@ def test_the_tasks_that_a_task_has_delegated_are_listed_and_say_whose_they_are(s
     parent = shared.result("What is 2 + 2?")["taskId"]
     now = datetime.now(UTC)
     children = [
-        TaskRecord(task_id=new_id(), session_id=f"part-{n}", task="What is 1 + 1?", created_at=now, parent_id=parent,
-                   root_id=parent, depth=1)
+        make_task(
+            new_id(),
+            "What is 1 + 1?",
+            session_id=f"part-{n}",
+            created_at=now,
+            parent_id=parent,
+            root_id=parent,
+            depth=1,
+        )
         for n in range(2)
-    ]  # fmt: skip
+    ]
     for child in children:
-        event = NewEvent(topic=Topic.TASK_EXECUTE, at=now, data={"task": child.task, "sessionId": child.session_id})
-        shared.system._addresses["result logger"].ask(RecordAcceptance(record=child, event=event), timeout_s=10)
+        event = TaskExecute(at=now, task=child.spec.task, session_id=child.session_id)
+        shared.system._addresses["result logger"].ask(RecordAcceptance(task=child, event=event), timeout_s=10)
     page = shared.client.get("/agent/results", params={"parentId": parent, "limit": 1}).json()
     assert [result["taskId"] for result in page["results"]] == [children[1].task_id]
     page = shared.client.get("/agent/results", params={"parentId": parent, "cursor": page["nextCursor"]}).json()

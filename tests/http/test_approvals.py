@@ -24,19 +24,22 @@ from callboard import SkillContext, skill
 HERE = Path(__file__).parent
 
 
+def write(row: list[Any]) -> None:
+    with (HERE / "made").open("ab", buffering=0) as file:  # one write: a kill leaves the whole row, or none
+        file.write(json.dumps(row).encode() + b"\\n")
+
+
 @skill(replay="never", approval=True)
 def pay(what: Any, note: str = "", *, ctx: SkillContext) -> str:
     """Write down what it was given."""
-    with (HERE / "made").open("a") as file:
-        file.write(json.dumps([ctx.effect_id, what, note]) + "\\\\n")
+    write([ctx.effect_id, what, note])
     return "paid"
 
 
 @skill(replay="never")
 def send(what: Any, *, ctx: SkillContext) -> str:
     """Write down what it was given, and wait to be killed the first time."""
-    with (HERE / "made").open("a") as file:
-        file.write(json.dumps([ctx.effect_id, what]) + "\\\\n")
+    write([ctx.effect_id, what])
     while not (HERE / "go").exists():
         ctx.cancel_event.wait(0.01)
     return "sent"
@@ -53,8 +56,7 @@ class Lines(RootModel[list[int]]):
 
 
 def given(what: Any) -> str:
-    with (HERE / "made").open("a") as file:
-        file.write(json.dumps(["typed", repr(what)]) + "\\n")
+    write(["typed", repr(what)])
     return "done"
 
 
@@ -92,7 +94,7 @@ def lines(x: Lines) -> str:
 def secret(x: SecretStr, n: int = 2, *, bill: Bill = Bill(to="Bob")) -> str:
     """Take a text, and what nobody gives."""
     return given((x.get_secret_value(), n, bill.amount))
-'''.replace("\\\\n", "\\n")
+'''
 
 
 class Office:
@@ -145,7 +147,8 @@ class Office:
 
     def made(self) -> list[Any]:
         file = self.skills / "made"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        lines = file.read_text().splitlines(keepends=True) if file.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]  # the last one may be on its way
 
     def made_by(self, call: dict[str, Any]) -> list[Any]:
         return [row for row in self.made() if row[0] == call["effectId"]]
@@ -206,8 +209,10 @@ def test_what_is_approved_is_shown_whole_and_is_what_runs(office: Office, code: 
         assert "not whole" in refused.json()["message"]
     other = office.decide(task_id, "approve", digest="0" * 64)
     assert (other.status_code, other.json()["code"]) == (409, "decision_outdated")
-    assert office.decide(task_id, "approve", call=asked["call"], digest=asked["digest"]).status_code == 200
+    approved = office.decide(task_id, "approve", call=asked["call"], digest=asked["digest"])
+    assert approved.status_code == 200
     decided = office.until(task_id, "agent.task.requeued", asked["seq"])
+    assert decided["requestId"] == approved.headers["x-request-id"]
     begun = office.until(task_id, "agent.skill.started", decided["seq"])
     assert decided["digest"] == begun["digest"] == asked["digest"]
     office.until(task_id, "agent.task.completed", begun["seq"])
@@ -413,6 +418,37 @@ def test_whoever_decides_about_a_call_of_unknown_outcome_sees_all_of_it(mortal: 
     assert mortal.decide(task_id, "retry", digest=asked["digest"]).status_code == 200
     mortal.until(task_id, "agent.task.completed", asked["seq"])
     assert [what for _, what in mortal.made_by(asked)] == [list(range(5000))] * 2
+
+
+@pytest.mark.slow
+def test_what_a_server_without_the_skill_takes_over_is_asked_about_and_what_is_done_stands(mortal: Office) -> None:
+    """Whoever starts a server in another folder has its skills: no task ends for that whose call may have been made."""
+    task_id = mortal.submit("[pay('a'), send('b')]", skill="pay, send")
+    waiting = mortal.submit("pay('c')")
+    asked = mortal.paused(task_id)
+    mortal.decide(task_id, "approve", digest=asked["digest"])
+    begun = mortal.until(task_id, "agent.skill.started", asked["seq"])
+    while begun["skill"] != "send":
+        begun = mortal.until(task_id, "agent.skill.started", begun["seq"])
+    while not mortal.made_by(begun):
+        pass
+    mortal.kill()
+    code = (mortal.skills / "office.py").read_text()
+    (mortal.skills / "office.py").unlink()
+    mortal.start()
+    unknown = mortal.paused(task_id, begun["seq"])
+    assert (unknown["reason"], unknown["skill"]) == ("outcome_unknown", "send")
+    for gone, decision in ((task_id, "retry"), (waiting, "approve")):
+        refused = mortal.decide(gone, decision)
+        assert (refused.status_code, "bring the skill back" in refused.json()["message"]) == (400, True), refused.text
+    assert mortal.decide(task_id, "assume_done", result="sent").status_code == 200
+    done = mortal.until(task_id, "agent.task.completed", unknown["seq"])
+    assert done["output"] == ["paid", "sent"]
+    mortal.kill()
+    (mortal.skills / "office.py").write_text(code)
+    mortal.start()
+    assert mortal.decide(waiting, "approve").status_code == 200
+    assert mortal.until(waiting, "agent.task.completed")["output"] == "paid"
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import msgpack  # type: ignore[import-untyped]
 import pytest
 
 from callboard import Attachment, Budget, SubmitTask
-from callboard.messages import AttachedFile
+from callboard.messages.tasks import AttachedFile
 from callboard.task_spec import TaskSpec
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _task(shared: Running, reply: Any) -> dict[str, Any]:
 def test_a_task_keeps_its_files_and_its_record_says_which(shared: Running, gate: Any) -> None:
     view = _task(shared, shared.execute(gate.task, attachments=[FILE]))
     assert view["attachments"] == [{"name": "numbers.csv", "mediaType": "text/csv", "size": len(CSV)}]
-    assert shared.system._store.files(view["taskId"]) == (
+    assert shared.system._store.reader.files(view["taskId"]) == (
         AttachedFile(name="numbers.csv", media_type="text/csv", data=CSV),
     )
     log = shared.client.get(f"/agent/tasks/{view['taskId']}/events").json()["events"]
@@ -178,7 +178,7 @@ def test_a_python_program_asks_in_the_same_way(shared: Running, gate: Any) -> No
     attachments = (Attachment(name="numbers.csv", media_type="text/csv", data=DATA),)
     task = SubmitTask(task=gate.task, attachments=attachments, budget=Budget(tokens=5))
     reply = shared.system.gateway.ask(task, timeout_s=10)
-    assert shared.system._store.files(reply.task_id)[0].data == CSV
-    assert shared.system._store.task(reply.task_id).budget == Budget(tokens=5)
+    assert shared.system._store.reader.files(reply.task_id)[0].data == CSV
+    assert shared.system._store.reader.task(reply.task_id).task.spec.budget == Budget(tokens=5)
     spec = TaskSpec(task="x", attachments=attachments)
     assert TaskSpec.model_validate_json(spec.model_dump_json()) == spec

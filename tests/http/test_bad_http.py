@@ -45,8 +45,8 @@ REFUSED = {
     "a header without a colon": _post(LENGTH, b"nonsense"),
     "a space before the colon": _post(LENGTH, b"X-Thing : a"),
     "a folded first header": b"GET / HTTP/1.1\r\n folded: a\r\n\r\n",
+    "a folded header": _post(LENGTH, b"X-Thing: a\r\n b"),
     "no request line": b"nonsense\r\n\r\n",
-    "a method in lower case": b"get /health HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "CR inside the request line": b"GET /health\rX: y HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "TLS to a plain port": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
 }
@@ -79,6 +79,29 @@ def test_a_declared_length_over_the_limit_is_refused_before_the_body_is_sent(
     assert_problem(answer, 413, "body_too_large")
 
 
+@pytest.mark.parametrize(
+    ("sent", "line"),
+    [
+        pytest.param(_post(b"Content-Length: 99999999"), "413 Content Too Large", id="413"),
+        pytest.param(b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n", "414 URI Too Long", id="414"),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\na: " + b"a" * 40_000, "431 Request Header Fields Too Large", id="431"
+        ),
+    ],
+)
+def test_the_reason_of_a_refusal_is_that_of_rfc_9110(shared: Running, sent: bytes, line: str) -> None:
+    with socket.create_connection(("127.0.0.1", shared.server.port), timeout=10) as connection:
+        connection.sendall(sent)
+        assert connection.makefile("rb").readline().decode() == f"HTTP/1.1 {line}\r\n"
+
+
+def test_the_reason_of_a_conflict_of_keys_is_that_of_rfc_9110(shared: Running) -> None:
+    headers = {"Idempotency-Key": "reason"}
+    shared.client.post("/agent/execute", json={"task": 1}, headers=headers)
+    again = shared.client.post("/agent/execute", json={"task": 2}, headers=headers)
+    assert (again.status_code, again.reason_phrase) == (422, "Unprocessable Content")
+
+
 def test_a_body_cut_off_by_the_client_makes_no_task(shared: Running) -> None:
     assert shared.raw(_post(b"Content-Length: 1000"), half_close=True).status == 0
 
@@ -93,11 +116,10 @@ def test_a_client_that_vanishes_in_the_middle_of_its_headers_is_forgotten(shared
         connection.sendall(b"POST /agent/execute HTTP/1.1\r\nHost: localhost\r\nX-Half")
 
 
-@pytest.mark.parametrize("method", [b"WEBSOCKET", b"FOO", b"CONNECT", b"SETUP"])
-def test_an_unknown_method_is_refused(shared: Running, method: bytes) -> None:
+@pytest.mark.parametrize("method", [b"WEBSOCKET", b"FOO", b"CONNECT", b"SETUP", b"get"])
+def test_an_unknown_method_is_refused(shared: Running, assert_problem: Any, method: bytes) -> None:
     answer = shared.raw(method + b" /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    assert answer.status in (400, 405)
-    assert answer.json()["requestId"] == answer.headers["x-request-id"]
+    assert_problem(answer, 501, "not_implemented")
 
 
 def test_a_sane_request_id_is_returned_with_waitresss_own_refusals_too(shared: Running) -> None:

@@ -52,6 +52,8 @@ INVALID_JSON = {
     "null task": (b'{"task": null}', "task"),
     "empty task": (b'{"task": ""}', "task"),
     "task of a byte order mark": (rb'{"task": "\ufeff "}', "task"),
+    "label of a byte order mark": (rb'{"task": "x", "labels": {"\ufeff": 1}}', "labels"),
+    "labels that a byte order mark tells apart": (rb'{"task": "x", "labels": {"\ufeffa": 1, "a": 2}}', "labels"),
     "blank task": (rb'{"task": " \n\t "}', "task"),
     "task of spaces in Unicode": (rb'{"task": "\u2003\u00a0"}', "task"),
     "over-long task": (b'{"task": "' + b"a" * 100_001 + b'"}', "task"),
@@ -242,6 +244,7 @@ def test_a_wrong_method_is_refused_with_the_right_ones(
         assert_problem(answer, 405, "method_not_allowed")
     assert answer.status_code == 405
     assert set(answer.headers["allow"].split(", ")) == allowed
+    assert shared.client.options(path).headers["allow"] == answer.headers["allow"]
 
 
 @pytest.mark.parametrize("path", ["/agent", "/agent/execute/", "/nothing", "/agent/execute/x", "/%2e%2e/etc"])
@@ -283,3 +286,9 @@ def test_a_chunked_body_over_the_limit_is_refused(shared: Running, assert_proble
 
     answer = shared.client.post("/agent/execute", content=chunks(), headers={"Content-Type": "application/json"})
     assert_problem(answer, 413, "body_too_large")
+
+
+def test_an_integer_of_thousands_of_digits_is_told_in_our_words(shared: Running, assert_problem: Any) -> None:
+    problem = assert_problem(_post(shared, MALFORMED_JSON["a number of 5000 digits"]), 400, "malformed_body")
+    assert "64 bits" in problem["message"]
+    assert "sys." not in problem["message"]

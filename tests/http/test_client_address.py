@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.http.client_address import client_behind, limited_as
+from callboard.http.client_address import client_behind
+from callboard.http.principals import id_of_address
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("2001:db8:ffff::/48"))
 
@@ -47,7 +48,7 @@ def test_whatever_a_client_sends_it_is_the_address_the_proxy_saw(sent: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("address", "identity"),
+    ("address", "its_id"),
     [
         ("1.2.3.4", "ip:1.2.3.4"),
         ("::ffff:1.2.3.4", "ip:1.2.3.4"),
@@ -56,5 +57,5 @@ def test_whatever_a_client_sends_it_is_the_address_the_proxy_saw(sent: str) -> N
         ("unix", "ip:unix"),
     ],
 )
-def test_an_ipv6_address_is_limited_with_its_whole_network(address: str, identity: str) -> None:
-    assert limited_as(address) == identity
+def test_an_ipv6_address_is_limited_with_its_whole_network(address: str, its_id: str) -> None:
+    assert id_of_address(address) == its_id

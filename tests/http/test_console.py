@@ -172,3 +172,21 @@ def test_the_package_data_names_every_file() -> None:
     # setuptools reads the patterns with this very function.
     matched = {path for one in patterns for path in glob(one.strip(), root_dir=ROOT / "http", recursive=True)}  # noqa: PTH207
     assert {f"console/{name}" for name in FILES} <= matched
+
+
+REACHED = {
+    ".block": 'class: "block", tabindex: "0"|class: "block", dir, tabindex: "0"',
+    ".chart-numbers": "made.tabIndex = 0",
+    ".table-wrap": r"new ResizeObserver\(\(\) => reachable\(wrap, caption\)\)",
+    ".choices": 'class: "choices',  # of checkboxes
+    ".drawer": 'class="drawer"',  # of links
+}
+"""What of the console scrolls, and how it is written that the keyboard reaches it: by itself, or by what is in it."""
+
+
+def test_whatever_scrolls_in_the_console_is_reached_by_the_keyboard() -> None:
+    style = "".join(file.read_text() for file in FOLDER.rglob("*.css"))
+    assert set(re.findall(r"^ *([\w.-]+) {[^}]*overflow[-xy]*: *(?:auto|scroll)", style, re.MULTILINE)) == set(REACHED)
+    sources = "".join(file.read_text() for file in [*FOLDER.rglob("*.js"), FOLDER / "index.html"])
+    assert all(re.search(written, sources) for written in REACHED.values())
+    assert len(re.findall(r'"pre"', sources)) == len(re.findall(REACHED[".block"], sources))

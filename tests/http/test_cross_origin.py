@@ -24,14 +24,16 @@ FOREIGN = [
     "localhost.example",
     "127.0.0.1.example",
     "evillocalhost",
-    "evil.example#.localhost",
-    "evil.example/.localhost",
-    "localhost:evil",
-    "user@localhost",
     "0.0.0.0:3000",
     "192.168.1.5",
     "[::2]",
     "",
+]
+MALFORMED = [
+    "evil.example#.localhost",
+    "evil.example/.localhost",
+    "localhost:evil",
+    "user@localhost",
     "localhost@rebound.example",
     "localhost, rebound.example",
     "127.0.0.1\t.example",
@@ -59,6 +61,31 @@ def test_without_keys_a_server_answers_to_no_other_name(shared: Running, host: s
     answer = get(shared, path, host)
     assert (answer.status, answer.json()["code"]) == (421, "host_not_allowed")
     assert "CALLBOARD_ALLOWED_HOSTS" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("path", ["/agent/skills", "/health"])
+@pytest.mark.parametrize("host", MALFORMED)
+def test_what_is_no_host_is_refused_wherever_it_is_sent(shared: Running, host: str, path: str) -> None:
+    answer = get(shared, path, host)
+    assert (answer.status, answer.json()["code"]) == (400, "malformed_request")
+
+
+@pytest.mark.parametrize("host", FOREIGN[:-1])
+def test_a_name_in_the_target_counts_like_one_in_the_header(shared: Running, host: str) -> None:
+    assert get(shared, f"http://{host}/agent/skills", "localhost").status == 421
+    assert get(shared, f"http://{host}/health/live", "localhost").status == 200
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_a_name_in_the_target_counts_before_the_one_in_the_header(shared: Running, host: str) -> None:
+    assert get(shared, f"HTTP://{host}/agent/skills", "rebound.example").status == 200
+
+
+def test_a_change_must_come_from_the_origin_that_the_target_names(shared: Running) -> None:
+    head = "POST http://localhost:{}/agent/tasks/x/cancel HTTP/1.1\r\nHost: a\r\nOrigin: http://{}\r\nConnection: close\r\n\r\n"
+    port = shared.server.port
+    assert shared.raw(head.format(port, f"localhost:{port}").encode()).status == 404
+    assert shared.raw(head.format(port, "a").encode()).status == 403
 
 
 def test_a_request_without_a_name_is_answered_about_health_only(shared: Running) -> None:

@@ -8,26 +8,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from callboard import DecideTask, RedriveTask, Status, Topic
+from callboard import DecideTask, RedriveTask, Status
 from callboard.cli.main import main
 from callboard.clock import Clock
 from callboard.errors import DeadLetterNotFound, Unavailable
-from callboard.messages import AwaitTask, TaskRecord
+from callboard.messages.event_types import TaskExecute, TaskFailed
+from callboard.messages.ledger import CallRecord, CallState
+from callboard.messages.pauses import Pause, PauseReason
+from callboard.messages.records import RecordAcceptance, RecordEvents, RecordPause, RecordResult, RecordStart
+from callboard.messages.tasks import AwaitTask, TaskRecord
 from callboard.persistence.store import SqlStore
-from callboard.records import (
-    CallRecord,
-    CallState,
-    NewEvent,
-    RecordAcceptance,
-    RecordEvents,
-    RecordPause,
-    RecordResult,
-    RecordStart,
-)
 from tests.http.test_openapi import described
+from tests.tasks import make_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from click.testing import Result
 
@@ -40,7 +36,7 @@ NO_TASK = "0198c0de-0000-7000-8000-000000000000"
 def kill_off(running: Running, task_id: str) -> None:
     """End a task that waits as the master agent ends one under which the server died too often."""
     now = Clock().now()
-    event = NewEvent(topic=Topic.TASK_FAILED, at=now, data={"error": "It died.", "errorCode": "dead_letter"})
+    event = TaskFailed(at=now, error="It died.", error_code="dead_letter")
     end = RecordResult(
         task_id=task_id,
         attempt=None,
@@ -132,18 +128,34 @@ def test_a_redriven_task_runs_as_a_new_one_with_all_that_was_asked(
 def test_redriving_twice_answers_the_task_of_the_first_time(
     start_server: Callable[..., Running], skills_dir: Any, gate: Any
 ) -> None:
-    running = start_server(skills_dir=skills_dir, max_backlog=2)
+    running = start_server(skills_dir=skills_dir, max_backlog=3)
     running.execute(gate.task, sessionId="s")
     dead_id = running.execute("What is 6 * 7?", sessionId="s").json()["taskId"]
     kill_off(running, dead_id)
     first, again = (redrive(running, dead_id).json() for _ in range(2))
     assert again["taskId"] == first["taskId"]
-    # it counts as one of the backlog, once
+    # it counts as one of the backlog, once: two of one caller, whose share of three that is
     assert running.execute("Hello").status_code == 503
     gate.open()
     record = running.system.gateway.ask(AwaitTask(task_id=first["taskId"], wait_s=20), timeout_s=25)
     assert record.output == 42
     assert running.result("What is 1 + 1?")["output"] == 2
+
+
+def test_a_full_backlog_refuses_a_redrive(
+    start_server: Callable[..., Running],
+    skills_dir: Any,
+    gate: Any,
+    assert_problem: Callable[..., dict[str, Any]],
+) -> None:
+    running = start_server(skills_dir=skills_dir, max_backlog=3)  # of which two are the share of one caller
+    running.execute(gate.task, sessionId="s")
+    dead_id = running.execute("What is 6 * 7?", sessionId="s").json()["taskId"]
+    kill_off(running, dead_id)
+    running.execute(gate.task, sessionId="other")
+    assert_problem(redrive(running, dead_id), 503, "overloaded")
+    assert_problem(redrive(running, NO_TASK), 404, "dead_letter_not_found")
+    gate.open()
 
 
 def test_real_answers_fit_their_descriptions(
@@ -162,7 +174,7 @@ def test_real_answers_fit_their_descriptions(
 def test_a_dead_letter_can_be_redriven_from_python(shared: Running, make_dead: Callable[..., str]) -> None:
     dead_id = make_dead()
     record: TaskRecord = shared.system.gateway.ask(RedriveTask(task_id=dead_id), timeout_s=10)
-    assert record.redrive_of == dead_id
+    assert record.task.redrive_of == dead_id
     with pytest.raises(DeadLetterNotFound):
         shared.system.gateway.ask(RedriveTask(task_id=record.task_id), timeout_s=10)
 
@@ -252,9 +264,9 @@ def decided(shared: Running, monkeypatch: pytest.MonkeyPatch) -> list[DecideTask
     gateway = shared.system.gateway
     real = type(gateway).ask
 
-    def ask(self: Any, message: Any, *, timeout_s: float) -> Any:
+    def ask(self: Any, message: Any, **envelope: Any) -> Any:
         if self is not gateway or not isinstance(message, DecideTask):
-            return real(self, message, timeout_s=timeout_s)
+            return real(self, message, **envelope)
         seen.append(message)
         return record
 
@@ -271,8 +283,6 @@ def test_a_decision_is_passed_on_and_answered_with_how_the_task_stands(
     assert (answer["success"], answer["message"]) == (True, "Decision taken: assume_done")
     wish = decided[0]
     assert (wish.task_id, wish.decision, wish.result, wish.reason) == (NO_TASK, *body.values())
-    assert wish.caller
-    assert wish.request_id
 
 
 def test_a_task_that_is_not_paused_is_409_and_an_unknown_one_404(
@@ -285,10 +295,10 @@ def test_a_task_that_is_not_paused_is_409_and_an_unknown_one_404(
 
 
 @pytest.fixture
-def paused(start_server: Callable[..., Running], make_settings: Callable[..., Settings]) -> Running:
+def paused(start_server: Callable[..., Running], make_settings: Callable[..., Settings], tmp_path: Path) -> Running:
     """A server whose history holds the task `paused`, of which a dead server had begun a call that must not be repeated."""
     now = Clock().now()
-    record = TaskRecord(task_id="paused", session_id="s", task="Charge the card.", created_at=now)
+    task = make_task("paused", "Charge the card.", session_id="s", created_at=now)
     call = CallRecord(
         number=1,
         kind="skill",
@@ -300,19 +310,24 @@ def paused(start_server: Callable[..., Running], make_settings: Callable[..., Se
         state=CallState.STARTED,
         started_at=now,
     )
-    pause = {"reason": "outcome_unknown", "call": 1, "skill": "charge", "since": now.isoformat()}
-    event = NewEvent(topic=Topic.TASK_EXECUTE, at=now, data={"task": record.task, "sessionId": "s"})
+    pause = Pause(reason=PauseReason.OUTCOME_UNKNOWN, call=1, skill="charge", since=now)
+    event = TaskExecute(at=now, task=task.spec.task, session_id="s")
     store = SqlStore.open(make_settings())
-    store.write(
+    store.writer.write(
         [
-            RecordAcceptance(record=record, event=event),
+            RecordAcceptance(task=task, event=event),
             RecordStart(task_id="paused", attempt=1, at=now, owner="dead"),
             RecordEvents(task_id="paused", attempt=1, events=(), calls=(call,)),
             RecordPause(task_id="paused", attempt=1, at=now, pause=pause, events=()),
         ]
     )
     store.close()
-    return start_server()
+    folder = tmp_path / "charging"
+    folder.mkdir()
+    (folder / "charge.py").write_text(
+        'from callboard import skill\n\n\n@skill()\ndef charge() -> str:\n    """Charge it."""\n'
+    )
+    return start_server(skills_dir=folder)
 
 
 def test_a_paused_task_is_decided_once(paused: Running, assert_problem: Callable[..., dict[str, Any]]) -> None:
@@ -333,7 +348,7 @@ def test_a_paused_task_goes_on_after_the_decision(paused: Running, body: Any) ->
     answer = decide(paused, body, "paused")
     assert (answer.status_code, answer.json()["success"]) == (200, True)
     record = paused.system.gateway.ask(AwaitTask(task_id="paused", wait_s=20), timeout_s=25)
-    assert (record.attempt, record.status) == (2, Status.FAILED)  # the planner knows no way to charge a card
+    assert (record.state.attempt, record.status) == (2, Status.FAILED)  # the planner knows no way to charge a card
 
 
 # --- from the command line ------------------------------------------------------------------------------------------
@@ -344,10 +359,10 @@ def call(running: Running, *arguments: str, **environment: str) -> Result:
 
 
 def test_the_command_line_lists_and_redrives(shared: Running, make_dead: Callable[..., str]) -> None:
-    dead_id = make_dead("What is\n" + "1 + " * 50 + "1?")
+    dead_id = make_dead("What is\n" + "1 + " * 40 + "1?")
     line = call(shared, "dead-letters", "list").stdout.splitlines()[0]
     assert line.startswith(dead_id)
-    assert line.split("\t")[2:] == ["-", "What is " + "1 + " * 50 + "1?"]
+    assert line.split("\t")[2:] == ["-", "What is " + "1 + " * 40 + "1?"]
     done = call(shared, "dead-letters", "redrive", dead_id)
     new_id = letters(shared, limit=1)["results"][0]["redrivenAs"]
     assert (done.exit_code, done.stdout) == (0, f"{dead_id} goes on as {new_id}, which is pending.\n")

@@ -9,7 +9,7 @@ from html import escape
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
-from callboard.http.docs_page import docs_page
+from callboard.http.docs_page import STYLE, docs_page
 from callboard.http.openapi import openapi_document
 
 if TYPE_CHECKING:
@@ -75,6 +75,16 @@ def test_links_within_the_page_lead_somewhere(shared: Running) -> None:
         (attrs["href"] or "")[1:] for tag, attrs in reader.tags if tag == "a" and (attrs["href"] or "")[:1] == "#"
     }
     assert targets <= ids
+
+
+def test_whatever_scrolls_can_be_reached_by_the_keyboard_and_has_a_name_of_its_own(shared: Running) -> None:
+    reader = _read(shared.client.get("/docs").text)
+    scrolling = set(re.findall(r"^([\w.]+) {[^}]*overflow[-xy]*: *(?:auto|scroll)", STYLE, re.MULTILINE))
+    assert scrolling == {".scroll"}
+    regions = [attrs for _, attrs in reader.tags if attrs.get("class") == "scroll"]
+    assert len(regions) == sum(tag == "table" for tag, _ in reader.tags) > 20
+    assert all((found["role"], found["tabindex"]) == ("region", "0") for found in regions)
+    assert len({found["aria-label"] for found in regions}) == len(regions)
 
 
 def test_every_text_of_the_document_is_escaped() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from callboard import errors
 from callboard.errors import ActorCrashed, CallboardError, Overloaded, StorageFull, StoreUnavailable
-from callboard.http.errors import STATUSES, problem_of
+from callboard.http.errors import _HEADERS, STATUSES, problem_of
+from callboard.http.openapi import openapi_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,3 +109,22 @@ def test_every_error_of_the_tree_has_a_status(kind: type[CallboardError]) -> Non
 def test_every_status_of_the_table_is_one_of_the_documented_ones() -> None:
     documented = {400, 401, 403, 404, 405, 406, 409, 413, 415, 421, 422, 429, 500, 503, 507}
     assert {status for status, _ in STATUSES.values()} <= documented
+
+
+def test_a_refusal_has_the_header_that_its_status_wants(shared: Running) -> None:
+    post = shared.client.post
+    assert shared.client.put("/agent/execute").headers["allow"] == "OPTIONS, POST"
+    assert post("/agent/execute", content=b"a").headers["accept"] == "application/json, application/msgpack"
+    encoded = post(
+        "/agent/execute", content=b"a", headers={"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    )
+    assert (encoded.status_code, encoded.headers["accept-encoding"]) == (415, "identity")
+    assert "accept" not in encoded.headers
+    large = post("/agent/execute", content=b"a" * (shared.system.settings.max_body_bytes + 1))
+    assert (large.status_code, large.headers["connection"]) == (413, "close")
+
+
+def test_every_header_of_a_refusal_is_in_the_document() -> None:
+    responses = openapi_document("1")["components"]["responses"]
+    for kind, headers in _HEADERS.items():
+        assert headers.keys() <= responses[str(STATUSES[kind][0])]["headers"].keys()

@@ -10,7 +10,7 @@ import msgpack  # type: ignore[import-untyped]
 import pytest
 
 from callboard.errors import ReplyTimeout
-from callboard.messages import ExecuteTask
+from callboard.messages.tasks import ExecuteTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable

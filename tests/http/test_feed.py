@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from callboard.actors.following import FeedFollower
-from callboard.feeds import ListEvents
+from callboard.messages.events import MOST_POSITION, ListEvents
 from tests.http.streaming import ACCEPT, Entry, stream
 
 if TYPE_CHECKING:
@@ -136,9 +136,9 @@ def test_what_comes_before_a_held_page_begins_to_wait_is_not_waited_for(
     running = start_server()
     real, made = running.system.feed, list[str]()
 
-    def feed_of_a_busy_server(query: ListEvents) -> FeedFollower:
+    def feed_of_a_busy_server(query: ListEvents, **asker: Any) -> FeedFollower:
         made.append(running.result("What is 3 + 9?")["taskId"])
-        return real(query)
+        return real(query, **asker)
 
     def wait(_follower: FeedFollower, _wait_s: float) -> None:
         pytest.fail("it waits although there is something")
@@ -157,10 +157,10 @@ def test_a_held_page_looks_at_what_does_not_fit_once(
     gateway, looked = running.system.gateway, list[int | None]()
     real, waits = type(gateway).ask, list[float]()
 
-    def ask(self: Any, message: Any, *, timeout_s: float) -> Any:
+    def ask(self: Any, message: Any, **envelope: Any) -> Any:
         if isinstance(message, ListEvents):
             looked.append(message.after)
-        return real(self, message, timeout_s=timeout_s)
+        return real(self, message, **envelope)
 
     def wait(_follower: FeedFollower, wait_s: float) -> None:
         waits.append(wait_s)
@@ -192,12 +192,19 @@ def test_the_stream_begins_now_or_where_it_was_and_misses_nothing(start_server: 
             assert next(found) == live[number + 1]
 
 
-def test_a_place_the_feed_has_not_come_to_means_from_now_on(shared: Running) -> None:
-    beyond = 2**62  # as behind a history that was put back
-    assert feed(shared, after=beyond)["nextAfter"] == now(shared)
-    with stream(shared.client, "/agent/events", headers={"Last-Event-ID": str(beyond)}) as found:
+@pytest.mark.parametrize("ahead", [1, 1000, None])
+def test_a_place_the_feed_has_not_come_to_means_from_now_on_and_the_client_is_told_where_that_is(
+    start_server: Callable[..., Running], ahead: int | None
+) -> None:
+    """As behind a history that was put back: held on to, the place would be passed one day, and what came before it missed."""
+    running = start_server()
+    running.result("What is 7 + 9?")
+    beyond = MOST_POSITION if ahead is None else now(running) + ahead
+    assert feed(running, after=beyond)["nextAfter"] == now(running)
+    with stream(running.client, "/agent/events", headers={"Last-Event-ID": str(beyond)}) as found:
         assert next(found).retry == "1000"
-        task_id = shared.result("What is 8 + 9?")["taskId"]
+        assert next(found) == Entry(id=str(now(running)))
+        task_id = running.result("What is 8 + 9?")["taskId"]
         assert next(entry.data for entry in found if entry.data)["taskId"] == task_id
 
 
@@ -219,7 +226,7 @@ def test_a_filtered_stream_gets_what_fits_and_goes_on_from_where_it_looked(
     assert {event["sessionId"] for event in mine} == {"mine"}
 
 
-@pytest.mark.parametrize("place", ["x", "1.5", "-1", "9" * 20])
+@pytest.mark.parametrize("place", ["x", "1.5", "-1", str(MOST_POSITION + 1), "9" * 20])
 def test_a_place_that_the_feed_never_gave_is_refused(shared: Running, assert_problem: Any, place: str) -> None:
     reply = shared.client.get("/agent/events", headers={**ACCEPT, "Last-Event-ID": place})
     assert_problem(reply, 400, "invalid_request")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
-from callboard.messages import Totals
-from callboard.questions import HealthReport
+from callboard.http.door import PUBLIC
+from callboard.messages.health import HealthReport, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.http.conftest import Running
 
@@ -82,3 +85,36 @@ def test_head_is_answered_like_get_without_the_body(shared: Running, path: str) 
     reply = shared.client.head(path)
     assert (reply.status_code, reply.content) == (200, b"")
     assert int(reply.headers["content-length"]) > 0
+
+
+@pytest.mark.parametrize("path", sorted(PUBLIC))
+def test_a_public_path_ignores_what_load_balancers_add_to_it(shared: Running, path: str) -> None:
+    plain, added = shared.client.get(path), shared.client.get(f"{path}?probe=7&probe=8&x=%ff")
+    assert added.status_code == plain.status_code < 400
+
+
+def test_worker_processes_are_shown_and_the_dead_counted(start_server: Callable[..., Running], tmp_path: Path) -> None:
+    running = start_server(worker_processes=1, max_crashes=1, skills_dir=_deadly(tmp_path))
+    assert running.system.wait_until_probed(30)
+    body = running.client.get("/health").json()
+    (worker,) = body["workers"]
+    assert (body["status"], worker["ready"], worker["tasks"], body["workerDeaths"]) == ("healthy", True, 0, 0)
+    assert psutil.Process(worker["pid"]).ppid() == os.getpid()
+    assert running.result("```python\nfrom skills import leave\nleave()\n```")["status"] == "failed"
+    body = running.client.get("/health").json()
+    assert body["workerDeaths"] == 1
+    assert worker["pid"] not in [one["pid"] for one in body["workers"]]
+    assert running.client.get("/agent/statistics").json()["workerDeaths"] == 1
+
+
+def test_threads_are_no_worker_processes(start_server: Callable[..., Running]) -> None:
+    body = start_server(worker_processes=0).client.get("/health").json()
+    assert (body["workers"], body["workerDeaths"]) == ([], 0)
+
+
+def _deadly(folder: Path) -> Path:
+    (folder / "leave.py").write_text(
+        "import os\nfrom callboard import skill\n\n\n"
+        '@skill(replay="safe")\ndef leave() -> str:\n    """Leave."""\n    os._exit(3)\n'
+    )
+    return folder

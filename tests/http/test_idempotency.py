@@ -13,11 +13,11 @@ import httpx
 import msgpack  # type: ignore[import-untyped]
 import pytest
 
-from callboard import AgentSystem, ListTasks, SubmitTask
+from callboard import AgentSystem, ListTasks, Principal, SubmitTask
 from callboard.clock import Clock, new_id
 from callboard.errors import IdempotencyConflict, Overloaded, ReplyTimeout, UnknownSkill
-from callboard.messages import AwaitTask, GetKeptAnswer, KeepRefusal
-from callboard.records import KeptAnswer
+from callboard.messages.tasks import AwaitTask, GetKeptAnswer, KeepRefusal, KeptAnswer, SubmitOnce
+from callboard.principal import PROCESS
 from tests.docs.serving import Served
 
 if TYPE_CHECKING:
@@ -165,12 +165,12 @@ def test_an_expired_key_makes_a_new_task(make_settings: Callable[..., Settings])
     with later(0) as system:
         first = submit(system)
         system.gateway.ask(AwaitTask(task_id=first, wait_s=20), timeout_s=25)
-        kept = system._store.kept_answer("", "k")
+        kept = system._store.reader.kept_answer("", "k")
         assert kept is not None
     with later(23.9) as system:
         assert submit(system) == first
     with later(24.1) as system:
-        asked = GetKeptAnswer(caller="", key="k", fingerprint=kept.fingerprint)
+        asked = GetKeptAnswer(key="k", fingerprint=kept.fingerprint)
         deadline = time.monotonic() + 20
         while system.gateway.ask(asked, timeout_s=10) is not None:  # the logger forgets it at its first tick
             assert time.monotonic() < deadline
@@ -244,7 +244,7 @@ def test_a_task_that_has_been_pruned_is_still_answered_as_accepted(start_server:
     first = post(running.client, "k", Prefer="wait=20").json()
     running.stop()
     running.system._supervisor.stop(running.system._addresses["result logger"], timeout_s=10)  # the only writer
-    assert running.system._store.prune_step(older_than=running.system.clock.now(), keep=None) == 1
+    assert running.system._store.writer.prune_step(older_than=running.system.clock.now(), keep=None) == 1
     running.system.stop()
     again = post(start_server().client, "k", Prefer="wait=20")
     assert (again.status_code, replayed(again)) == (200, True)
@@ -336,25 +336,25 @@ def test_a_server_that_drains_still_answers_repeats(start_server: Callable[..., 
 
 
 def test_a_task_from_python_takes_a_key_too(system: AgentSystem) -> None:
-    def submit(**spec: Any) -> Any:
-        return system.gateway.ask(SubmitTask(**{**SUM, **spec}), timeout_s=10)
+    def submit(principal: Principal = PROCESS, **spec: Any) -> Any:
+        return system.gateway.ask(SubmitTask(**{**SUM, **spec}), timeout_s=10, principal=principal)
 
     first, again = (submit(idempotency_key="k") for _ in range(2))
     assert (first.replayed, again.replayed) == (False, True)
     assert again.task_id == first.task_id
     assert system.execute(**SUM, idempotency_key="k").task_id == first.task_id
-    assert submit(idempotency_key="k", caller="somebody").task_id != first.task_id
+    assert submit(Principal(id="somebody"), idempotency_key="k").task_id != first.task_id
     with pytest.raises(IdempotencyConflict):
         submit(idempotency_key="k", priority=1)
     with pytest.raises(ValueError, match="pattern"):
         submit(idempotency_key="k" * 256)
 
 
-def test_a_kept_error_is_the_reply_to_a_task_from_python(system: AgentSystem) -> None:
-    wish = KeepRefusal(caller="", key="k", fingerprint="f", answer={"status": 400, "body": {}})
+def test_a_kept_error_is_the_reply_to_a_task_of_whoever_keeps_errors(system: AgentSystem) -> None:
+    wish = KeepRefusal(key="k", fingerprint="f", answer={"status": 400, "body": {}})
     kept = system.gateway.ask(wish, timeout_s=10)
     assert isinstance(kept, KeptAnswer)
-    assert system.gateway.ask(SubmitTask(**SUM, idempotency_key="k", fingerprint="f"), timeout_s=10) == kept
+    assert system.gateway.ask(SubmitOnce(**SUM, idempotency_key="k", fingerprint="f"), timeout_s=10) == kept
 
 
 def test_a_repeat_gives_its_place_in_the_backlog_back(start_system: Callable[..., AgentSystem]) -> None:

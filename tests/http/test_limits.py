@@ -12,7 +12,7 @@ import pytest
 
 from callboard import AgentSystem, Settings
 from callboard.http.openapi import openapi_document
-from callboard.http.schemas import ShortResult
+from callboard.http.schemas.tasks import ShortResult
 from callboard.limits import (
     ERROR_CHARS,
     EVENT_BYTES,

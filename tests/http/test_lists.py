@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.http.test_openapi import described
 
 if TYPE_CHECKING:
@@ -64,6 +66,22 @@ def test_a_session_is_listed_from_the_end_of_its_first_task_on(
     shared.client.post(f"/agent/tasks/{task_id}/cancel")
     assert names()[0] == "begun"
     assert_problem(shared.client.get("/agent/sessions?cursor=x"), 400, "invalid_request")
+
+
+@pytest.mark.parametrize("cursor", ["", "zzz", "1:", "1:%20", "%ff", "2:1", "3:a"])
+@pytest.mark.parametrize("path", ["results", "skills", "agents", "sessions", "deliveries", "dead-letters"])
+def test_what_is_no_cursor_is_refused_by_every_list(
+    shared: Running, assert_problem: Any, path: str, cursor: str
+) -> None:
+    body = assert_problem(shared.client.get(f"/agent/{path}?cursor={cursor}"), 400, "invalid_request")
+    assert "cursor" in body["message"] or "UTF-8" in body["message"]
+
+
+@pytest.mark.parametrize("query", ["q=%ff", "agent=%C3", "%ff=1", "q=%ED%A0%80", "limit=1&q=a%80"])
+@pytest.mark.parametrize("path", ["results", "events", "skills", "statistics", "tasks/x"])
+def test_a_query_that_is_no_utf_8_is_refused(shared: Running, assert_problem: Any, path: str, query: str) -> None:
+    body = assert_problem(shared.client.get(f"/agent/{path}?{query}"), 400, "invalid_request")
+    assert "UTF-8" in body["message"]
     assert_problem(shared.client.get("/agent/sessions?limit=0"), 400, "invalid_request")
 
 

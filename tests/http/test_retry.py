@@ -9,9 +9,11 @@ import pytest
 from callboard import RetryTask
 from callboard.clock import Clock, new_id
 from callboard.errors import TaskNotEnded
-from callboard.messages import AwaitTask, TaskRecord, Topic
-from callboard.records import NewEvent, RecordAcceptance
+from callboard.messages.event_types import TaskExecute
+from callboard.messages.records import RecordAcceptance
+from callboard.messages.tasks import AwaitTask, TaskRecord
 from tests.http.test_openapi import NO_TASK, described
+from tests.tasks import make_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,12 +125,12 @@ def test_a_retry_that_is_sent_twice_with_one_key_is_done_once(
 def test_a_delegated_task_is_done_again_as_nobodys(shared: Running) -> None:
     now, task_id, parent = Clock().now(), new_id(), shared.result("What is 1 + 1?")["taskId"]
     delegated = {"parent_id": parent, "root_id": parent, "depth": 1}
-    record = TaskRecord(task_id=task_id, session_id=task_id, task="What is 2 + 3?", created_at=now, **delegated)
-    event = NewEvent(topic=Topic.TASK_EXECUTE, at=now, data={"task": record.task, "sessionId": task_id})
-    shared.system._addresses["result logger"].ask(RecordAcceptance(record=record, event=event), timeout_s=10)
+    task = make_task(task_id, "What is 2 + 3?", created_at=now, **delegated)
+    event = TaskExecute(at=now, task=task.spec.task, session_id=task_id)
+    shared.system._addresses["result logger"].ask(RecordAcceptance(task=task, event=event), timeout_s=10)
     end_of(shared, task_id)
     again = end_of(shared, retry(shared, task_id).json()["taskId"])
-    assert (again.parent_id, again.root_id, again.depth, again.session_id) == (None, None, 0, task_id)
+    assert (again.task.parent_id, again.task.root_id, again.task.depth, again.session_id) == (None, None, 0, task_id)
     assert again.output == 5
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from callboard.http.server import Server
+from callboard.http.server import Server, listen
+from callboard.limits import SOCKET_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,3 +125,13 @@ def test_a_defect_outside_the_application_is_answered_in_the_shape_of_every_erro
     answer = shared.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert_problem(answer, 500, "internal_error")
     assert b"secret" not in answer.body
+
+
+def test_the_system_holds_little_for_a_connection(make_settings: Callable[..., Any]) -> None:
+    with listen(make_settings(port=0)) as listening, socket.create_connection(listening.getsockname()[:2], timeout=5):
+        accepted, _ = listening.accept()
+        with accepted:
+            for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                assert (
+                    accepted.getsockopt(socket.SOL_SOCKET, option) <= 2 * SOCKET_BYTES
+                )  # Linux doubles what it is told

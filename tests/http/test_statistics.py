@@ -11,10 +11,13 @@ import pytest
 from callboard.actors import statistics
 from callboard.actors.mailbox import SOON_S
 from callboard.clock import Clock
-from callboard.messages import Status, TaskRecord, Topic
+from callboard.messages.events import Topic
+from callboard.messages.records import RecordAcceptance, RecordResult
+from callboard.messages.tasks import Status
 from callboard.persistence.store import SqlStore
-from callboard.records import NewEvent, RecordAcceptance, RecordResult
 from tests.http.test_openapi import described
+from tests.samples import sample
+from tests.tasks import make_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,12 +80,12 @@ def ended(at: datetime, n: int, status: Status = Status.COMPLETED) -> list[Any]:
     """Return the records of a task that was accepted and ended at a time; its id was made then."""
     task_id = f"{int(at.timestamp() * 1000):012x}"
     task_id = f"{task_id[:8]}-{task_id[8:]}-7000-8000-{n:012d}"
-    record = TaskRecord(task_id=task_id, session_id=task_id, task="Hello", created_at=at)
+    task = make_task(task_id, created_at=at)
     return [
-        RecordAcceptance(record=record, event=NewEvent(topic=Topic.TASK_EXECUTE, at=at, data={})),
+        RecordAcceptance(task=task, event=sample(Topic.TASK_EXECUTE, at)),
         RecordResult(
             task_id=task_id, attempt=None, status=status, at=at, execution_time_ms=100.0 + n,
-            events=(NewEvent(topic=Topic(f"agent.task.{status}"), at=at, data={}),),
+            events=(sample(Topic(f"agent.task.{status}"), at),),
         ),
     ]  # fmt: skip
 
@@ -94,7 +97,7 @@ def test_the_hour_before_a_start_is_read_from_the_history(
     store = SqlStore.open(make_settings())
     for n, minutes in enumerate((70, 30, 30, 10)):
         status = Status.FAILED if minutes == 10 else Status.COMPLETED
-        store.write(ended(now - timedelta(minutes=minutes), n, status))
+        store.writer.write(ended(now - timedelta(minutes=minutes), n, status))
     store.close()
     running = start_server()
     running.result("What is 1 + 1?")
@@ -131,13 +134,13 @@ def test_the_backlog_is_looked_at_without_a_question(start_server: Callable[...,
     monkeypatch.setattr(statistics, "SAMPLE_EVERY_S", 0.01)
     running = start_server()
     looked: list[object] = []
-    real = running.system._store.backlog
+    real = running.system._store.reader.backlog
 
     def look() -> Any:
         looked.append(None)
         return real()
 
-    monkeypatch.setattr(running.system._store, "backlog", look)
+    monkeypatch.setattr(running.system._store.reader, "backlog", look)
     until = Clock().monotonic() + 10
     while len(looked) < 3:
         assert Clock().monotonic() < until

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
-from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
+from waitress.parser import HTTPRequestParser  # type: ignore[import-untyped]
 from waitress.server import BaseWSGIServer, create_server  # type: ignore[import-untyped]
 from waitress.task import ErrorTask, Task, ThreadedTaskDispatcher, WSGITask  # type: ignore[import-untyped]
+from waitress.utilities import Error  # type: ignore[import-untyped]
+
+from callboard.http.parser import StrictParser
+from callboard.http.request_head import Fault
 
 
 def test_a_channel_names_its_parser_and_its_tasks() -> None:
@@ -45,15 +50,21 @@ def test_the_head_of_an_answer_ends_with_an_empty_line_and_is_bytes() -> None:
     assert "self.build_response_header()" in inspect.getsource(Task.write)
 
 
-def test_the_parser_keeps_a_forbidden_transfer_coding_and_drops_an_allowed_one() -> None:
-    old, new = HTTPRequestParser(Adjustments()), HTTPRequestParser(Adjustments())
-    old.parse_header(b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked")
-    new.parse_header(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5")
-    assert "TRANSFER_ENCODING" in old.headers
-    assert "TRANSFER_ENCODING" not in new.headers
-    assert new.chunked
-    assert issubclass(ParsingError, Exception)
-    assert "except ParsingError" in inspect.getsource(HTTPRequestParser.received)
+def test_a_channel_and_its_tasks_ask_a_parser_for_nothing_that_ours_does_not_have() -> None:
+    asked = set[str]()
+    for user, name in ((HTTPChannel, "request"), (Task, "self.request"), (WSGITask, "request")):
+        asked |= set(re.findall(rf"\b{re.escape(name)}\.(\w+)", inspect.getsource(user)))
+    parser = StrictParser(Adjustments())
+    assert {name for name in asked if not hasattr(parser, name)} == {"url_scheme"}  # from the first line on
+    parser.received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert {name for name in asked if not hasattr(parser, name)} == set()
+    assert "self.header_plus" in inspect.getsource(HTTPRequestParser.received)
+    assert {"max_request_header_size", "max_request_body_size", "inbuf_overflow"} <= vars(Adjustments).keys()
+
+
+def test_a_refusal_stands_where_waitress_has_its_own_errors() -> None:
+    assert set(vars(Error(""))) | {"code", "reason"} <= set(dir(Fault("", 400)))
+    assert "n >= len(data)" in inspect.getsource(HTTPChannel.received)  # a refused request has taken what is behind it
 
 
 def test_the_loop_can_be_turned_once_and_the_server_knows_its_channels() -> None:
@@ -85,3 +96,33 @@ def test_a_channel_is_closed_read_and_asked_through_what_the_lingering_one_overr
     assert "self.handle_close()" in inspect.getsource(wasyncore.dispatcher.recv)
     assert ".readable()" in inspect.getsource(wasyncore.poll2)
     assert "channel.will_close = True" in inspect.getsource(BaseWSGIServer.maintenance)
+
+
+def test_a_dispatcher_asks_its_queue_under_its_lock_for_no_more_than_the_fair_one_has() -> None:
+    source = inspect.getsource(ThreadedTaskDispatcher)
+    found = {line.strip() for line in source.splitlines() if "self.queue" in line and "self.queue_" not in line}
+    assert found == {
+        "self.queue = deque()",
+        "while not self.queue and self.stop_count == 0:",
+        "task = self.queue.popleft()",
+        "self.queue.append(task)",
+        "queue_size = len(self.queue)",
+        "queue = self.queue",
+    }
+    assert "task.service()" in source
+    assert "task.cancel()" in source
+    assert {"_dispatcher"} <= inspect.signature(create_server).parameters.keys()
+
+
+def test_a_channel_is_made_at_accept_and_reads_what_ours_reads_in_its_own_way() -> None:
+    assert "self.channel_class(self, conn, addr, self.adj, map=self._map)" in inspect.getsource(
+        BaseWSGIServer.handle_accept
+    )
+    received = inspect.getsource(HTTPChannel.received)
+    for step in ("self.requests_lock", "self.request.received(data)", "self.send_continue()", "self.request.empty"):
+        assert step in received
+    assert "self.server.add_task(self)" in received
+    assert "self.requests.pop(0)" in inspect.getsource(HTTPChannel.service)
+    for name in ("header_bytes_received", "body_bytes_received", "headers_finished", "expect_continue", "error"):
+        assert hasattr(HTTPRequestParser, name)
+    assert "close" in vars(HTTPRequestParser)

@@ -15,7 +15,9 @@ import pytest
 from sqlalchemy import Engine, create_engine, delete, make_url, text, update
 
 from callboard.conversation import SessionRecord, SessionUpdate, Turn
-from callboard.messages import Json, Status, TaskRecord, Topic
+from callboard.messages.events import NewEvent, Topic
+from callboard.messages.records import RecordAcceptance, RecordEvents, RecordResult, RecordStart
+from callboard.messages.tasks import Status
 from callboard.persistence.store import SqlStore
 from callboard.persistence.tables import (
     calls,
@@ -29,8 +31,9 @@ from callboard.persistence.tables import (
     turns,
     usage,
 )
-from callboard.records import NewEvent, RecordAcceptance, RecordEvents, RecordResult, RecordStart
 from callboard.settings import Settings
+from tests.samples import sample
+from tests.tasks import make_task
 from tests.template import lay_history
 
 POSTGRES_URL = os.environ.get("CALLBOARD_TEST_POSTGRES_URL", "")
@@ -132,28 +135,28 @@ class Maker:
         self.now += timedelta(seconds=seconds)
         return self.now
 
-    def event(self, topic: Topic = Topic.STEP_STARTED, **data: Json) -> NewEvent:
-        return NewEvent(topic=topic, at=self.now, data=data)
+    def event(self, topic: Topic = Topic.STEP_STARTED, **fields: Any) -> NewEvent:
+        return sample(topic, self.now, **fields)
 
     def acceptance(self, **fields: Any) -> RecordAcceptance:
         self.made += 1
         at = self.tick()
         made = {"task_id": f"task-{self.made:08d}", "session_id": "session", "task": "What is 12 times 7?"}
-        record = TaskRecord(**{**made, "created_at": at, **fields})
-        return RecordAcceptance(record=record, event=self.event(Topic.TASK_EXECUTE, task=record.task))
+        task = make_task(**{**made, "created_at": at, **fields})
+        return RecordAcceptance(task=task, event=self.event(Topic.TASK_EXECUTE, task=task.spec.task))
 
     def start(self, accepted: RecordAcceptance, attempt: int = 1) -> RecordStart:
-        return RecordStart(task_id=accepted.record.task_id, attempt=attempt, at=self.now)
+        return RecordStart(task_id=accepted.task.task_id, attempt=attempt, at=self.now)
 
     def events(self, accepted: RecordAcceptance, *topics: Topic, attempt: int = 1) -> RecordEvents:
         made = tuple(self.event(topic) for topic in topics or (Topic.STEP_STARTED,))
-        return RecordEvents(task_id=accepted.record.task_id, attempt=attempt, events=made)
+        return RecordEvents(task_id=accepted.task.task_id, attempt=attempt, events=made)
 
     def result(
         self, accepted: RecordAcceptance, status: Status = Status.COMPLETED, *, attempt: int | None = 1, **fields: Any
     ) -> RecordResult:
         topic = Topic(f"agent.task.{status}")
-        made = {"task_id": accepted.record.task_id, "attempt": attempt, "status": status, "at": self.now}
+        made = {"task_id": accepted.task.task_id, "attempt": attempt, "status": status, "at": self.now}
         return RecordResult(**{**made, "events": (self.event(topic),), **fields})
 
     def cancel(self, accepted: RecordAcceptance) -> RecordResult:

@@ -13,12 +13,14 @@ from sqlalchemy import Engine, text
 from callboard import Settings
 from callboard.budget import Account, Usage
 from callboard.errors import ConfigurationError
-from callboard.messages import AttachedFile, Status, Topic
+from callboard.messages.events import Topic
+from callboard.messages.pauses import Pause, PauseReason
+from callboard.messages.records import RecordPause
+from callboard.messages.tasks import AttachedFile, Status
 from callboard.persistence.claim import claim
 from callboard.persistence.doctor import examine
 from callboard.persistence.findings import Finding
 from callboard.persistence.store import SqlStore
-from callboard.records import RecordPause
 from callboard.secret_files import kept_secret
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ def examined(settings: Settings, store: SqlStore) -> Examined:
 
 def test_a_history_with_everything_in_order_is_found_sound(store: SqlStore, make: "Maker", examined: Examined) -> None:
     one, other = make.acceptance(callback_url="http://192.0.2.1/hook"), make.acceptance()
-    store.write([one, make.start(one), make.events(one), other])
-    store.write([make.result(one)])
+    store.writer.write([one, make.start(one), make.events(one), other])
+    store.writer.write([make.result(one)])
     found = examined()
     assert {f.level for name, f in found.items() if name not in ("disk", "deliveries")} == {"ok"}, found
     assert "2 tasks were accepted; 1 ended ones are stored and 1 have not ended" in found["totals"].message
@@ -61,7 +63,7 @@ def test_what_cannot_be_is_an_error(
     store: SqlStore, make: "Maker", examined: Examined, raw_engine: Engine, check: str
 ) -> None:
     one = make.acceptance()
-    store.write([one, make.start(one), make.events(one), make.events(one)])
+    store.writer.write([one, make.start(one), make.events(one), make.events(one)])
     with raw_engine.begin() as connection:
         for statement in SPOILED[check].split(";"):
             connection.execute(text(statement))
@@ -70,17 +72,27 @@ def test_what_cannot_be_is_an_error(
     assert found[check].advice
 
 
+def test_a_table_that_was_dropped_is_named(store: SqlStore, raw_engine: Engine, examined: Examined) -> None:
+    store.close()
+    with raw_engine.begin() as connection:
+        connection.execute(text("DROP TABLE turns"))
+    found = examined()
+    assert (found["schema"].level, "the table turns" in found["schema"].message) == ("error", True)
+    assert "backup" in found["schema"].advice
+    assert "orphans" not in found
+
+
 def test_what_waits_for_somebody_is_a_warning(store: SqlStore, make: "Maker", examined: Examined) -> None:
     paused, dead, running = (make.acceptance(callback_url="http://192.0.2.1/hook") for _ in range(3))
     pause = RecordPause(
-        task_id=paused.record.task_id,
+        task_id=paused.task.task_id,
         attempt=1,
         at=make.now,
-        pause={"reason": "outcome_unknown"},
+        pause=Pause(reason=PauseReason.OUTCOME_UNKNOWN),
         events=(make.event(Topic.TASK_PAUSED),),
     )
-    store.write([paused, dead, running, *[make.start(one) for one in (paused, dead, running)], pause])
-    store.write([make.result(dead, Status.FAILED, error_code="dead_letter")])
+    store.writer.write([paused, dead, running, *[make.start(one) for one in (paused, dead, running)], pause])
+    store.writer.write([make.result(dead, Status.FAILED, error_code="dead_letter")])
     assert make.now < datetime.now(UTC)
     found = examined()
     warned = {name for name, f in found.items() if f.level == "warning"} - {"disk"}
@@ -92,11 +104,12 @@ def test_a_task_that_waits_for_agents_waits_for_nobody_to_decide(
     store: SqlStore, make: "Maker", examined: Examined
 ) -> None:
     one = make.acceptance()
-    store.write([one, make.start(one)])
-    events, child = (make.event(Topic.TASK_PAUSED),), make.acceptance(parent_id=one.record.task_id)
-    pause = {"reason": "subagents"}
-    task_id = one.record.task_id
-    store.write([RecordPause(task_id=task_id, attempt=1, at=make.now, pause=pause, events=events, children=(child,))])
+    store.writer.write([one, make.start(one)])
+    events, child = (make.event(Topic.TASK_PAUSED),), make.acceptance(parent_id=one.task.task_id)
+    pause = Pause(reason=PauseReason.SUBAGENTS)
+    task_id = one.task.task_id
+    store.writer.write([replace(make.events(one), children=(child,))])
+    store.writer.write([RecordPause(task_id=task_id, attempt=1, at=make.now, pause=pause, events=events)])
     assert examined()["paused"].level == "ok"
 
 
@@ -105,8 +118,8 @@ def test_accounts_and_files_of_no_task_are_an_error(
 ) -> None:
     file = AttachedFile(name="a.txt", media_type="text/plain", data=b"a")
     one = replace(make.acceptance(), files=(file,))
-    spent = ((Account("task", one.record.task_id), Usage(model_calls=1)), (Account("session", "s"), Usage()))
-    store.write([one, make.start(one), replace(make.events(one), charges=spent)])
+    spent = ((Account("task", one.task.task_id), Usage(model_calls=1)), (Account("session", "s"), Usage()))
+    store.writer.write([one, make.start(one), replace(make.events(one), charges=spent)])
     assert examined()["orphans"].level == "ok"
     with raw_engine.begin() as connection:
         connection.execute(text("DELETE FROM tasks"))
@@ -118,7 +131,7 @@ def test_running_tasks_with_a_server_are_in_order(
     store: SqlStore, make: "Maker", examined: Examined, settings: Settings
 ) -> None:
     one = make.acceptance()
-    store.write([one, make.start(one)])
+    store.writer.write([one, make.start(one)])
     held = claim(settings)
     try:
         found = examined()
@@ -167,6 +180,8 @@ def _spoil(path: Path, how: str) -> None:
             path.mkdir()
         case "link to nothing":
             path.symlink_to("nowhere")
+        case _:
+            pass
 
 
 @pytest.mark.parametrize(("check", "name"), [("key", "secret.key"), ("webhook", "webhook.secret")])
@@ -231,7 +246,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(
 def test_a_damaged_file_is_an_error(make: "Maker", sqlite_url: str, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data", database_url=sqlite_url)
     store = SqlStore.open(settings)
-    store.write([make.acceptance(task="x" * 2000) for _ in range(50)])
+    store.writer.write([make.acceptance(task="x" * 2000) for _ in range(50)])
     store.close()
     with (settings.data_dir / "callboard.db").open("r+b") as file:
         file.seek(4096 * 20)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callboard.errors import ConfigurationError, StoreUnavailable
+from callboard.messages.tasks import TaskRecord
 from callboard.persistence.store import SqlStore
 
 if TYPE_CHECKING:
@@ -38,52 +39,52 @@ def stored(path: Path, into: Path) -> int:
 
 def test_nothing_is_written_to_a_file_that_was_moved_away(store: SqlStore, make: "Maker", path: Path) -> None:
     first, second = make.acceptance(), make.acceptance()
-    store.write([first])
-    store.totals()
+    store.writer.write([first])
+    store.reader.totals()
     away = path.rename(path.with_name("away"))
     with pytest.raises(StoreUnavailable, match=r"callboard.db is gone .* put it back"):
-        store.write([second])
+        store.writer.write([second])
     with pytest.raises(StoreUnavailable, match="gone"):
-        store.check()
-    assert store.task(first.record.task_id) == first.record, "what is open can be read"
+        store.writer.check()
+    assert store.reader.task(first.task.task_id) == TaskRecord(task=first.task), "what is open can be read"
     away.rename(path)
-    assert store.write([second])[0].value == second.record
+    assert store.writer.write([second])[0].value == TaskRecord(task=second.task)
 
 
 def test_another_file_in_its_place_is_neither_written_nor_read(store: SqlStore, make: "Maker", path: Path) -> None:
-    store.write([make.acceptance()])
+    store.writer.write([make.acceptance()])
     path.rename(path.with_name("away"))
     shutil.copy(path.with_name("away"), path)
     with pytest.raises(StoreUnavailable, match="another one is in its place"):
-        store.write([make.acceptance()])
+        store.writer.write([make.acceptance()])
     with pytest.raises(StoreUnavailable, match="another one is in its place"):
-        store.totals()
+        store.reader.totals()
 
 
 def test_a_read_makes_no_file_where_the_file_is_gone(store: SqlStore, path: Path) -> None:
     path.rename(path.with_name("away"))
     with pytest.raises(StoreUnavailable):
-        store.totals()
+        store.reader.totals()
     assert not path.exists()
 
 
 def test_a_deleted_log_costs_nothing_that_was_committed(
     store: SqlStore, make: "Maker", path: Path, tmp_path: Path
 ) -> None:
-    store.write([make.acceptance() for _ in range(20)])
-    assert store.totals().total == 20
+    store.writer.write([make.acceptance() for _ in range(20)])
+    assert store.reader.totals().total == 20
     path.with_name("callboard.db-wal").unlink()
-    store.write([make.acceptance()])
+    store.writer.write([make.acceptance()])
     assert stored(path, tmp_path / "killed") == 21
-    assert store.totals().total == 21
+    assert store.reader.totals().total == 21
 
 
 def test_a_look_at_the_store_is_enough_to_save_a_deleted_log(
     store: SqlStore, make: "Maker", path: Path, tmp_path: Path
 ) -> None:
-    store.write([make.acceptance() for _ in range(20)])
+    store.writer.write([make.acceptance() for _ in range(20)])
     path.with_name("callboard.db-wal").unlink()
-    store.check()
+    store.writer.check()
     assert stored(path, tmp_path / "killed") == 20
 
 
@@ -107,7 +108,7 @@ def test_after_a_refusal_the_next_ones_come_soon_until_one_succeeds(
         other.execute("BEGIN IMMEDIATE")
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="locked"):
-                store.write([make.acceptance()])
+                store.writer.write([make.acceptance()])
         other.execute("ROLLBACK")
     assert busy_timeout(store) == 100, "its successor waits shortly"
     assert busy_timeout(store) == 300, "and patiently after a commit"
@@ -122,7 +123,7 @@ def busy_timeout(store: SqlStore) -> int:
 
 
 def test_a_trial_changes_nothing(store: SqlStore, make: "Maker") -> None:
-    store.write([make.acceptance()])
-    before = store.totals()
-    store.check(trial=True)
-    assert store.totals() == before
+    store.writer.write([make.acceptance()])
+    before = store.reader.totals()
+    store.writer.check(trial=True)
+    assert store.reader.totals() == before

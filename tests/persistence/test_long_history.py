@@ -48,7 +48,7 @@ from typing import Any
 import alembic.command, alembic.config  # what every migration costs, of however many tasks
 from callboard import AgentSystem, ListTasks, Settings
 from callboard.persistence.store import SqlStore
-from callboard.questions import ListSessions
+from callboard.messages.sessions import ListSessions
 
 def peak_mb():
     # not getrusage, which counts what the process that started this one took

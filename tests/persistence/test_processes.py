@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callboard.messages import ListTasks
+from callboard.messages.tasks import ListTasks
 from callboard.persistence.store import SqlStore
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ def writer(url: str, transactions: int, prefix: str) -> "subprocess.Popen[str]":
 
 def everything(store: SqlStore) -> set[str]:
     found: set[str] = set()
-    page = store.tasks(ListTasks(limit=100))
+    page = store.reader.tasks(ListTasks(limit=100))
     while page.next_cursor:
         found |= {task.task_id for task in page.tasks}
-        page = store.tasks(ListTasks(limit=100, cursor=page.next_cursor))
+        page = store.reader.tasks(ListTasks(limit=100, cursor=page.next_cursor))
     return found | {task.task_id for task in page.tasks}
 
 
@@ -47,8 +47,8 @@ def test_a_killed_process_loses_no_acknowledged_write(open_at: "OpenStore", sqli
     stored = everything(store)
     assert acknowledged <= stored
     assert len(stored) - len(acknowledged) <= 3, "at most the one task that each process was writing"
-    totals = store.totals()
-    assert (totals.total, totals.live) == (len(stored), len(store.unfinished()))
+    totals = store.reader.totals()
+    assert (totals.total, totals.live) == (len(stored), len(store.reader.unfinished()))
     file = sqlite3.connect(tmp_path / "data" / "callboard.db")
     assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     file.close()

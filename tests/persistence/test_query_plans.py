@@ -8,14 +8,15 @@ import pytest
 from sqlalchemy import Connection, Engine, Select, select
 
 from callboard.budget import Account
-from callboard.feeds import ListEvents
-from callboard.messages import ListTasks, Status, Topic
-from callboard.persistence.codec import encode_cursor
+from callboard.cursors import encode_cursor
+from callboard.messages.deliveries import Lane
+from callboard.messages.events import ListEvents, Topic
+from callboard.messages.tasks import ListTasks, Status
 from callboard.persistence.feeds import family_events, family_of, feed_events, looked_at, position_of
 from callboard.persistence.reads import below, due, of_accounts
 from callboard.persistence.retention import oldest_ended
 from callboard.persistence.searching import page
-from callboard.persistence.statements import highest_position
+from callboard.persistence.statements import highest_position, unended_below
 from callboard.persistence.tables import tasks
 
 if TYPE_CHECKING:
@@ -78,6 +79,14 @@ def test_the_tasks_below_one_are_found_in_an_index(connection: Connection) -> No
     assert found == "SEARCH tasks USING COVERING INDEX ix_tasks_root (root_id=?)"
 
 
+def test_a_part_that_works_on_a_sessions_files_is_looked_for_among_the_tasks_that_have_not_ended(
+    connection: Connection,
+) -> None:
+    found = plan(connection, unended_below("s"))
+    assert "SEARCH tasks USING INDEX ix_tasks_status (status=?)" in found
+    assert "SEARCH first USING INDEX sqlite_autoindex_tasks_1 (id=?)" in found
+
+
 def test_accounts_are_found_by_their_key(connection: Connection) -> None:
     found = plan(connection, of_accounts([Account("task", "t"), Account("caller", "c", "2026-01-01")]))
     assert found.count("SEARCH usage USING PRIMARY KEY (scope=? AND name=? AND day=?)") == 2
@@ -85,9 +94,12 @@ def test_accounts_are_found_by_their_key(connection: Connection) -> None:
 
 @pytest.mark.parametrize("left_out", [False, True], ids=["all", "but some"])
 def test_what_is_due_is_found_in_the_order_of_an_index(connection: Connection, left_out: bool) -> None:
-    receivers, ids = (["http://slow:80"], ["delivery"]) if left_out else ([], [])
-    found = plan(connection, due(datetime(2026, 1, 1, tzinfo=UTC), 1, without=receivers, under_way=ids))
-    assert found == "SEARCH deliveries USING INDEX ix_deliveries_next (next_at<?)"
+    barred = Lane(
+        not_receivers=frozenset(["http://slow:80"]), not_sites=frozenset(["slow"]), not_callers=frozenset("c")
+    )
+    lanes = [Lane(only=frozenset(["http://quick:80"])), barred] if left_out else [Lane()]
+    found = plan(connection, due(datetime(2026, 1, 1, tzinfo=UTC), 1, lanes=lanes, under_way=["delivery"]))
+    assert found == "SEARCH deliveries USING INDEX ix_deliveries_due (next_at<?)"
 
 
 FEEDS: dict[str, dict[str, Any]] = {

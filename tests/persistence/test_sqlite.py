@@ -12,13 +12,14 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from callboard.errors import ConfigurationError, StorageFull, StoreUnavailable
-from callboard.messages import ListTasks, Totals
+from callboard.messages.health import Totals
+from callboard.messages.records import RecordAcceptance, RecordResult
+from callboard.messages.tasks import ListTasks, TaskRecord
 from callboard.persistence.database_file import sqlite_path
 from callboard.persistence.engine import open_readers, parse_url
 from callboard.persistence.faults import unavailable
-from callboard.persistence.reads import Reader
+from callboard.persistence.reads import SqlReader
 from callboard.persistence.store import SqlStore
-from callboard.records import RecordAcceptance, RecordResult
 
 if TYPE_CHECKING:
     from tests.persistence.conftest import Maker, OpenStore
@@ -46,14 +47,14 @@ def test_the_file_and_its_folder_are_the_owners_alone(
     open_at: "OpenStore", sqlite_url: str, make: "Maker", path: Path
 ) -> None:
     store = open_at(sqlite_url)  # which makes them, since nothing is there
-    store.write([make.acceptance()])
+    store.writer.write([make.acceptance()])
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in [path.parent, *path.parent.iterdir()]}
     assert modes == {"data": 0o700, "callboard.db": 0o600, "callboard.db-wal": 0o600, "callboard.db-shm": 0o600}
 
 
 def test_an_orderly_end_leaves_one_file(store: SqlStore, make: "Maker", path: Path) -> None:
-    store.write([make.acceptance()])
-    store.ping()
+    store.writer.write([make.acceptance()])
+    store.reader.ping()
     store.close()
     assert [file.name for file in path.parent.iterdir()] == ["callboard.db"]
 
@@ -63,7 +64,7 @@ def test_commits_are_on_the_disk_and_readers_do_not_wait(store: SqlStore, beside
         cursor.execute("PRAGMA synchronous")
         assert cursor.fetchone() == (2,), "FULL"
         assert beside.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert store.totals() == Totals()
+        assert store.reader.totals() == Totals()
 
 
 @pytest.fixture
@@ -80,14 +81,14 @@ def statements(store: SqlStore) -> list[str]:
 
 def test_a_batch_is_one_transaction_of_a_few_statements(store: SqlStore, make: "Maker", statements: list[str]) -> None:
     old, new = [make.acceptance() for _ in range(8)], [make.acceptance() for _ in range(8)]
-    store.write([*old, *[make.start(a) for a in old]])
+    store.writer.write([*old, *[make.start(a) for a in old]])
     statements.clear()
     events = [make.events(a) for a in old]
 
     def result(accepted: RecordAcceptance) -> RecordResult:
-        return make.result(accepted, session=make.left(accepted.record.task_id), metadata={"llmCalls": 0})
+        return make.result(accepted, session=make.left(accepted.task.task_id), metadata={"llmCalls": 0})
 
-    store.write([*new, *events, *events, *[result(a) for a in old]])
+    store.writer.write([*new, *events, *events, *[result(a) for a in old]])
     kinds = [statement.split()[0] for statement in statements]
     # 32 rows of events in one statement; sessions, like tasks, in one of 8.
     assert kinds == [
@@ -98,13 +99,13 @@ def test_a_batch_is_one_transaction_of_a_few_statements(store: SqlStore, make: "
 
 def test_the_writer_holds_no_task_that_has_ended(store: SqlStore, make: "Maker") -> None:
     accepted = make.acceptance()
-    store.write([accepted, make.acceptance()])
-    store.write([make.result(accepted, attempt=0)])
-    assert len(store._writer._live) == 1
+    store.writer.write([accepted, make.acceptance()])
+    store.writer.write([make.result(accepted, attempt=0)])
+    assert len(store.writer._records._live) == 1
 
 
 def test_readers_cannot_write(store: SqlStore) -> None:
-    with store._connection() as connection, pytest.raises(OperationalError, match="readonly"):
+    with store.reader._connection() as connection, pytest.raises(OperationalError, match="readonly"):
         connection.exec_driver_sql("DELETE FROM tasks")
 
 
@@ -112,20 +113,20 @@ def test_a_connection_that_has_not_read_yet_reads_the_file_that_was_opened_when_
     store: SqlStore, make: "Maker", path: Path
 ) -> None:
     accepted = make.acceptance()
-    store.write([accepted])
-    with store._engine.connect():  # connected, and back in the pool without a statement
+    store.writer.write([accepted])
+    with store.reader._engine.connect():  # connected, and back in the pool without a statement
         pass
     path.rename(path.with_name("away"))
     with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE tasks (id TEXT)")
-    assert [store.task(accepted.record.task_id) for _ in range(2)] == [accepted.record] * 2
+    assert [store.reader.task(accepted.task.task_id) for _ in range(2)] == [TaskRecord(task=accepted.task)] * 2
 
 
 def test_a_connection_that_met_an_error_of_the_file_is_not_used_again(
     store: SqlStore, make: "Maker", path: Path, sqlite_url: str
 ) -> None:
     accepted = make.acceptance()
-    store.write([accepted])
+    store.writer.write([accepted])
     engine = open_readers(parse_url(sqlite_url))  # which does not know what file it is to be
     connections: list[object] = []
     event.listen(engine, "connect", lambda connection, _record: connections.append(connection))
@@ -134,12 +135,12 @@ def test_a_connection_that_met_an_error_of_the_file_is_not_used_again(
     path.rename(path.with_name("away"))
     with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE tasks (id TEXT)")
-    reader = Reader(engine)
+    reader = SqlReader(engine)
     with pytest.raises(StoreUnavailable):
-        reader.task(accepted.record.task_id)  # it has one file, and the log of the other
+        reader.task(accepted.task.task_id)  # it has one file, and the log of the other
     path.with_name("away").rename(path)
-    store.write([make.acceptance()])
-    assert reader.tasks(ListTasks()).tasks[-1] == accepted.record
+    store.writer.write([make.acceptance()])
+    assert reader.tasks(ListTasks()).tasks[-1].task == accepted.task
     assert len(connections) == 2
     engine.dispose()
 
@@ -152,18 +153,18 @@ def test_a_file_that_stays_locked_is_unavailable_until_the_lock_is_gone(
     other.execute("BEGIN IMMEDIATE")
     accepted = make.acceptance()
     with pytest.raises(StoreUnavailable, match="locked"):
-        store.write([accepted])
+        store.writer.write([accepted])
     with pytest.raises(StoreUnavailable, match="locked"):
-        store.prune_step(older_than=None, keep=0)
-    store.ping()
+        store.writer.prune_step(older_than=None, keep=0)
+    store.reader.ping()
     other.execute("COMMIT")
     other.close()
-    assert store.write([accepted])[0].value == accepted.record
+    assert store.writer.write([accepted])[0].value == TaskRecord(task=accepted.task)
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_of_the_batch(store: SqlStore, make: "Maker") -> None:
     first = make.acceptance()
-    store.write([first, make.start(first)])
+    store.writer.write([first, make.start(first)])
     with store._transaction as cursor:
         cursor.execute("PRAGMA page_count")
         row = cursor.fetchone()
@@ -172,13 +173,13 @@ def test_a_full_disk_is_told_and_leaves_nothing_of_the_batch(store: SqlStore, ma
         cursor.execute(f"PRAGMA max_page_count={row[0]}")
     large = make.acceptance(task="x" * 100_000)
     with pytest.raises(StorageFull):
-        store.write([make.events(first), large])
-    assert len(store.events(first.record.task_id).events) == 1
-    assert store.totals() == Totals(total=1, live=1)
+        store.writer.write([make.events(first), large])
+    assert len(store.reader.events(first.task.task_id).events) == 1
+    assert store.reader.totals() == Totals(total=1, live=1)
     # The connection is replaced after a fault, and its limit with it: space has been made.
-    outcomes = store.write([make.events(first), large])
+    outcomes = store.writer.write([make.events(first), large])
     assert [event.seq for event in outcomes[0].events] == [2]
-    assert store.totals() == Totals(total=2, live=2)
+    assert store.reader.totals() == Totals(total=2, live=2)
 
 
 def test_a_read_only_file_is_unavailable(store: SqlStore, make: "Maker", path: Path) -> None:
@@ -242,3 +243,9 @@ def test_a_file_that_is_no_database_is_refused(open_at: "OpenStore", sqlite_url:
     path.write_text("hello " * 1000)
     with pytest.raises(ConfigurationError, match="not a database"):
         open_at(sqlite_url)
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "1" * 5000], ids=["none", "too large", "of many digits"])
+def test_an_address_whose_port_cannot_be_is_refused(port: str) -> None:
+    with pytest.raises(ConfigurationError, match="CALLBOARD_DATABASE_URL is not a database address"):
+        parse_url(f"postgresql://host:{port}/tasks")

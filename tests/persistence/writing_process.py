@@ -7,10 +7,13 @@ each task after the store has taken it; any error ends the process with status 1
 import sys
 from datetime import UTC, datetime
 
-from callboard.messages import Status, TaskRecord, Topic
+from callboard.messages.events import Topic
+from callboard.messages.records import RecordAcceptance, RecordResult
+from callboard.messages.tasks import Status, Task, TaskRecord
 from callboard.persistence.store import SqlStore
-from callboard.records import NewEvent, RecordAcceptance, RecordResult
 from callboard.settings import Settings
+from callboard.task_spec import KeptSpec
+from tests.samples import sample
 
 
 def main(address: str, transactions: int, prefix: str) -> None:
@@ -18,15 +21,17 @@ def main(address: str, transactions: int, prefix: str) -> None:
     number = 0
     while not transactions or number < transactions:
         at = datetime.now(UTC)
-        record = TaskRecord(task_id=f"{prefix}-{number:06d}", session_id=prefix, task="Hello", created_at=at)
-        event = NewEvent(topic=Topic.TASK_EXECUTE, at=at, data={})
-        [outcome] = store.write([RecordAcceptance(record=record, event=event)])
-        assert outcome.value == record, outcome
+        spec = KeptSpec(task="Hello", session_id=prefix)
+        task = Task(task_id=f"{prefix}-{number:06d}", created_at=at, spec=spec)
+        event = sample(Topic.TASK_EXECUTE, at)
+        [outcome] = store.writer.write([RecordAcceptance(task=task, event=event)])
+        assert outcome.value == TaskRecord(task=task), outcome
         if number % 2:
-            end = RecordResult(task_id=record.task_id, attempt=0, status=Status.COMPLETED, at=at, events=(event,))
-            [outcome] = store.write([end])
+            last = sample(Topic.TASK_COMPLETED, at)
+            end = RecordResult(task_id=task.task_id, attempt=0, status=Status.COMPLETED, at=at, events=(last,))
+            [outcome] = store.writer.write([end])
             assert outcome.value.status is Status.COMPLETED, outcome
-        print(record.task_id, flush=True)
+        print(task.task_id, flush=True)
         number += 1
     store.close()
 

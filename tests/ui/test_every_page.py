@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.browser import PHONE, WIDE
+from bench.browser import PHONE, WIDE, Scheme, open_page
 from tests.ui.browser import expect
 from tests.ui.world import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
     from tests.ui.console import Console
     from tests.ui.world import World
@@ -51,6 +51,17 @@ def test_axe_finds_no_violation_on_a_page(world: World, visit: Callable[..., Pag
     settled(page)
     page.locator("main details").evaluate_all("all => all.forEach(one => { one.open = true; })")
     assert violations(page) == []
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation_on_the_page_about_the_api(
+    world: World, browser: Browser, scheme: Scheme, size: tuple[int, int]
+) -> None:
+    page = open_page(browser, scheme=scheme, size=size)
+    page.goto(f"{world.url}/docs")
+    assert violations(page) == []
+    page.context.close()
 
 
 @pytest.mark.parametrize("size", [PHONE, (768, 1000)])

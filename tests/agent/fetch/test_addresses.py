@@ -1,12 +1,13 @@
 """Which addresses are public, which are of one's own network, and which are never asked."""
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.agent.fetch.addresses import is_metadata, is_public, is_reachable, literal, plain_host
+from callboard.agent.fetch.special_addresses import OF_NO_HOST, REGISTERED
 
 V4 = st.integers(0, 2**32 - 1).map(IPv4Address)
 PRIVATE = [
@@ -53,8 +54,7 @@ def test_a_public_address_is_reachable_and_no_metadata(address: IPv4Address | IP
     if is_public(address):
         assert is_reachable(address)
         assert not is_metadata(address)
-        assert address.is_global
-        assert not address.is_private
+        assert address.is_global, "this Python knows no less than we"
 
 
 @pytest.mark.parametrize("address", PRIVATE)
@@ -93,3 +93,55 @@ def test_every_way_to_write_an_address_is_that_address(address: IPv4Address) -> 
         f"{n >> 24:#o}".replace("0o", "0") + f".{n & 0xFFFFFF}",
     ):
         assert literal(plain_host(text)) == address
+
+
+@pytest.mark.parametrize("network", [*REGISTERED, *OF_NO_HOST])
+def test_every_special_block_is_public_only_where_the_registry_says_that_it_is_reachable(network: str) -> None:
+    block = ip_network(network)
+    within = block[0], block[-1], block[block.num_addresses // 2]
+    around = [other for other in REGISTERED if other != network and _contains(other, network) and not REGISTERED[other]]
+    public = REGISTERED.get(network, False) and not around and network != "64:ff9b::/96"  # an IPv4 address is inside
+    assert [is_public(address) for address in within] == [public] * 3
+
+
+def _contains(outer: str, inner: str) -> bool:
+    a, b = ip_network(outer), ip_network(inner)
+    return a.version == b.version and int(a[0]) <= int(b[0]) and int(b[-1]) <= int(a[-1])
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(
+            "3fff::1",
+            "3fff:fff:ffff::1",
+            "5f00::1",
+            "64:ff9b:1::1",
+            "64:ff9b:1:ffff::808:808",
+            "100:0:0:1::1",
+            "2001:5::1",
+        ),
+        *("fec0::1", "fee0::1", "ff0e::1", "::8.8.8.8", "::ffff:0:8.8.8.8", "4000::1", "fe00::1", "200::1", "1::1"),
+        *(
+            "2001:1ff:ffff::1",
+            "2002:808:808::1",
+            "192.88.99.2",
+            "192.0.0.9",
+            "223.255.255.255",
+            "224.0.0.1",
+            "247.1.1.1",
+        ),
+    ],
+)
+def test_what_no_version_of_python_has_to_know_is_not_public(address: str) -> None:
+    assert is_public(ip_address(address)) is (address == "223.255.255.255")
+
+
+@pytest.mark.parametrize("length", [48, 56, 64, 96])
+def test_a_metadata_service_behind_a_networks_own_nat64_is_never_reachable(length: int) -> None:
+    found, packed = IPv4Address("169.254.169.254").packed, bytearray(IPv6Address("64:ff9b:1::").packed)
+    places = {48: (6, 7, 9, 10), 56: (7, 9, 10, 11), 64: (9, 10, 11, 12), 96: (12, 13, 14, 15)}[length]
+    for place, byte in zip(places, found, strict=True):
+        packed[place] = byte
+    assert is_metadata(IPv6Address(bytes(packed)))
+    assert not is_reachable(IPv6Address(bytes(packed)))

@@ -40,7 +40,8 @@ def answer(method: str, params: dict[str, Any]) -> dict[str, Any] | None:
             return {"content": [{"type": "text", "text": "announced"}]}
         case "tools/call", name:
             return {"content": [{"type": "text", "text": f"{name} {json.dumps(params.get('arguments'))}"}]}
-    return None
+        case _:
+            return None
 
 
 if (FOLDER / "gate").exists():

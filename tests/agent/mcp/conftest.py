@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgpack  # type: ignore[import-untyped]
 import pytest
 
+from callboard.agent.cancel import CancelToken
 from callboard.agent.mcp import McpServers, load_config
+from callboard.agent.mcp.remote import RemoteServers
 from callboard.agent.mcp.tool import McpTool
 from callboard.agent.skill import SkillContext
+from tests.agent.mcp.changing import Changing
 
 HERE = Path(__file__).parent
 TOOLS_SERVER = str(HERE / "tools_server.py")
@@ -22,6 +26,9 @@ PLAIN = {"command": sys.executable, "args": ["-S", "-E", str(HERE / "plain_serve
 """The entry of a server that starts fast, for one that only has to be there; its skills are add, process and pong."""
 
 PATIENCE_S = 20.0
+Server = Callable[..., Changing]
+SOON_S = 0.05
+"""For a start that is not to wait for a server that is late anyway."""
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -41,14 +48,40 @@ def stdio(**fields: Any) -> dict[str, Any]:
     return {"command": sys.executable, "args": [TOOLS_SERVER, "stdio"], **fields}
 
 
-class Running:
-    """Our side: the servers of a configuration, started, and their skills by name."""
+def crossed(value: Any) -> Any:
+    """Return a value as it comes out of a pipe between two processes."""
+    return msgpack.unpackb(msgpack.packb(value))
 
-    def __init__(self, servers: McpServers) -> None:
+
+class Crossing:
+    """A run's way from a worker to the servers, where its token is; fulfils `McpControl`."""
+
+    def __init__(self, servers: McpServers, token: CancelToken | None = None) -> None:
+        self._servers = servers
+        self.token = token or CancelToken()
+
+    def call_tool(self, *arguments: Any) -> Any:
+        return crossed(self._servers.call_tool(self.token, *crossed(arguments)))
+
+    def wait_for_server(self, *arguments: Any) -> Any:
+        return crossed(self._servers.wait_for_server(self.token, *crossed(arguments)))
+
+
+class Running:
+    """Our side: the servers of a configuration, started, and their skills by name; `apart`, as a worker's process has them."""
+
+    def __init__(self, servers: McpServers, *, apart: bool = False) -> None:
         self.servers = servers
+        self._apart = apart
 
     def skill(self, name: str) -> McpTool:
-        return {skill.name: skill for skill in self.servers.skills}[name]
+        return {skill.name: skill for skill in self._skills}[name]
+
+    @property
+    def _skills(self) -> tuple[McpTool, ...]:
+        if self._apart:
+            return RemoteServers(crossed(self.servers.listing()), Crossing(self.servers)).skills
+        return self.servers.skills
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         return self.skill(name).call(args, kwargs, context())
@@ -82,6 +115,20 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield begin
     for servers in running:
         assert servers.close()
+
+
+@pytest.fixture
+def server(start: Start, tmp_path: Path) -> Iterator[Server]:
+    """Return a function that makes a server; none of them waits any longer when the test is over."""
+    made: list[Changing] = []
+
+    def make(*tools: dict[str, Any], name: str = "odd", gated: bool = False) -> Changing:
+        made.append(Changing(tmp_path / name, *tools, gated=gated))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.let_go()
 
 
 class HttpServers:
@@ -160,7 +207,9 @@ def http_server(http_servers: HttpServers) -> Iterator[Callable[..., HttpServer]
         server.kill()
 
 
-@pytest.fixture(scope="module", params=["stdio", "stdio 2025-11-25", "http", "http 2025-11-25", "http json"])
+@pytest.fixture(
+    scope="module", params=["stdio", "stdio 2025-11-25", "http", "http 2025-11-25", "http json", "stdio apart"]
+)
 def tools(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, http_servers: HttpServers
 ) -> Iterator[Running]:
@@ -176,7 +225,7 @@ def tools(
         servers = started(tmp_path_factory.mktemp("mcp"), {"tools": {**entry, **versions}}, {})
         undo.callback(servers.close)
         servers.start()
-        yield Running(servers)
+        yield Running(servers, apart=more == "apart")
 
 
 def is_alive(pid: int) -> bool:

@@ -30,7 +30,8 @@ def result(message: dict[str, Any]) -> dict[str, Any] | None:
             return {"tools": ODD.get("tools", [ECHO])}
         case "tools/call":
             return {"content": [{"type": "text", "text": json.dumps(message["params"]["arguments"])}]}
-    return None
+        case _:
+            return None
 
 
 write(ODD.get("before", ""))

@@ -38,7 +38,8 @@ def answer(method: str, params: dict[str, Any]) -> dict[str, Any] | None:
             return _structured(os.getpid())
         case "tools/call", _:
             return {"content": [{"type": "text", "text": "pong"}]}
-    return None
+        case _:
+            return None
 
 
 def _structured(result: int) -> dict[str, Any]:

@@ -1,34 +1,15 @@
 """Servers that are ready late, come back with other tools, or say that theirs have changed."""
 
 import logging
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from callboard.agent.mcp.results import ToolFailed
 from callboard.agent.skill import RetryableError
-from tests.agent.mcp.changing import ANNOUNCE, DIE, Changing, tool
-from tests.agent.mcp.conftest import Running, Start, stdio, until
-
-Server = Callable[..., Changing]
-SOON_S = 0.05
-"""For a start that is not to wait for a server that is late anyway."""
-
-
-@pytest.fixture
-def server(start: Start, tmp_path: Path) -> Iterator[Server]:
-    """Return a function that makes a server; none of them waits any longer when the test is over."""
-    made: list[Changing] = []
-
-    def make(*tools: dict[str, Any], name: str = "odd", gated: bool = False) -> Changing:
-        made.append(Changing(tmp_path / name, *tools, gated=gated))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.let_go()
+from tests.agent.mcp.changing import ANNOUNCE, DIE, tool
+from tests.agent.mcp.conftest import SOON_S, Running, Server, Start, stdio, until
 
 
 @pytest.fixture

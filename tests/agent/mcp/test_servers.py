@@ -11,6 +11,7 @@ import pytest
 from callboard.agent.cancel import CancelToken
 from callboard.agent.mcp.remembered import MAX_BYTES, Listing, keep, path_of, recall
 from callboard.agent.sandbox import Sandbox
+from callboard.agent.sandbox_run import Script
 from callboard.agent.skill import RetryableError
 from callboard.errors import TaskError
 from callboard.settings import Settings
@@ -66,7 +67,7 @@ def test_code_in_the_sandbox_calls_a_tool(start: Start) -> None:
         code = "from skills import tools_add\ntools_add(3, b=4)['result'] + 1"
         sandbox.check(code)
         result = sandbox.run(
-            code,
+            Script(code=code),
             answer=one_by_one(lambda name, args, kwargs: skills[name].call(args, kwargs, context())),
             token=CancelToken(),
         )

@@ -167,6 +167,8 @@ def main() -> None:
                 os.kill(int(pid), signal.SIGKILL)
                 os.waitpid(int(pid), 0)
                 print(pid, flush=True)
+            case _:
+                pass
 
 
 def listening(port: int) -> socket.socket:

@@ -59,6 +59,7 @@ def test_settings_that_cannot_work_are_named(
 def test_a_package_that_is_missing_is_named_with_its_extra(
     make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
+    known = set(sys.modules)
     for name in list(sys.modules):
         ours = ("building", "api_model", "fallback")
         if name.split(".")[0] in {missing, "openai"} or name in {f"callboard.agent.models.{our}" for our in ours}:
@@ -66,6 +67,8 @@ def test_a_package_that_is_missing_is_named_with_its_extra(
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ConfigurationError, match=r"pip install -e \S+\[llm\]"):
         load_model(make_settings(**OWN))
+    for name in set(sys.modules) - known:  # what was imported beside has the classes of this second import
+        del sys.modules[name]
 
 
 def test_no_vendor_is_imported_before_it_is_chosen() -> None:

@@ -11,6 +11,7 @@ from callboard.agent.cancel import CancelToken
 from callboard.agent.catalogue import Catalogue
 from callboard.agent.planner import OfflinePlanner, Plan, PlanRequest
 from callboard.agent.sandbox import Sandbox
+from callboard.agent.sandbox_run import Script
 from callboard.agent.skill import SkillContext
 from callboard.conversation import Turn
 from callboard.errors import TaskError
@@ -37,7 +38,9 @@ class Desk:
         plan = self.plan(task, **changes)
         assert plan.code is not None
         self.sandbox.check(plan.code)
-        return self.sandbox.run(plan.code, answer=one_by_one(self.call), token=CancelToken(), keep_state=False).value
+        return self.sandbox.run(
+            Script(code=plan.code, keep_state=False), answer=one_by_one(self.call), token=CancelToken()
+        ).value
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         context = SkillContext(task_id="t", session_id="s", effect_id="t:1")
@@ -61,7 +64,9 @@ class Talk:
         plan = self.desk.plan(task, variables=self.variables, conversation=tuple(self.turns))
         assert plan.code is not None
         self.desk.sandbox.check(plan.code, self.variables)
-        run = self.desk.sandbox.run(plan.code, answer=one_by_one(self.desk.call), token=CancelToken(), state=self.state)
+        run = self.desk.sandbox.run(
+            Script(code=plan.code, state=self.state), answer=one_by_one(self.desk.call), token=CancelToken()
+        )
         self.state = run.state or self.state
         self.variables |= bound_names(plan.code)
         self.turns += [Turn(role="user", content=task), Turn(role="assistant", content=str(run.value))]

@@ -16,6 +16,7 @@ from callboard.agent.documents.reading import Document
 from callboard.agent.file_text import look_at
 from callboard.agent.planner.file_mentions import mentions
 from callboard.agent.roster import Roster
+from callboard.agent.sandbox_run import Script
 from callboard.errors import TaskError
 from callboard.values import storable
 from tests.agent.answers import one_by_one
@@ -115,7 +116,9 @@ def ask(desk: Desk, ctx: SkillContext) -> Ask:
         plan = desk.plan(task, files=files, look=partial(look_at, ctx=ctx), **changes)
         assert plan.code is not None
         desk.sandbox.check(plan.code)
-        return desk.sandbox.run(plan.code, answer=one_by_one(call), token=CancelToken(), keep_state=False).value
+        return desk.sandbox.run(
+            Script(code=plan.code, keep_state=False), answer=one_by_one(call), token=CancelToken()
+        ).value
 
     return answer
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from callboard.agent.cancel import CancelToken
 from callboard.agent.planner import Plan
 from callboard.agent.planner.base import literal
+from callboard.agent.sandbox_run import Script
 from callboard.errors import TaskError
 from tests.agent.answers import one_by_one
 from tests.profiles import examples
@@ -258,7 +259,7 @@ def test_any_text_means_itself_in_a_plan(desk: Any, text: str, times: int) -> No
     source = literal(text * times)
     desk.sandbox.check(source)
     assert (
-        desk.sandbox.run(source, answer=one_by_one(desk.call), token=CancelToken(), keep_state=False).value
+        desk.sandbox.run(Script(code=source, keep_state=False), answer=one_by_one(desk.call), token=CancelToken()).value
         == text * times
     )
 

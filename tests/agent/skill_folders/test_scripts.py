@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from callboard import AgentSystem, Settings
-from callboard.messages import TaskRecord
+from callboard.messages.tasks import TaskRecord
 from tests.agent.skill_folders.conftest import write
 from tests.template import lay_history
 

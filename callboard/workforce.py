@@ -1,0 +1,169 @@
+"""Who works on a system's tasks: threads of its process, or processes; and what runs ask the control side for.
+
+Made once, in the thread that starts a system. Imported by the wiring.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from callboard import inheritance
+from callboard.abilities import Abilities
+from callboard.actors.run_control import RunControl
+from callboard.agent.job import Job
+from callboard.agent.limits import limits_of
+from callboard.agent.purse import Spent
+from callboard.agent.signing import Signer
+from callboard.agent.spending import Accounts, Limit, holder_of
+from callboard.clock import Clock
+from callboard.errors import StoreUnavailable, UnknownAgent
+from callboard.messages.health import WorkersReport, WorkerState
+from callboard.persistence.store import Reader
+from callboard.processes import lockers, who
+from callboard.settings import Settings, worker_environment
+from callboard.workers.processes import ProcessWorkers
+from callboard.workers.protocol import Assignment, Begin, Desk, Listing, Workers
+from callboard.workers.threads import ThreadWorkers
+
+logger = logging.getLogger("callboard.workers")
+
+_WAIT_S = 30.0
+_READY_S = 30.0
+_LOOK_S = 0.05
+_TELL_EVERY_S = 5.0
+
+
+class Workforce:
+    """The workers of one system."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        abilities: Abilities,
+        reader: Reader,
+        *,
+        signer: Signer,
+        clock: Clock,
+        workspace_root: Path,
+        lost: Callable[[], bool],
+    ) -> None:
+        """Wait until no worker of a server before is left, and prepare; raise `StoreUnavailable` where one does not end."""
+        self._settings = settings
+        self._abilities = abilities
+        self._clock = clock
+        self._lost = lost
+        self.accounts = Accounts(reader.usage)
+
+        self._control = RunControl(reader, signer)
+        if not settings.worker_processes:
+            abilities.equip(accounts=self.accounts, control=self._control, clock=clock, workspace_root=workspace_root)
+        self._processes: ProcessWorkers | None = None
+        self._listing: object = []
+        self._lock = _lock_out(settings.data_dir / lock_name(settings.database_url))
+        self._end_withholding = inheritance.withhold(lambda: (self._lock,))
+
+    def workers(self, desk: Desk) -> Workers:
+        """Return the workers of this desk, at work."""
+        if not (count := self._settings.worker_processes):
+            return ThreadWorkers(desk, self._settings.workers, lambda: self._abilities.tools, lost=self._lost)
+        self._processes = ProcessWorkers(
+            desk,
+            count,
+            begin=self._begin,
+            environment=worker_environment(),
+            methods={
+                "control": self._control,
+                "accounts": self.accounts,
+                "breakers": self._abilities.breakers,
+                "mcp": self._abilities.servers,
+            },
+            gone=self._abilities.breakers.gone,
+            lock=self._lock,
+            spent_of=self._spent_of,
+            calls_at_once=4 + self._settings.workers * self._settings.parallel_calls,
+        )
+        self._abilities.follow(self._tell)
+        return self._processes
+
+    def wait_until_ready(self) -> None:
+        """Wait until a process can be given tasks, whose time is not to run while it loads; say so where none gets there."""
+        if self._processes is not None and not self._processes.wait_until_ready(_READY_S):
+            logger.warning("no worker's process is ready after %g s; tasks wait for one", _READY_S)
+
+    def _tell(self, listing: object) -> None:
+        self._listing = listing
+        if self._processes is not None:
+            self._processes.tell_all(Listing(listing))
+
+    def over(self, job: Job) -> None:
+        """Have an attempt that is over spend nothing more."""
+        spent = job.progress.spent
+        if spent is not None:
+            self.accounts.close(holder_of(job.task.task_id, job.attempt), spent.counted_s)
+
+    def close(self) -> None:
+        """End the workers that are left, and let go of the lock."""
+        if self._processes is not None:
+            self._processes.kill()
+        self._end_withholding()
+        os.close(self._lock)
+
+    @property
+    def report(self) -> WorkersReport:
+        """Say how the processes stand, at once; any thread."""
+        if self._processes is None:
+            return WorkersReport()
+        states = tuple(WorkerState(**one) for one in self.described())
+        return WorkersReport(processes=states, deaths=self._processes.deaths)
+
+    def described(self) -> list[dict[str, Any]]:
+        """Return what there is to say of each process; nothing where threads work."""
+        return [] if self._processes is None else self._processes.described()
+
+    def _begin(self) -> Begin:
+        return Begin(self._settings.for_workers(), self._listing)
+
+    def _spent_of(self, assignment: Assignment) -> Spent:
+        task = assignment.task
+        limits: list[Limit] = []
+        with contextlib.suppress(UnknownAgent):  # the run says so
+            limits = limits_of(task, self._abilities.roster.get(task.spec.agent), self._settings, self._clock.now())
+        return Spent(limits, task.task_id, begun=assignment.attempt > 1 or task.redrive_of is not None)
+
+
+def lock_name(database_url: str) -> str:
+    """Return the name of the file in the data folder that the workers of one history have locked."""
+    if not database_url:
+        return "workers.lock"
+    return f"workers-{hashlib.sha256(database_url.encode()).hexdigest()[:12]}.lock"
+
+
+def _lock_out(path: Path) -> int:
+    """Return the descriptor of a lock that this process and its workers share, once those of a server before are gone.
+
+    They are killed with their server. One that cannot die yet may still be at a call, which is not to be made beside it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    began_s = told_s = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except BlockingIOError:
+            now_s, found = time.monotonic(), os.fstat(descriptor)
+        holders = who(lockers(found.st_dev, found.st_ino), otherwise="which one is not told to this user")
+        if now_s - began_s > _WAIT_S:
+            os.close(descriptor)
+            raise StoreUnavailable(
+                f"A worker of the server before is still there and has {path.name} locked: {holders}."
+            )
+        if now_s - told_s >= _TELL_EVERY_S or told_s == began_s:
+            logger.warning("waiting until the last worker of the server before is gone: %s", holders)
+            told_s = now_s
+        time.sleep(_LOOK_S)

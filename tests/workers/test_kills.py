@@ -1,0 +1,97 @@
+"""A worker that is killed costs its tasks a try; with a server that is killed its workers are gone, and nothing begins any more."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from callboard import Settings
+from chaos.api import Api
+from chaos.server import CALLBOARD, Server
+from tests.workers.conftest import PACK, Hell, calling, code, wait_for
+
+pytestmark = pytest.mark.slow
+
+MANY = "from skills import held_safe\nfor n in range(100000):\n    held_safe('many', 'open')"
+
+
+def test_a_worker_that_is_killed_is_another_one_and_its_tasks_go_on(hell: Hell) -> None:
+    hell.start()
+    (before,) = hell.pids
+    beside = hell.innocents("pure", "safe", "never")
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: hell.pids and before not in hell.pids, "it is replaced")
+    hell.open("gate")
+    for token in ("pure", "safe"):
+        assert hell.ended(beside[token]).output == token
+        assert len(hell.calls(token)) == 2
+    hell.in_doubt(beside["never"])
+    assert len(hell.calls("never")) == 1
+    assert hell.reasons(beside["safe"]) == ["takeover"]
+
+
+def test_a_worker_that_is_killed_with_nothing_to_do_is_replaced(hell: Hell) -> None:
+    hell.start(worker_processes=2)
+    before = hell.pids
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: len(hell.pids) == 2 and not hell.pids & before, "they are replaced")
+    assert hell.system.execute("6*7", wait_s=20).output == 42
+
+
+@pytest.fixture
+def server(hell: Hell, tmp_path: Path) -> Iterator[Server]:
+    """A server with one worker process, and the skills from hell."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+    hells = {"skills_dir": str(PACK), "skill_hell": str(hell.folder)}
+    with Server(folder, command=CALLBOARD, worker_processes=1, max_crashes=9, drain_s=1, **hells) as server:
+        yield server
+
+
+@pytest.mark.parametrize("task", [code(MANY), calling("hell_safe", "backtracks"), calling("hell_never", "sleeps")])
+def test_workers_are_gone_with_a_server_that_is_killed_and_nothing_begins_after_it(
+    server: Server, hell: Hell, task: str
+) -> None:
+    server.start()
+    hell.open("open")
+    with Api(server.port) as api:
+        api.execute({"task": task})
+    wait_for(lambda: any(map(hell.calls, ("many", "backtracks", "sleeps"))), "nothing begins")
+    (worker,) = server.workers()
+    assert server.popen is not None
+    server.popen.kill()
+    server.popen.wait(20)
+    killed_at = time.time()
+    worker.wait(2)
+    begun = [one for token in ("many", "backtracks", "sleeps") for one in hell.calls(token)]
+    assert [one for one in begun if one["at"] > killed_at + 0.05] == []
+    server.start()  # it waits for nobody
+
+
+def test_a_start_waits_while_a_worker_of_the_server_before_is_there_and_names_it(
+    hell: Hell, make_settings: Callable[..., Settings], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = make_settings().data_dir
+    folder.mkdir(parents=True)
+    held = os.open(folder / "workers.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=(held,))
+    os.close(held)
+    starting = threading.Thread(target=hell.start)
+    starting.start()
+    try:
+        wait_for(lambda: str(left.pid) in caplog.text, f"nobody says who is waited for: {caplog.text}")
+        assert starting.is_alive()
+    finally:
+        left.kill()
+        left.wait()
+    starting.join(20)
+    assert hell.system.execute("6*7", wait_s=20).output == 42

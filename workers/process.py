@@ -1,0 +1,207 @@
+"""One worker's process, as the control side has it: its pipe, what it was given, its end. Used by `processes.py` alone."""
+
+import contextlib
+import json
+import logging
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from callboard.agent.cancel import CancelToken
+from callboard.agent.job import Progress
+from callboard.workers.codec import HEAD, packed, unpacked
+from callboard.workers.protocol import Assignment, Run
+
+logger = logging.getLogger("callboard.workers")
+
+SLOTS = 1024
+"""Most runs that one process has at once, those that do not let go included."""
+
+_ENDS_WITHIN_S = 2.0
+_PIECE_BYTES = 1 << 18
+_STARTS = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); sys.modules['rich'] = None; "
+    "from callboard.workers.child import main; del sys.modules['rich']; main(sys.argv[1:])"
+)
+"""PERF: structlog imports rich for tracebacks in colour where it finds it: a tenth of the start, and 4 MB of 40."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """A run that a process has, with what tells it to stop and how far it has come."""
+
+    assignment: Assignment
+    token: CancelToken
+    progress: Progress
+    alone: bool = False
+
+
+class WorkerProcess:
+    """A process, from before it is started until it is gone.
+
+    `send` is for any thread, `receive` and what starts and ends it for the workers' thread, the rest for whoever holds
+    the lock of `ProcessWorkers`. `condemned_s` is since when it is to be ended, `answers` whether it has said since that it gets on; `alone` the run that it has to itself.
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        """`wake` is called when there is something that could not be sent at once."""
+        self._wake = wake
+        self.runs: dict[Run, Given] = {}
+        self.ready = self.answers = self.killed = self.closing = self.was_alone = False
+        self.condemned_s: float | None = None
+        self.alone: Run | None = None
+        self.connection, self._theirs = socket.socketpair()
+        self.connection.setblocking(False)
+        self._board = os.memfd_create("callboard-calls") if hasattr(os, "memfd_create") else _unnamed_file()
+        os.ftruncate(self._board, SLOTS * 16)
+        self._numbers = memoryview(mmap.mmap(self._board, 0)).cast("q")
+        self._popen: subprocess.Popen[bytes] | None = None
+        self.pid = 0
+        # Guards what is to be sent, and the order of frames.
+        self._sending = threading.Lock()
+        self._unsent = bytearray()
+        self._unread = bytearray()
+
+    # --- what it has ---
+
+    def give(self, given: Given) -> Assignment:
+        """Return what is to be sent of a run that it gets."""
+        taken = {other.assignment.slot for other in self.runs.values()}
+        slot = next(number for number in range(SLOTS) if number not in taken)
+        self._numbers[2 * slot] = self._numbers[2 * slot + 1] = 0
+        assignment = replace(given.assignment, slot=slot)
+        self.runs[assignment.run] = replace(given, assignment=assignment)
+        if given.alone:
+            self.alone, self.was_alone = assignment.run, True
+        return assignment
+
+    def take_back(self, run: Run) -> None:
+        self.runs.pop(run, None)
+        if self.alone == run:
+            self.alone = None
+
+    def is_in_call(self, run: Run, *, never: bool = False) -> bool:
+        """Whether a call of a skill is under way for a run, one that is `never` repeated; also when the process is gone."""
+        given = self.runs.get(run)
+        return given is not None and self._numbers[2 * given.assignment.slot + never] > 0
+
+    # --- what is said ---
+
+    def send(self, message: Any) -> None:
+        """Send a message, now or as soon as there is room; to one that is gone nothing is sent."""
+        frame = packed([message])
+        with self._sending:
+            sent = 0 if self._unsent else self._sent(frame)
+            self._unsent += memoryview(frame)[sent:]
+            waits = bool(self._unsent)
+        if waits:
+            self._wake()
+
+    def go_on_sending(self) -> None:
+        with self._sending:
+            del self._unsent[: self._sent(self._unsent)]
+
+    @property
+    def waits_to_send(self) -> bool:
+        return bool(self._unsent)
+
+    def _sent(self, data: bytes | bytearray) -> int:
+        try:
+            return self.connection.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:  # it is gone, which is heard where it is read
+            return len(data)
+
+    def receive(self) -> tuple[list[Any], bool]:
+        """Return what has come, and whether that was the end of it; a frame that was cut by the end is dropped."""
+        ended = False
+        try:
+            piece = self.connection.recv(_PIECE_BYTES)
+            ended = not piece
+            self._unread += piece
+        except BlockingIOError:
+            pass
+        except OSError:
+            ended = True
+        messages: list[Any] = []
+        try:
+            for body in self._whole_frames():
+                messages += unpacked(body)
+        except ValueError as error:  # somebody else has written into it, and where the next frame begins is not known
+            logger.error("worker %d: %s", self.pid, error)
+            ended = True
+        return messages, ended
+
+    def _whole_frames(self) -> Iterator[bytes]:
+        at = 0
+        while len(self._unread) - at >= HEAD.size:
+            (size,) = HEAD.unpack_from(self._unread, at)
+            begin = at + HEAD.size
+            if len(self._unread) < begin + size:
+                break
+            yield bytes(memoryview(self._unread)[begin : begin + size])
+            at = begin + size
+        del self._unread[:at]
+
+    # --- its life ---
+
+    @property
+    def is_started(self) -> bool:
+        return self._popen is not None
+
+    def spawn(self, environment: Mapping[str, str], lock: int) -> None:
+        """Start it, in a session of its own; it has the descriptors that it is given and no other."""
+        theirs, board = self._theirs.fileno(), self._board
+        command = [sys.executable, "-c", _STARTS, json.dumps(sys.path), *map(str, (os.getpid(), theirs, board, lock))]
+        self._popen = subprocess.Popen(  # noqa: S603  # this interpreter
+            command, stdin=subprocess.DEVNULL, env=environment, pass_fds=(theirs, board, lock), start_new_session=True
+        )
+        self.pid = self._popen.pid
+        self._theirs.close()
+
+    def kill(self) -> None:
+        """End it at once, with what it has started in its group."""
+        self.killed = True
+        self._kill()
+
+    def _kill(self) -> None:
+        if self._popen is not None and self._popen.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def end(self) -> str:
+        """Wait for the end of one whose pipe has ended, which it has not outlived; return how it ended."""
+        if self._popen is None:
+            return "it was never started"
+        if not self.closing:
+            self._kill()
+        try:
+            status = self._popen.wait(_ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            return "it does not end"
+        return f"exit {status}" if status >= 0 else f"signal {-status}"
+
+    def close(self) -> None:
+        """Let go of its descriptors."""
+        self.connection.close()
+        self._numbers.release()
+        os.close(self._board)
+
+    @property
+    def descriptors(self) -> list[int]:
+        return [number for number in (self.connection.fileno(), self._theirs.fileno(), self._board) if number >= 0]
+
+
+def _unnamed_file() -> int:
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -1,0 +1,428 @@
+"""Runs worked on in processes of their own: what kills a process costs its own runs a try, and the server nothing.
+
+One thread reads what all of them say, starts them, and ends those that must end; who assigns, cancels or answers sends in its own
+thread, and waits for nobody. Called by the task pool; imported by the wiring.
+"""
+
+import contextlib
+import logging
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from callboard import inheritance
+from callboard.agent.cancel import Cancelled, CancelToken
+from callboard.agent.job import Progress
+from callboard.agent.purse import Spent
+from callboard.errors import CallboardError, TaskError, Unavailable
+from callboard.workers.codec import CALLED, as_argument
+from callboard.workers.process import Given, WorkerProcess
+from callboard.workers.protocol import (
+    Answered,
+    Assignment,
+    Begin,
+    Call,
+    Cancel,
+    Close,
+    Commit,
+    Desk,
+    Down,
+    Ended,
+    HandBack,
+    Printed,
+    Probe,
+    Probed,
+    Progressed,
+    Ready,
+    Recorded,
+    Request,
+    Run,
+    TimeLeft,
+    Told,
+    Up,
+)
+
+logger = logging.getLogger("callboard.workers")
+
+GRACE_S = 5.0
+"""How long a process that is to be ended has for what its other runs are at."""
+
+DEAF_S = 20.0
+"""How long one that does not answer is waited for over a call that must not be repeated, which is then in doubt."""
+
+_IS_THERE = 0
+"""The number of the probe that asks a process whether anything in it gets on."""
+
+_LOOK_S = 0.1
+_PROBE_S = 10.0
+_AGAIN_S = 1.0
+"""How long it takes until a process is started again in place of one that has ended before it could be given anything."""
+
+
+class ProcessWorkers:
+    """Fulfils `Workers`. `count` processes, each with as many runs as come; more where one stands in, or a run is to be alone."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        count: int,
+        *,
+        begin: Callable[[], Begin],
+        environment: Mapping[str, str],
+        methods: Mapping[str, object],
+        lock: int,
+        spent_of: Callable[[Assignment], Spent],
+        calls_at_once: int,
+        gone: Callable[[str], None] = lambda _process: None,
+    ) -> None:
+        """Start them; `methods` are the objects of the control side that runs may call, by name, `gone` is told the name of a process that has ended."""
+        self._desk = desk
+        self._count = count
+        self._begin = begin
+        self._environment = environment
+        self._methods = methods
+        self._lock_file = lock
+        self._spent_of = spent_of
+        self._gone = gone
+        self._callers = ThreadPoolExecutor(calls_at_once, thread_name_prefix="worker-call")
+        self._selector = selectors.DefaultSelector()
+        self._waking, self._woken = socket.socketpair()
+        self._waking.setblocking(False)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._end_withholding = inheritance.withhold(self._descriptors)
+        # Guards all below, and each process's runs: the master agent's thread assigns, the workers' thread hears of ends.
+        self._lock = threading.RLock()
+        self._processes: list[WorkerProcess] = []
+        self._waiting: list[Given] = []
+        self._start_at_s = 0.0
+        self._closing = False
+        self._probes: dict[int, tuple[threading.Event, list[str | None]]] = {}
+        self._ready = threading.Event()
+        self.deaths = 0
+        self._thread = threading.Thread(target=self._loop, name="workers", daemon=True)
+        self._thread.start()
+
+    # --- what the task pool asks for ---
+
+    def assign(self, assignment: Assignment, token: CancelToken, progress: Progress, *, alone: bool = False) -> None:
+        progress.spent = self._spent_of(assignment)
+        given = Given(assignment, token, progress, alone)
+        with self._lock:
+            self._give(given)
+        token.then(lambda: self._stop(given))
+
+    def stand_in(self, run: Run) -> None:
+        with self._lock:
+            process = next((one for one in self._processes if run in one.runs), None)
+            if process is None or process.condemned_s is not None:
+                return
+            process.condemned_s = time.monotonic()
+            process.send(Probe(_IS_THERE))
+            others = [given.token for other, given in process.runs.items() if other != run]
+        logger.error("worker %d is ended once its other runs are handed back; another one stands in", process.pid)
+        for token in others:
+            token.hand_back("worker")
+        self._wake()
+
+    def probe(self) -> None:
+        with self._lock:
+            usable = [one for one in self._processes if one.condemned_s is None]
+            if not usable:
+                raise Unavailable("There is no worker's process; one is about to be started.")
+            process = max(usable, key=lambda one: one.ready)  # one that is not ready yet answers as soon as it is
+            number = max(self._probes, default=0) + 1
+            heard, fault = self._probes[number] = threading.Event(), []
+            process.send(Probe(number))
+        if not heard.wait(_PROBE_S):
+            self._probes.pop(number, None)
+            raise Unavailable(f"The worker's process {process.pid} did not answer within {_PROBE_S:g} s.")
+        if fault and fault[0] is not None:
+            raise RuntimeError(fault[0])
+
+    def wait_until_ready(self, timeout_s: float) -> bool:
+        """Wait until a process can be given runs; False if the time was up first."""
+        return self._ready.wait(timeout_s)
+
+    def tell_all(self, message: Down) -> None:
+        """Tell every process something that holds for what is assigned after it."""
+        with self._lock:
+            for process in self._processes:
+                process.send(message)
+
+    def close(self, until_s: float) -> bool:
+        with self._lock:
+            if not self._closing:
+                self._closing = True
+                for process in self._processes:
+                    process.send(Close())
+            waiting = list(self._waiting)
+        for given in waiting:
+            given.token.hand_back()
+        self._wake()
+        return self._has_ended(max(0.0, until_s - time.monotonic()))
+
+    def kill(self) -> None:
+        with self._lock:
+            self._closing = True
+            for process in self._processes:
+                process.kill()
+        self._wake()
+        self._has_ended(GRACE_S)
+
+    def _has_ended(self, timeout_s: float) -> bool:
+        """Wait for the end of all processes, and let go of what they were heard with."""
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            return False
+        self._callers.shutdown(wait=False, cancel_futures=True)
+        self._end_withholding()
+        for one in (self._selector, self._waking, self._woken):
+            one.close()
+        return True
+
+    def described(self) -> list[dict[str, Any]]:
+        """Return what there is to say of each process."""
+        with self._lock:
+            return [{"pid": one.pid, "ready": one.ready, "tasks": len(one.runs)} for one in self._processes]
+
+    # --- under the lock ---
+
+    def _give(self, given: Given) -> None:
+        """Give a run to a process that takes one; where none can be started now, it waits for that."""
+        usable = [one for one in self._usable() if one.alone is None and not (given.alone and one.runs)]
+        if usable:
+            process = min(usable, key=lambda one: (not one.ready, len(one.runs)))
+        elif time.monotonic() < self._start_at_s:
+            self._waiting.append(given)
+            return
+        else:
+            process = self._start()
+        process.send(process.give(given))
+
+    def _usable(self) -> list[WorkerProcess]:
+        return [one for one in self._processes if one.condemned_s is None and not one.closing]
+
+    def _start(self) -> WorkerProcess:
+        """Have a process started by the workers' thread, which lives as long as the server: the kernel ends it with that thread."""
+        process = WorkerProcess(self._wake)
+        self._processes.append(process)
+        process.send(self._begin())
+        self._wake()
+        return process
+
+    def _stop(self, given: Given) -> None:
+        """Pass on that a run is to stop."""
+        run = given.assignment.run
+        with self._lock:
+            process = next((one for one in self._processes if run in one.runs), None)
+            before = len(self._waiting)
+            self._waiting = [one for one in self._waiting if one.assignment.run != run]
+            waited = len(self._waiting) < before
+        if process is not None:
+            process.send(Cancel(run) if given.token.cancelled else HandBack(run))
+        elif waited:
+            self._desk.take(Ended(run=run))
+
+    # --- the workers' thread ---
+
+    def _loop(self) -> None:
+        while True:
+            try:
+                with self._lock:
+                    self._keep_up()
+                    if self._closing and not self._processes:
+                        return
+                for key, events in self._selector.select(self._patience_s()):
+                    if key.fileobj is self._woken:
+                        with contextlib.suppress(BlockingIOError):
+                            self._woken.recv(4096, socket.MSG_DONTWAIT)
+                        continue
+                    process = key.data
+                    if events & selectors.EVENT_WRITE:
+                        process.go_on_sending()
+                    if events & selectors.EVENT_READ:
+                        self._read(process)
+            except Exception:
+                logger.exception("the workers' thread had to begin anew")
+                time.sleep(_LOOK_S)
+
+    def _patience_s(self) -> float | None:
+        with self._lock:
+            waits = self._closing or any(one.condemned_s is not None for one in self._processes) or self._start_at_s
+        return _LOOK_S if waits else None
+
+    def _keep_up(self) -> None:
+        """Start the processes that there should be, and end those that are to end; have those watched that have something to send."""
+        now_s = time.monotonic()
+        usable = self._usable()
+        if not self._closing and now_s >= self._start_at_s:
+            self._start_at_s = 0.0
+            with contextlib.suppress(OSError):  # the machine gives none now; those that are there go on
+                for _ in range(self._count - len(usable)):
+                    self._start()
+            waiting, self._waiting = self._waiting, []
+            for given in waiting:
+                self._give(given)
+        for process in self._processes:
+            if not process.is_started:
+                try:
+                    process.spawn(self._environment, self._lock_file)
+                except OSError as error:  # the machine gives none now; those that are there go on
+                    logger.error("no worker's process can be started: %s", error)
+                    self._start_at_s = now_s + _AGAIN_S
+                    continue
+                self._selector.register(process.connection, selectors.EVENT_READ, process)
+            self._look_at(process, now_s, surplus=len(usable) > self._count)
+
+    def _look_at(self, process: WorkerProcess, now_s: float, *, surplus: bool) -> None:
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if process.waits_to_send else 0)
+        if self._selector.get_key(process.connection).events != events:
+            self._selector.modify(process.connection, events, process)
+        if process.condemned_s is not None:
+            others = [run for run, given in process.runs.items() if not given.token.cancelled]
+            waits_s = now_s - process.condemned_s
+            may_end = process.answers or waits_s < DEAF_S  # else nobody in it gets on: one holds the interpreter's lock
+            waited_for = may_end and any(process.is_in_call(run, never=True) for run in others)
+            if not others or (waits_s > GRACE_S and not waited_for):
+                process.kill()
+        elif surplus and process.ready and process.was_alone and not process.runs and not process.closing:
+            process.closing = True
+            process.send(Close())
+
+    def _read(self, process: WorkerProcess) -> None:
+        messages, ended = process.receive()
+        for message in messages:
+            try:
+                self._take(process, message)
+            except Unavailable as error:
+                logger.debug("what worker %d says goes nowhere, the server is stopping: %s", process.pid, error)
+            except Exception:
+                logger.exception("what worker %d says cannot be taken", process.pid)
+        if ended:
+            self._bury(process)
+
+    def _take(self, process: WorkerProcess, message: Up) -> None:
+        match message:
+            case Told() | Recorded() | TimeLeft():
+                self._desk.take(message)
+            case Printed(run=run, text=text):
+                self._print(process, run, text)
+            case Progressed():
+                self._note(process, message)
+            case Request(number=number, asks=asks):
+                if isinstance(asks, Commit):
+                    self._commit(process, number, asks)
+                else:
+                    self._callers.submit(self._call, process, number, asks)
+            case Ended(run=run):
+                self._desk.take(message)
+                with self._lock:
+                    process.take_back(run)
+            case Ready():
+                process.ready = True
+                self._ready.set()
+            case Probed(number=number) if number == _IS_THERE:
+                process.answers = True
+            case Probed(number=number, fault=fault):
+                if (waiting := self._probes.pop(number, None)) is not None:
+                    heard, found = waiting
+                    found.append(fault)
+                    heard.set()
+
+    def _print(self, process: WorkerProcess, run: Run, text: str | None) -> None:
+        given = process.runs.get(run)
+        if given is not None and text is None:
+            given.progress.printed.clear()
+        elif given is not None and text is not None:
+            given.progress.printed.append(text)
+
+    def _note(self, process: WorkerProcess, message: Progressed) -> None:
+        given = process.runs.get(message.run)
+        if given is None:
+            return
+        if message.metadata is not None:
+            given.progress.metadata = dict(message.metadata)
+        if given.progress.spent is not None:
+            given.progress.spent.add(message.charges)
+
+    def _commit(self, process: WorkerProcess, number: int, commit: Commit) -> None:
+        def answer(value: Any, error: BaseException | None) -> None:
+            _answer(process, number, value, error)
+
+        try:
+            self._desk.commit(commit, answer)
+        except CallboardError as error:
+            answer(None, error)
+
+    def _call(self, process: WorkerProcess, number: int, call: Call) -> None:
+        """Carry out what a run calls; in a thread of `_callers`."""
+        value, failed = None, None
+        try:
+            part, _, name = call.method.partition(".")
+            if name not in CALLED[part]:
+                raise KeyError(call.method)
+            given = process.runs.get(call.run) if call.run is not None else None
+            of_run = () if given is None else (given.token,)
+            value = getattr(self._methods[part], name)(*of_run, *call.arguments)
+        except BaseException as error:  # noqa: BLE001  # it is raised where it was called
+            failed = error
+        _answer(process, number, value, failed)
+
+    def _bury(self, process: WorkerProcess) -> None:
+        """Take back what a process had that is gone; what it has said is heard to its end before this."""
+        self._selector.unregister(process.connection)
+        status = process.end()
+        with self._lock:
+            self._processes.remove(process)
+            in_call = {run for run in process.runs if process.is_in_call(run)}
+            runs = dict(process.runs)
+            process.runs.clear()
+            killed = process.killed
+            process.close()
+            if not process.ready and not self._closing:  # what it was given has not begun
+                self._start_at_s = time.monotonic() + _AGAIN_S
+                self._waiting += [given for given in runs.values() if not given.token.stopped]
+                runs = {run: given for run, given in runs.items() if given.token.stopped}
+            unasked = not killed and not process.closing and not self._closing
+            self.deaths += unasked
+        if unasked:
+            logger.error(
+                "worker %d has died (%s) with %d tasks under way; another one takes its place",
+                process.pid,
+                status,
+                len(runs),
+            )
+        self._gone(str(process.pid))
+        for run in runs:
+            self._desk.lost(run, crashed=not killed and run in in_call)
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):  # full, or closed: it is awake, or has ended
+            self._waking.send(b"\0")
+
+    def _descriptors(self) -> list[int]:
+        own = [self._waking.fileno(), self._woken.fileno(), self._selector.fileno()]
+        return [*own, *(number for one in self._processes for number in one.descriptors)]
+
+
+def _answer(process: WorkerProcess, number: int, value: Any, error: BaseException | None) -> None:
+    """Send what a request has come to; whatever that is, there is an answer."""
+    try:
+        process.send(_answered(number, value, error))
+    except Exception as unsendable:  # noqa: BLE001  # whoever asked waits
+        process.send(_answered(number, None, unsendable))
+
+
+def _answered(number: int, value: Any, error: BaseException | None) -> Answered:
+    if error is None:
+        return Answered(number, as_argument(value))
+    if isinstance(error, Cancelled):
+        return Answered(number, cancelled=True)
+    if not isinstance(error, CallboardError):
+        logger.error("a call of a worker has failed", exc_info=error)
+        error = TaskError("internal_error", f"The server could not do it ({type(error).__name__}); its log says why.")
+    return Answered(number, error=error)
