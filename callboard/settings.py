@@ -160,8 +160,12 @@ class Settings(BaseSettings):
 
     # Tasks.
     workers: int = _setting(8, "Tasks worked on at once.", ge=1, le=256)
-    worker_processes: int = _setting(
-        0, "Processes that work on tasks, each on several at once; 0: threads of the server's own process.", ge=0, le=64
+    worker_processes: int | None = _setting(
+        None,
+        "Processes that work on tasks, each on several at once; 0: threads of the server's own process. Unset: one for each "
+        "core but one, at least 1 and at most 4, for `callboard serve`; 0 for a system in a program.",
+        ge=0,
+        le=64,
     )
     worker_memory_bytes: int = _setting(
         4 * 1024**3, "Most memory that one such process may take, in bytes; 0: no limit.", ge=0

@@ -15,14 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from callboard import inheritance
-from callboard.agent.cancel import Cancelled, CancelToken
+from callboard.agent.cancel import CancelToken
 from callboard.agent.job import Progress
 from callboard.agent.purse import Spent
-from callboard.errors import CallboardError, TaskError, Unavailable
-from callboard.workers.codec import CALLED, as_argument
+from callboard.errors import CallboardError, Unavailable
+from callboard.workers.codec import CALLED
 from callboard.workers.process import Given, WorkerProcess
 from callboard.workers.protocol import (
-    Answered,
     Assignment,
     Begin,
     Call,
@@ -57,6 +56,9 @@ DEAF_S = 20.0
 _IS_THERE = 0
 """The number of the probe that asks a process whether anything in it gets on."""
 
+_HAS_ENDED = "it has ended"
+"""What a probe finds that the process which was asked did not outlive."""
+
 _LOOK_S = 0.1
 _PROBE_S = 10.0
 _AGAIN_S = 1.0
@@ -68,26 +70,19 @@ class ProcessWorkers:
 
     def __init__(
         self,
-        desk: Desk,
         count: int,
         *,
         begin: Callable[[], Begin],
         environment: Mapping[str, str],
-        methods: Mapping[str, object],
         lock: int,
-        spent_of: Callable[[Assignment], Spent],
         calls_at_once: int,
-        gone: Callable[[str], None] = lambda _process: None,
     ) -> None:
-        """Start them; `methods` are the objects of the control side that runs may call, by name, `gone` is told the name of a process that has ended."""
-        self._desk = desk
+        """Start them: they load while the control side does; `attend` comes before anything is assigned."""
         self._count = count
         self._begin = begin
         self._environment = environment
-        self._methods = methods
         self._lock_file = lock
-        self._spent_of = spent_of
-        self._gone = gone
+        self._gone: Callable[[str], None] = lambda _process: None
         self._callers = ThreadPoolExecutor(calls_at_once, thread_name_prefix="worker-call")
         self._selector = selectors.DefaultSelector()
         self._waking, self._woken = socket.socketpair()
@@ -100,11 +95,25 @@ class ProcessWorkers:
         self._waiting: list[Given] = []
         self._start_at_s = 0.0
         self._closing = False
-        self._probes: dict[int, tuple[threading.Event, list[str | None]]] = {}
+        self._probes: dict[int, tuple[WorkerProcess, threading.Event, list[str | None]]] = {}
         self._ready = threading.Event()
         self.deaths = 0
         self._thread = threading.Thread(target=self._loop, name="workers", daemon=True)
         self._thread.start()
+
+    def attend(
+        self,
+        desk: Desk,
+        *,
+        methods: Mapping[str, object],
+        spent_of: Callable[[Assignment], Spent],
+        gone: Callable[[str], None],
+    ) -> None:
+        """Have runs be heard by this desk; `methods` are the objects of the control side that runs may call, by name.
+
+        `gone` is told the name of a process that has ended.
+        """
+        self._desk, self._methods, self._spent_of, self._gone = desk, methods, spent_of, gone
 
     # --- what the task pool asks for ---
 
@@ -129,19 +138,25 @@ class ProcessWorkers:
         self._wake()
 
     def probe(self) -> None:
+        until_s = time.monotonic() + _PROBE_S
+        while (fault := self._fault_of_one(until_s)) is _HAS_ENDED:
+            pass  # whoever takes its place is asked
+        if fault is not None:
+            raise RuntimeError(fault)
+
+    def _fault_of_one(self, until_s: float) -> str | None:
         with self._lock:
             usable = [one for one in self._processes if one.condemned_s is None]
             if not usable:
                 raise Unavailable("There is no worker's process; one is about to be started.")
             process = max(usable, key=lambda one: one.ready)  # one that is not ready yet answers as soon as it is
-            number = max(self._probes, default=0) + 1
-            heard, fault = self._probes[number] = threading.Event(), []
+            number = max(self._probes, default=_IS_THERE) + 1
+            _, heard, found = self._probes[number] = process, threading.Event(), []
             process.send(Probe(number))
-        if not heard.wait(_PROBE_S):
+        if not heard.wait(max(0.0, until_s - time.monotonic())):
             self._probes.pop(number, None)
             raise Unavailable(f"The worker's process {process.pid} did not answer within {_PROBE_S:g} s.")
-        if fault and fault[0] is not None:
-            raise RuntimeError(fault[0])
+        return found[0]
 
     def wait_until_ready(self, timeout_s: float) -> bool:
         """Wait until a process can be given runs; False if the time was up first."""
@@ -201,7 +216,12 @@ class ProcessWorkers:
             return
         else:
             process = self._start()
-        process.send(process.give(given))
+        assignment = process.give(given)
+        try:
+            process.send(assignment)
+        except Exception:  # it has no wire form
+            process.take_back(assignment.run)
+            raise
 
     def _usable(self) -> list[WorkerProcess]:
         return [one for one in self._processes if one.condemned_s is None and not one.closing]
@@ -328,10 +348,13 @@ class ProcessWorkers:
             case Probed(number=number) if number == _IS_THERE:
                 process.answers = True
             case Probed(number=number, fault=fault):
-                if (waiting := self._probes.pop(number, None)) is not None:
-                    heard, found = waiting
-                    found.append(fault)
-                    heard.set()
+                self._probed(number, fault)
+
+    def _probed(self, number: int, fault: str | None) -> None:
+        if (waiting := self._probes.pop(number, None)) is not None:
+            _, heard, found = waiting
+            found.append(fault)
+            heard.set()
 
     def _print(self, process: WorkerProcess, run: Run, text: str | None) -> None:
         given = process.runs.get(run)
@@ -351,7 +374,7 @@ class ProcessWorkers:
 
     def _commit(self, process: WorkerProcess, number: int, commit: Commit) -> None:
         def answer(value: Any, error: BaseException | None) -> None:
-            _answer(process, number, value, error)
+            process.answer(number, value, error)
 
         try:
             self._desk.commit(commit, answer)
@@ -370,7 +393,7 @@ class ProcessWorkers:
             value = getattr(self._methods[part], name)(*of_run, *call.arguments)
         except BaseException as error:  # noqa: BLE001  # it is raised where it was called
             failed = error
-        _answer(process, number, value, failed)
+        process.answer(number, value, failed)
 
     def _bury(self, process: WorkerProcess) -> None:
         """Take back what a process had that is gone; what it has said is heard to its end before this."""
@@ -396,6 +419,8 @@ class ProcessWorkers:
                 status,
                 len(runs),
             )
+        for number in [number for number, (asked, *_) in list(self._probes.items()) if asked is process]:
+            self._probed(number, _HAS_ENDED)
         self._gone(str(process.pid))
         for run in runs:
             self._desk.lost(run, crashed=not killed and run in in_call)
@@ -407,22 +432,3 @@ class ProcessWorkers:
     def _descriptors(self) -> list[int]:
         own = [self._waking.fileno(), self._woken.fileno(), self._selector.fileno()]
         return [*own, *(number for one in self._processes for number in one.descriptors)]
-
-
-def _answer(process: WorkerProcess, number: int, value: Any, error: BaseException | None) -> None:
-    """Send what a request has come to; whatever that is, there is an answer."""
-    try:
-        process.send(_answered(number, value, error))
-    except Exception as unsendable:  # noqa: BLE001  # whoever asked waits
-        process.send(_answered(number, None, unsendable))
-
-
-def _answered(number: int, value: Any, error: BaseException | None) -> Answered:
-    if error is None:
-        return Answered(number, as_argument(value))
-    if isinstance(error, Cancelled):
-        return Answered(number, cancelled=True)
-    if not isinstance(error, CallboardError):
-        logger.error("a call of a worker has failed", exc_info=error)
-        error = TaskError("internal_error", f"The server could not do it ({type(error).__name__}); its log says why.")
-    return Answered(number, error=error)
