@@ -83,6 +83,18 @@ def test_an_answer_comes_over_tls_and_the_connection_is_used_again(
 
 
 @ONE
+def test_an_address_without_tls_reads_no_certificates(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))  # which who reads it finds missing
+    with sending(HEAD, 1) as url:
+        with pytest.raises(TaskError):
+            bench.model(llm_base_url=url, llm_retries=0).complete(call())
+        with pytest.raises(FileNotFoundError):
+            bench.model(llm_base_url=url.replace("http://", "https://"))
+
+
+@ONE
 def test_a_certificate_that_nobody_vouches_for_gets_no_key(bench: Bench, secure: Provider) -> None:
     url = secure.openai_url.replace("http://127.0.0.1", "https://localhost")
     with pytest.raises(TaskError, match="certificate verify failed") as caught:
