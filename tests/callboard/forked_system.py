@@ -84,10 +84,10 @@ def _serve(settings: dict[str, Any]) -> None:
         fields = json.loads(line)
         wish = fields.pop("wish")
         if wish == "submit":
-            print(system.gateway.ask(SubmitTask(**fields), timeout_s=10).task_id, flush=True)
+            print(system.gateway.ask(SubmitTask(**fields), timeout_s=30).task_id, flush=True)
         else:
             decided = DecideTask(**{**fields, "decision": Decision(fields["decision"])})
-            print(system.gateway.ask(decided, timeout_s=10).task_id, flush=True)
+            print(system.gateway.ask(decided, timeout_s=30).task_id, flush=True)
 
 
 def _import_vendor(provider: str | None) -> None:

@@ -72,7 +72,7 @@ class Gates:
         (self.skills / "gates.py").write_text(GATE_SKILLS.format(folder=str(folder)))
 
     def wait_entered(self, name: str) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (self.folder / f"{name}.entered").exists():
             assert time.monotonic() < deadline, f"nobody came to the gate {name}"
             threading.Event().wait(0.002)
@@ -90,11 +90,11 @@ def at_gate(name: str, skill: str = "gate") -> str:
 
 
 def submit(system: AgentSystem, task: str, **spec: Any) -> str:
-    accepted = system.gateway.ask(SubmitTask(task=task, **spec), timeout_s=10)
+    accepted = system.gateway.ask(SubmitTask(task=task, **spec), timeout_s=30)
     return str(accepted.task_id)
 
 
-def ended(system: AgentSystem, task_id: str, wait_s: float = 20) -> TaskRecord:
+def ended(system: AgentSystem, task_id: str, wait_s: float = 60) -> TaskRecord:
     record: TaskRecord = system.gateway.ask(AwaitTask(task_id=task_id, wait_s=wait_s), timeout_s=wait_s + 5)
     assert record.status.ended, record
     return record
@@ -102,14 +102,14 @@ def ended(system: AgentSystem, task_id: str, wait_s: float = 20) -> TaskRecord:
 
 def await_status(system: AgentSystem, task_id: str, status: Status) -> TaskRecord:
     """Return the task once it stands so; the log says when to look again."""
-    after, deadline = 0, time.monotonic() + 20
+    after, deadline = 0, time.monotonic() + 60
     while True:
-        record: TaskRecord = system.gateway.ask(GetTask(task_id=task_id), timeout_s=5)
+        record: TaskRecord = system.gateway.ask(GetTask(task_id=task_id), timeout_s=30)
         if record.status is status:
             return record
         assert not record.status.ended, record
         assert time.monotonic() < deadline, record
-        page = system.gateway.ask(AwaitEvents(task_id=task_id, after=after, wait_s=2), timeout_s=10)
+        page = system.gateway.ask(AwaitEvents(task_id=task_id, after=after, wait_s=2), timeout_s=30)
         after = page.events[-1].seq if page.events else after
 
 

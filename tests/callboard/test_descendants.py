@@ -8,7 +8,7 @@ import os, subprocess, threading, time
 from callboard.descendants import Descendants
 
 def wait_for(true):
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not true():
         assert time.monotonic() < until
         time.sleep(0.005)
