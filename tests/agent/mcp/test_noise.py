@@ -14,7 +14,7 @@ from callboard.agent.mcp.results import ToolFailed
 from tests.agent.mcp.conftest import Running, Start
 
 ODD_SERVER = str(Path(__file__).parent / "odd_server.py")
-AT_ONCE_S = 3.0
+AT_ONCE_S = 3 + LATE_S
 Serve = Callable[..., Running]
 
 NOISE = {

@@ -14,7 +14,7 @@ from callboard.clock import Clock
 from tests.agent.mcp.conftest import HttpServer, Running, Start, until
 from tests.agent.mcp.odd_web import SSE, OddWeb, Reply, result, text
 
-AT_ONCE_S = 3.0
+AT_ONCE_S = 3 + LATE_S
 
 
 @pytest.fixture
