@@ -12,12 +12,12 @@ import pytest
 from callboard import AgentSystem, Settings, SubmitTask
 from callboard.errors import StoreUnavailable
 from callboard.messages.tasks import AwaitTask, CancelTask, GetTask, ListTasks, Status, TaskRecord
+from tests.at_once import LATE_S
 
 SKILL = '''
 from pathlib import Path
 
 from callboard import SkillContext, skill
-from tests.at_once import LATE_S
 
 
 @skill(replay="never")
