@@ -19,6 +19,7 @@ from callboard import AgentSystem, AwaitEvents, CancelTask, GetTask, Settings, S
 from callboard.messages.decisions import DecideTask
 from callboard.messages.pauses import Decision
 from callboard.messages.tasks import ListTasks
+from tests.at_once import LATE_S
 from tests.callboard.harness import Gates, Killed, await_status, ended, submit
 
 START = Callable[..., AgentSystem]
@@ -383,12 +384,12 @@ def test_a_cancel_passes_down_to_every_level(holding: AgentSystem, gates: Gates)
 
 def test_a_deadline_passes_down_to_every_level(holding: AgentSystem, gates: Gates) -> None:
     started_s = time.monotonic()
-    task_id = submit(holding, "outer", timeout_ms=1500)
+    task_id = submit(holding, "outer", timeout_ms=3000)
     gates.wait_entered("inner")
     assert ended(holding, task_id).error_code == "deadline_exceeded"
     for record in below(holding, task_id):
         assert ended(holding, record.task_id).status in (Status.CANCELLED, Status.FAILED)
-    assert time.monotonic() - started_s < 2.5
+    assert time.monotonic() - started_s < 3 + LATE_S
 
 
 def test_delegating_holds_no_worker(holding: AgentSystem, gates: Gates) -> None:
@@ -477,8 +478,10 @@ def test_whatever_the_provider_does_the_task_ends_in_time_with_a_code_that_says_
     told = {**model(provider), "llm_provider": dialect, "llm_base_url": url, "llm_retries": 1, "sandbox_time_s": 0.2}
     system = start_system(skills_dir=gates.skills, **told)
     started_s = time.monotonic()
-    record = ended(system, submit(system, "do it", timeout_ms=1500))
-    assert time.monotonic() - started_s < 2.5
+    # one that the time does not end has time enough, however busy the machine is
+    within_s = 1.5 if "deadline_exceeded" in codes else 20
+    record = ended(system, submit(system, "do it", timeout_ms=round(within_s * 1000)), wait_s=30)
+    assert time.monotonic() - started_s < within_s + LATE_S
     assert (record.status, record.error_code in codes) == (Status.FAILED, True), (record.error_code, record.error)
     told_text = str(record) + str([event.data for event in system.events(record.task_id)])
     assert "secret-key-of-the-test" not in told_text
@@ -493,7 +496,7 @@ def test_a_model_call_is_cancelled_at_once(start_system: START, provider: Provid
     system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     assert ended(system, task_id).status is Status.CANCELLED
     provider.wait_left(timeout_s=5)
-    assert time.monotonic() - started_s < 2
+    assert time.monotonic() - started_s < LATE_S
 
 
 def test_the_second_provider_answers_when_the_first_does_not(start_system: START, provider: Provider) -> None:
