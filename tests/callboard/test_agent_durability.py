@@ -531,7 +531,10 @@ def test_tasks_that_wait_for_a_person_hold_no_thread(start_system: START, gates:
     tasks = [submit(system, block(f"from skills import pay\npay('{n}')")) for n in range(200)]
     for task_id in tasks:
         await_status(system, task_id, Status.PAUSED)
-    assert threading.active_count() <= threads
+    deadline = time.monotonic() + 20
+    while threading.active_count() > threads:  # one that has paused its task may still be on its way back
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.01)
     for task_id in tasks[:10]:
         system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=30)
     assert [ended(system, task_id).status for task_id in tasks[:10]] == [Status.COMPLETED] * 10

@@ -27,7 +27,7 @@ def orphan(seconds):
 
 def run(script: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", COMMON + script], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", COMMON + script], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
 

@@ -15,6 +15,7 @@ import pytest
 
 from bench.provider import Reply, running
 from callboard import AgentSystem, Attachment, AwaitEvents, CancelTask, Settings, Status, Topic
+from tests.at_once import LATE_S
 from tests.callboard.harness import code, ended, submit
 from tests.template import lay_history
 
@@ -154,7 +155,7 @@ def test_an_argument_that_holds_itself_over_and_over_is_an_error_of_the_script(s
     task = ended(system, submit(system, code(script + "from typing import Any\nb: Any = a\ndescribe_table(b)")))
     assert (task.status, task.error_code) == (Status.FAILED, "script_error")
     assert "more than 1,000,000 values" in str(task.error)
-    assert time.monotonic() - begun_s < 5
+    assert time.monotonic() - begun_s < 2 * LATE_S  # half a second, where nobody else works
 
 
 def test_of_an_error_of_megabytes_only_the_ends_are_read(system: AgentSystem) -> None:
@@ -162,7 +163,7 @@ def test_of_an_error_of_megabytes_only_the_ends_are_read(system: AgentSystem) ->
     task = ended(system, submit(system, code("raise ValueError('x' * 8_000_000 + 'end')")))
     assert (task.error_code, len(task.error or "") < 25_000) == ("script_error", True)
     assert (task.error or "").startswith("The code raised ValueError: xxx")
-    assert time.monotonic() - begun_s < 5
+    assert time.monotonic() - begun_s < 2 * LATE_S  # half a second, where nobody else works
 
 
 def test_a_worker_lets_go_of_a_model_that_dribbles(start_system: Callable[..., AgentSystem]) -> None:
@@ -175,7 +176,7 @@ def test_a_worker_lets_go_of_a_model_that_dribbles(start_system: Callable[..., A
         system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
         begun_s = time.monotonic()
         assert ended(system, submit(system, "next")).output == "84"
-        assert time.monotonic() - begun_s < LET_GO_S
+        assert time.monotonic() - begun_s < LATE_S  # it dribbles for half a minute
 
 
 def test_calls_that_had_not_begun_at_the_end_of_a_server_are_made_by_the_next_and_none_twice(

@@ -174,7 +174,7 @@ def test_an_agents_task_that_is_missing_is_seen(scene: Scene) -> None:
 
 
 def test_an_agents_task_that_outlived_its_parent_is_seen(scene: Scene) -> None:
-    scene.sql("UPDATE tasks SET ended_at = ended_at + 1500000 WHERE id = ?", scene.child())
+    scene.sql("UPDATE tasks SET ended_at = ended_at + 60000000 WHERE id = ?", scene.child())
     assert scene.missed() == ["agents' tasks that outlived the task above them"]
 
 

@@ -131,7 +131,7 @@ def test_more_than_any_answer_is_long_is_not_kept(bench: Bench, monkeypatch: pyt
     monkeypatch.setattr(wire, limit, 100_000)
     piece = b"x" * 65_536 if limit == "MAX_LINE_BYTES" else b": nothing\n\n" * 6000
     with sending(HEAD + piece, 10_000) as url, pytest.raises(TaskError, match="more than any answer") as caught:
-        bench.model(llm_base_url=url, llm_retries=0).complete(call(20))
+        bench.model(llm_base_url=url, llm_retries=0).complete(call(60))
     assert caught.value.code == "model_bad_reply"
 
 
@@ -139,7 +139,7 @@ def test_more_than_any_answer_is_long_is_not_kept(bench: Bench, monkeypatch: pyt
 def test_an_error_without_an_end_is_not_kept(bench: Bench) -> None:
     head = b"HTTP/1.1 500 Oh\r\n\r\n"
     with sending(head + b"x\n" * 32_768, 10_000) as url, pytest.raises(TaskError) as caught:
-        bench.model(llm_base_url=url, llm_retries=0).complete(call(20))
+        bench.model(llm_base_url=url, llm_retries=0).complete(call(60))
     assert caught.value.code == "model_bad_reply"
 
 
