@@ -19,10 +19,11 @@ from bench.figures import Figure
 from chaos import drain, kill9, nth_operation
 from chaos.agent_verdict import AgentVerdict
 from chaos.agent_work import AGENT_MIX, approved, family, gathered, rounds_of
+from chaos.blows import Blows
 from chaos.load import Load, Memory
 from chaos.model import scripted
 from chaos.nth_operation import Sweeps
-from chaos.scenario import Run, amount
+from chaos.scenario import Run
 from chaos.server import CALLBOARD, Server
 from chaos.work import Work
 
@@ -44,9 +45,10 @@ class Stage:
     server: Server
     asked: Path
 
-    def verdict(self, memory: Memory) -> AgentVerdict:
+    def verdict(self, memory: Memory, blows: Blows | None = None) -> AgentVerdict:
         server = self.server
-        return AgentVerdict(memory, server.database, server.effects, self.asked, server.launches)
+        broken = [*server.launches, *(blows.worker_kills if blows is not None else ())]
+        return AgentVerdict(memory, server.database, server.effects, self.asked, broken)
 
 
 @contextmanager
@@ -67,10 +69,11 @@ def stage(
 def measure(run: Run) -> list[Figure]:
     with stage(run, "agent") as there:
         load = Load(there.server.port, run, most_open=MOST_OPEN, mix=AGENT_MIX, name="agent")
-        starts = kill9.kill_again_and_again(run, there.server, load, "agent")
+        blows = Blows(there.server, run.random("agent", "victims"))
+        starts = kill9.kill_again_and_again(run, there.server, load, blows, "agent")
         return [
-            amount("kill -9", run.kills, "kills"),
-            *there.verdict(load.memory).figures(),
+            *blows.figures(),
+            *there.verdict(load.memory, blows).figures(),
             *kill9.about(there.server, load, starts, quick=run.quick),
         ]
 
@@ -78,9 +81,10 @@ def measure(run: Run) -> list[Figure]:
 def measure_drain(run: Run) -> list[Figure]:
     with stage(run, "agent-drain", drain_s=drain.DRAIN_S, skill_chaos_delay_ms=drain.CALL_MS) as there:
         load = Load(there.server.port, run, most_open=MOST_OPEN, mix=AGENT_MIX, name="agent-drain")
-        figures = drain.drain_again_and_again(run, there.server, load)
-        verdict = there.verdict(load.memory)
-        return [*figures, *drain.about(verdict), *verdict.figures()]
+        blows = Blows(there.server, run.random("agent-drain", "victims"))
+        figures = drain.drain_again_and_again(run, there.server, load, blows)
+        verdict = there.verdict(load.memory, blows)
+        return [*figures, *drain.about(verdict, blows), *verdict.figures()]
 
 
 def measure_nth_operation(run: Run) -> list[Figure]:
