@@ -10,7 +10,7 @@ stops it in order under the same load. What a model answers, and how it fails, i
 of the models are for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from chaos.blows import Blows
 from chaos.load import Load, Memory
 from chaos.model import scripted
 from chaos.nth_operation import Sweeps
+from chaos.order import SERVER, WORKER
 from chaos.scenario import Run
 from chaos.server import CALLBOARD, Server
 from chaos.work import Work
@@ -45,9 +46,9 @@ class Stage:
     server: Server
     asked: Path
 
-    def verdict(self, memory: Memory, blows: Blows | None = None) -> AgentVerdict:
+    def verdict(self, memory: Memory, worker_kills: Sequence[float]) -> AgentVerdict:
         server = self.server
-        broken = [*server.launches, *(blows.worker_kills if blows is not None else ())]
+        broken = [*server.launches, *worker_kills]
         return AgentVerdict(memory, server.database, server.effects, self.asked, broken)
 
 
@@ -73,7 +74,7 @@ def measure(run: Run) -> list[Figure]:
         starts = kill9.kill_again_and_again(run, there.server, load, blows, "agent")
         return [
             *blows.figures(),
-            *there.verdict(load.memory, blows).figures(),
+            *there.verdict(load.memory, blows.worker_kills).figures(),
             *kill9.about(there.server, load, starts, quick=run.quick),
         ]
 
@@ -83,7 +84,7 @@ def measure_drain(run: Run) -> list[Figure]:
         load = Load(there.server.port, run, most_open=MOST_OPEN, mix=AGENT_MIX, name="agent-drain")
         blows = Blows(there.server, run.random("agent-drain", "victims"))
         figures = drain.drain_again_and_again(run, there.server, load, blows)
-        verdict = there.verdict(load.memory, blows)
+        verdict = there.verdict(load.memory, blows.worker_kills)
         return [*figures, *drain.about(verdict, blows), *verdict.figures()]
 
 
@@ -94,10 +95,11 @@ def measure_nth_operation(run: Run) -> list[Figure]:
         sweeps = Sweeps(run, there.server, make=_work)
         there.server.start()
         for kind, task in SWEEPS:
-            sweeps.sweep(kind, task, numbers)
+            for victim in (SERVER, WORKER):
+                sweeps.sweep(kind, task, numbers, victim)
             run.say(f"agent-nth-operation: {kind}s of a {task} task are done")
         there.server.stop()
-        return [*sweeps.figures(), *there.verdict(sweeps.memory).figures()]
+        return [*sweeps.figures(), *there.verdict(sweeps.memory, sweeps.worker_kills).figures()]
 
 
 def _work(name: str, task: str, run: Run) -> Work:
