@@ -26,6 +26,7 @@ from chaos import (
     hostile_model,
     hostile_skills,
     kill9,
+    nth_frame,
     nth_operation,
     overload,
     report,
@@ -39,6 +40,7 @@ from chaos.scenario import ChaosError, Run
 SCENARIOS: dict[str, Callable[[Run], list[Figure]]] = {
     "kill-9": kill9.measure,
     "nth-operation": nth_operation.measure,
+    "nth-frame": nth_frame.measure,
     "drain": drain.measure,
     "crash-storm": crash_storm.measure,
     "overload": overload.measure,

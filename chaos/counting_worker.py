@@ -34,7 +34,7 @@ def count(path: str) -> None:
 
 
 def _any_due(order: Order, kinds: set[str], when: str) -> bool:
-    return any([order.due(f"{kind}.{when}") for kind in sorted(kinds)])
+    return any(order.due(f"{kind}.{when}") for kind in kinds)
 
 
 def _kinds(frame: bytes) -> set[str]:

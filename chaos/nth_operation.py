@@ -98,8 +98,11 @@ class Sweeps:
         with Api(self._server.port) as api:
             task_id = self._post(api, work)
             crashed = self._is_hit_or_ends(api, task_id, number)
-        self._order.unlink(missing_ok=True)
-        struck(self._order).unlink(missing_ok=True)
+        try:
+            self._order.unlink()
+        except FileNotFoundError:  # it was carried out, perhaps a moment ago
+            crashed = True
+            struck(self._order).unlink()
         if crashed:
             self._crashes[victim] += 1
             if victim == SERVER:
