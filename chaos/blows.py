@@ -93,7 +93,7 @@ class Blows:
 
     def figures(self) -> list[Figure]:
         """Return how many hit whom, and that all of them have ended whom they hit."""
-        _gone, there = psutil.wait_procs(self._victims, timeout=GONE_WITHIN_S)
+        there = wait_until_ended(self._victims, GONE_WITHIN_S)
         missed = [f"worker {one.pid}" for one in there] + ["the server"] * (self._aimed - self._server.kills)
         return [
             amount("kills of the server", self._aimed, "kills"),
@@ -123,3 +123,18 @@ def workers_of(pid: int) -> list[psutil.Process]:
                 if "callboard.workers.child" in " ".join(child.cmdline()):
                     found.append(child)
     return found
+
+
+def wait_until_ended(processes: Sequence[psutil.Process], within_s: float) -> list[psutil.Process]:
+    """Wait for the end of processes, and not until somebody has taken note of it (zombies); return those that live on."""
+    until = time.monotonic() + within_s
+    while (alive := [one for one in processes if _is_alive(one)]) and time.monotonic() < until:
+        time.sleep(0.002)
+    return alive
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -81,7 +81,6 @@ def measure(run: Run) -> list[Figure]:
         number = 1
         while chosen and frames.kills < run.kills:
             frames.hit_at_all(chosen, number, run.kills)
-            run.say(f"nth-frame: {frames.kills} kills, at frames up to number {number} of each kind")
             chosen = [] if run.quick else [one for one in chosen if one.kind not in ONCE and one in frames.last_hit]
             number += 1
         server.stop()
@@ -108,6 +107,7 @@ class Frames:
     def __init__(self, run: Run, server: Server) -> None:
         self.memory = Memory()
         self.hits = {SERVER: 0, WORKER: 0}
+        self._run = run
         self._server = server
         self._order = server.folder / "order"
         self._outside = Blows(server, run.random("nth-frame", "victims"))
@@ -129,6 +129,8 @@ class Frames:
             if self.kills >= most:
                 return
             self._wanted.add(point)
+            if len(self._calls) % 80 == 0:
+                self._run.say(f"nth-frame: {self.kills} kills, next is {point} number {number}")
             if self.hit_at(point, number):
                 self.last_hit.add(point)
 

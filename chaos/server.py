@@ -111,6 +111,13 @@ class Server:
         """Send SIGKILL to the server's process alone, and see that its children end by themselves."""
         self._end(signal.SIGKILL, within_s=20)
 
+    def kill_alone(self) -> float:
+        """Kill the server's process and look after nobody else; return when it had ended (unix time)."""
+        assert self.popen is not None
+        self.popen.kill()
+        self.kills += self.popen.wait(20) == -signal.SIGKILL
+        return time.time()
+
     def stop(self, *, within_s: float = 30, meanwhile: Callable[[], object] | None = None) -> int:
         """Send SIGTERM; return the exit status. Kills, and raises, when the time is up. `meanwhile` is done after the signal."""
         return self._end(signal.SIGTERM, within_s=within_s, meanwhile=meanwhile)
