@@ -6,7 +6,7 @@ ever, tasks that are cancelled. What a kill leaves in doubt is paused, and decid
 `assume_done` and `fail` in turn. Clients whose connection breaks send the request again under its Idempotency-Key.
 What a model and agents add is `agent.py`'s.
 
-Every seventh kill or so falls into the start itself. The server is `callboard serve`; the signal goes to its process
+Every seventh kill or so falls into the start itself, of the server or of the worker that takes the place of another. The server is `callboard serve`; the signal goes to its process
 alone, and its workers and sandbox processes must end by themselves. Half of the kills hit a worker's process instead, and the
 server goes on (`blows.py`).
 """
@@ -50,12 +50,18 @@ def kill_again_and_again(run: Run, server: Server, load: Load, blows: Blows, nam
         load.start()
         for number in range(1, run.kills + 1):
             time.sleep(chance.uniform(0.0, LONGEST_LIFE_S))
+            early = chance.uniform(0.05, 1.0) if chance.random() < EARLY else 0.0
             if blows.strike():
-                if chance.random() < EARLY:
+                if early:
                     server.launch()
-                    time.sleep(chance.uniform(0.05, 1.0))
+                    time.sleep(early)
                     blows.strike_server()
                 starts.append(server.start())
+            else:
+                if early:
+                    time.sleep(early)
+                    blows.strike_worker()
+                server.wait_for_worker()
             if number % 20 == 0:
                 run.say(f"{name}: {number} kills, {len(load.memory.accepted)} tasks accepted")
         load.stop_posting()

@@ -45,8 +45,8 @@ ONCE = (*AT_DRAIN, *AT_START, *AT_PROBE, "Listing", "Cancel", "Assignment", "Tim
 """Kinds of which there is one frame at its occasion; of the others the second is hit too, and so on."""
 
 QUICK = 6
-COMPUTES = 1_500_000
-HIT_WITHIN_S, ENDS_WITHIN_S = 20.0, 120.0
+COMPUTES = 1_000_000
+HIT_WITHIN_S, ENDS_WITHIN_S = 40.0, 120.0
 TOOLS = ROOT / "tests" / "agent" / "mcp" / "listed_server.py"
 
 
@@ -75,7 +75,7 @@ def points() -> list[Point]:
 def measure(run: Run) -> list[Figure]:
     """Hit at the first frame of each kind, then at the second of those of which there is one, until it is enough."""
     chosen = run.random("nth-frame").sample(points(), QUICK) if run.quick else points()
-    with serving(run, tools=any(point.kind == "Listing" for point in chosen)) as server:
+    with serving(run) as server:
         frames = Frames(run, server)
         server.start()
         number = 1
@@ -87,18 +87,28 @@ def measure(run: Run) -> list[Figure]:
         return frames.figures(Verdict(frames.memory, server.database, server.effects))
 
 
-def serving(run: Run, *, tools: bool = True) -> Server:
-    """Return a server that counts its frames once it is told to, not yet started; `tools`: with a server of tools."""
+def serving(run: Run) -> Server:
+    """Return a server that counts its frames once it is told to, not yet started."""
     folder = run.new_folder("nth-frame")
     budgets = {"session_budget": "skillCalls=1000", "caller_day_budget": "skillCalls=1000000"}
-    if tools:
-        listed_tools = folder / "tools.json"
-        listed_tools.write_text(json.dumps([{"name": "add", "inputSchema": {"type": "object"}}]))
-        entry = {"command": sys.executable, "args": [str(TOOLS), str(listed_tools)]}
-        (folder / "mcp.json").write_text(json.dumps({"mcpServers": {"tools": entry}}))
-        budgets["mcp_config"] = str(folder / "mcp.json")
     command = ("-m", "chaos.counting_server", str(folder / "order"))
     return Server(folder, command=command, skill_chaos_delay_ms=20, drain_s=3, **budgets)
+
+
+def _with_tools(server: Server, *, there: bool) -> None:
+    """Start a server anew with a server of tools, or without: it takes long to start, and most kinds of frames need none."""
+    config = server.folder / "mcp.json"
+    _list_tools(server, "add")
+    entry = {"command": sys.executable, "args": [str(TOOLS), str(server.folder / "tools.json")]}
+    config.write_text(json.dumps({"mcpServers": {"tools": entry} if there else {}}))
+    server.stop()
+    server.change(mcp_config=str(config))
+    server.start()
+
+
+def _list_tools(server: Server, *names: str) -> None:
+    tools = [{"name": name, "inputSchema": {"type": "object"}} for name in names]
+    (server.folder / "tools.json").write_text(json.dumps(tools))
 
 
 class Frames:
@@ -116,6 +126,7 @@ class Frames:
         self._hit: Counter[Point] = Counter()
         self._wanted: set[Point] = set()
         self._wrong: list[str] = []
+        self._tools = False
         self.last_hit: set[Point] = set()
 
     @property
@@ -129,6 +140,9 @@ class Frames:
             if self.kills >= most:
                 return
             self._wanted.add(point)
+            if self._tools != (tools := point.kind == "Listing"):
+                self._tools = tools
+                _with_tools(self._server, there=tools)
             if len(self._calls) % 80 == 0:
                 self._run.say(f"nth-frame: {self.kills} kills, next is {point} number {number}")
             if self.hit_at(point, number):
@@ -183,7 +197,8 @@ class Frames:
             self._server.popen.terminate()
         elif kind in AT_START:
             self._outside.strike_worker()
-        elif kind == "Listing":
+        elif kind == "Listing":  # it is started anew, and has other tools then
+            _list_tools(self._server, "add", f"more_{self.kills}_{len(self._calls)}")
             for child in psutil.Process(self._server.pid).children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     if TOOLS.name in " ".join(child.cmdline()):

@@ -5,6 +5,7 @@ Used by one thread at a time; `port` may be read by any.
 
 import contextlib
 import http.client
+import json
 import os
 import signal
 import subprocess
@@ -64,6 +65,10 @@ class Server:
         # A command such as `-m chaos.skewed_server` is found from the folder's own working directory too.
         self._environment["PYTHONPATH"] = str(ROOT)
 
+    def change(self, **settings: str | int | float) -> None:
+        """Give these settings to the next process, beside those that were given."""
+        self._environment |= {name: value for name, value in environment(settings).items() if name not in os.environ}
+
     @property
     def pid(self) -> int:
         assert self.popen is not None
@@ -101,11 +106,25 @@ class Server:
 
     def health(self, path: str = "/health") -> int:
         """Return the status of a health page, 0 if nobody answers."""
+        return self._page(path)[0]
+
+    def _page(self, path: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
             connection.request("GET", path)
-            return connection.getresponse().status
-        return 0
+            reply = connection.getresponse()
+            return reply.status, reply.read()
+        return 0, b""
+
+    def wait_for_worker(self) -> None:
+        """Return once a worker's process can be given tasks."""
+        until = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < until:
+            status, page = self._page("/health")
+            if status and any(worker["ready"] for worker in json.loads(page)["workers"]):
+                return
+            time.sleep(0.01)
+        raise ChaosError(f"no worker was ready within {READY_WITHIN_S} s: {self.last_lines()}")
 
     def kill(self) -> None:
         """Send SIGKILL to the server's process alone, and see that its children end by themselves."""

@@ -230,6 +230,8 @@ def kill_in_the_middle(run: Run, server: Server, clients: list[Client], feed: Fe
             if blows.strike():
                 middles += broken
                 server.start()
+            else:
+                server.wait_for_worker()
             if number % 20 == 0:
                 run.say(f"streams: {number} kills, {middles} streams broken off")
         for client in clients:

@@ -31,7 +31,7 @@ def test_every_kind_of_message_has_its_turn() -> None:
 
 @pytest.fixture
 def server(run: Run) -> Iterator[Server]:
-    with nth_frame.serving(run, tools=False) as server:
+    with nth_frame.serving(run) as server:
         server.start()
         yield server
 
