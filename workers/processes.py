@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 from callboard import inheritance
@@ -63,6 +64,16 @@ _AGAIN_S = 1.0
 """How long it takes until a process is started again in place of one that has ended before it could be given anything."""
 
 
+@dataclass(slots=True)
+class _Asked:
+    """A probe that somebody waits for; it is over when it was answered, or the process that was asked is gone."""
+
+    process: WorkerProcess
+    over: threading.Event = field(default_factory=threading.Event)
+    answered: bool = False
+    fault: str | None = None
+
+
 class ProcessWorkers:
     """Fulfils `Workers`. `count` processes, each with as many runs as come; more where one stands in, or a run is to be alone."""
 
@@ -100,7 +111,7 @@ class ProcessWorkers:
         self._waiting: list[Given] = []
         self._start_at_s = 0.0
         self._closing = False
-        self._probes: dict[int, tuple[threading.Event, list[str | None]]] = {}
+        self._probes: dict[int, _Asked] = {}
         self._ready = threading.Event()
         self.deaths = 0
         self._thread = threading.Thread(target=self._loop, name="workers", daemon=True)
@@ -129,19 +140,25 @@ class ProcessWorkers:
         self._wake()
 
     def probe(self) -> None:
-        with self._lock:
-            usable = [one for one in self._processes if one.condemned_s is None]
-            if not usable:
-                raise Unavailable("There is no worker's process; one is about to be started.")
-            process = max(usable, key=lambda one: one.ready)  # one that is not ready yet answers as soon as it is
-            number = max(self._probes, default=0) + 1
-            heard, fault = self._probes[number] = threading.Event(), []
-            process.send(Probe(number))
-        if not heard.wait(_PROBE_S):
-            self._probes.pop(number, None)
-            raise Unavailable(f"The worker's process {process.pid} did not answer within {_PROBE_S:g} s.")
-        if fault and fault[0] is not None:
-            raise RuntimeError(fault[0])
+        until_s = time.monotonic() + _PROBE_S
+        while True:  # one that is gone before it has answered says nothing of the others
+            with self._lock:
+                usable = self._usable()
+                if not usable and (self._closing or time.monotonic() < self._start_at_s):
+                    raise Unavailable("There is no worker's process; one is about to be started.")
+                # one that is not ready yet answers as soon as it is
+                process = max(usable, key=lambda one: one.ready) if usable else self._start()
+                asked = _Asked(process)
+                number = max(self._probes, default=0) + 1
+                self._probes[number] = asked
+                process.send(Probe(number))
+            if not asked.over.wait(max(0.0, until_s - time.monotonic())):
+                self._probes.pop(number, None)
+                raise Unavailable(f"The worker's process {process.pid} did not answer within {_PROBE_S:g} s.")
+            if asked.fault is not None:
+                raise RuntimeError(asked.fault)
+            if asked.answered:
+                return
 
     def wait_until_ready(self, timeout_s: float) -> bool:
         """Wait until a process can be given runs; False if the time was up first."""
@@ -328,10 +345,9 @@ class ProcessWorkers:
             case Probed(number=number) if number == _IS_THERE:
                 process.answers = True
             case Probed(number=number, fault=fault):
-                if (waiting := self._probes.pop(number, None)) is not None:
-                    heard, found = waiting
-                    found.append(fault)
-                    heard.set()
+                if (asked := self._probes.pop(number, None)) is not None:
+                    asked.answered, asked.fault = True, fault
+                    asked.over.set()
 
     def _print(self, process: WorkerProcess, run: Run, text: str | None) -> None:
         given = process.runs.get(run)
@@ -387,6 +403,8 @@ class ProcessWorkers:
                 self._start_at_s = time.monotonic() + _AGAIN_S
                 self._waiting += [given for given in runs.values() if not given.token.stopped]
                 runs = {run: given for run, given in runs.items() if given.token.stopped}
+            for asked in [one for one in self._probes.values() if one.process is process]:
+                asked.over.set()
             unasked = not killed and not process.closing and not self._closing
             self.deaths += unasked
         if unasked:
