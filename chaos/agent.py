@@ -68,7 +68,7 @@ def stage(
 
 
 def measure(run: Run) -> list[Figure]:
-    with stage(run, "agent") as there:
+    with stage(run, "agent", max_crashes=kill9.MAX_CRASHES) as there:
         load = Load(there.server.port, run, most_open=MOST_OPEN, mix=AGENT_MIX, name="agent")
         blows = Blows(there.server, run.random("agent", "victims"))
         starts = kill9.kill_again_and_again(run, there.server, load, blows, "agent")

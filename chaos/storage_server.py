@@ -146,6 +146,7 @@ class Server:
             "CALLBOARD_LOG_FORMAT": "json",
             "CALLBOARD_HEALTH_INTERVAL_S": str(probe_s),
             "CALLBOARD_WORKER_PROCESSES": "1",
+            "CALLBOARD_MAX_CRASHES": "100",  # more kills fall into a task here than a worker dies of
             "RATE_LIMIT_MAX_REQUESTS": "0",
         }
         data.mkdir(mode=0o700, exist_ok=True)
