@@ -144,10 +144,11 @@ class ProcessWorkers:
         while True:  # one that is gone before it has answered says nothing of the others
             with self._lock:
                 usable = self._usable()
-                if not usable and (self._closing or time.monotonic() < self._start_at_s):
-                    raise Unavailable("There is no worker's process; one is about to be started.")
-                # one that is not ready yet answers as soon as it is
-                process = max(usable, key=lambda one: one.ready) if usable else self._start()
+                if self._closing or (not usable and time.monotonic() < self._start_at_s):
+                    raise Unavailable("There is no worker's process that could be asked now.")
+                process = (
+                    max(usable, key=lambda one: one.ready) if usable else self._start()
+                )  # answers once it is ready
                 asked = _Asked(process)
                 number = max(self._probes, default=0) + 1
                 self._probes[number] = asked
@@ -175,7 +176,12 @@ class ProcessWorkers:
             if not self._closing:
                 self._closing = True
                 for process in self._processes:
-                    process.send(Close())
+                    if process.ready:
+                        process.send(Close())
+                    else:  # what it was given has not begun, and it may not be loaded in time
+                        process.kill()
+                for asked in self._probes.values():
+                    asked.over.set()
             waiting = list(self._waiting)
         for given in waiting:
             given.token.hand_back()

@@ -110,3 +110,19 @@ def test_a_probe_of_a_worker_that_dies_over_it_is_answered_by_the_next_one(hell:
         os.kill(pid, signal.SIGKILL)
         probed.result(60)
     assert pid not in hell.pids
+
+
+def test_a_stop_does_not_wait_for_a_worker_that_is_still_starting(hell: Hell) -> None:
+    hell.start()
+    (before,) = hell.pids
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: hell.pids - {before, 0}, "it is replaced")
+    (starting,) = hell.processes
+    os.kill(starting["pid"], signal.SIGSTOP)  # it does not get there
+    assert not starting["ready"]
+    task_id = hell.submit(calling("held_safe", "held", "gate"))
+    assert hell.system.stop()
+    assert hell.calls("held") == []
+    hell.start()
+    hell.open("gate")
+    assert hell.ended(task_id).output == "held"
