@@ -26,7 +26,9 @@ from chaos import (
     hostile_model,
     hostile_skills,
     kill9,
+    nth_frame,
     nth_operation,
+    orphans,
     overload,
     report,
     skills_from_hell,
@@ -39,6 +41,8 @@ from chaos.scenario import ChaosError, Run
 SCENARIOS: dict[str, Callable[[Run], list[Figure]]] = {
     "kill-9": kill9.measure,
     "nth-operation": nth_operation.measure,
+    "nth-frame": nth_frame.measure,
+    "orphans": orphans.measure,
     "drain": drain.measure,
     "crash-storm": crash_storm.measure,
     "overload": overload.measure,
@@ -54,9 +58,6 @@ SCENARIOS: dict[str, Callable[[Run], list[Figure]]] = {
     "hostile-model": hostile_model.measure,
     "soak": soak.measure,
 }
-KILLS = {"streams": 100}
-"""How often a scenario kills, where it is not 200 times."""
-
 LONG = ("soak",)
 """What runs only when it is named."""
 
@@ -79,7 +80,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
     parser.add_argument("--seed", type=int, help="replay the choices of a run")
     parser.add_argument("--quick", action="store_true", help="a short version of each")
-    parser.add_argument("--kills", type=int, help="how many times kill-9 (200) and streams (100) kill  [quick: 10]")
+    parser.add_argument("--kills", type=int, help="how many times a scenario kills  [default: 200, quick: 10]")
     parser.add_argument("--minutes", type=float, help="how long soak runs  [default: 30, quick: 0.5]")
     parser.add_argument("--record", action="store_true", help="write chaos/results.md and chaos/results.json")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the databases and the logs")
@@ -96,7 +97,7 @@ def _run(name: str, folder: Path, options: argparse.Namespace) -> bool:
         folder=folder,
         seed=options.seed,
         quick=options.quick,
-        kills=options.kills or (10 if options.quick else KILLS.get(name, 200)),
+        kills=options.kills or (10 if options.quick else 200),
         minutes=options.minutes or (0.5 if options.quick else 30),
         say=_say,
     )

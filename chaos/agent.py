@@ -10,7 +10,7 @@ stops it in order under the same load. What a model answers, and how it fails, i
 of the models are for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,12 @@ from bench.figures import Figure
 from chaos import drain, kill9, nth_operation
 from chaos.agent_verdict import AgentVerdict
 from chaos.agent_work import AGENT_MIX, approved, family, gathered, rounds_of
+from chaos.blows import Blows
 from chaos.load import Load, Memory
 from chaos.model import scripted
 from chaos.nth_operation import Sweeps
-from chaos.scenario import Run, amount
+from chaos.order import SERVER, WORKER
+from chaos.scenario import Run
 from chaos.server import CALLBOARD, Server
 from chaos.work import Work
 
@@ -44,9 +46,10 @@ class Stage:
     server: Server
     asked: Path
 
-    def verdict(self, memory: Memory) -> AgentVerdict:
+    def verdict(self, memory: Memory, worker_kills: Sequence[float]) -> AgentVerdict:
         server = self.server
-        return AgentVerdict(memory, server.database, server.effects, self.asked, server.launches)
+        broken = [*server.launches, *worker_kills]
+        return AgentVerdict(memory, server.database, server.effects, self.asked, broken)
 
 
 @contextmanager
@@ -65,12 +68,13 @@ def stage(
 
 
 def measure(run: Run) -> list[Figure]:
-    with stage(run, "agent") as there:
+    with stage(run, "agent", max_crashes=kill9.MAX_CRASHES) as there:
         load = Load(there.server.port, run, most_open=MOST_OPEN, mix=AGENT_MIX, name="agent")
-        starts = kill9.kill_again_and_again(run, there.server, load, "agent")
+        blows = Blows(there.server, run.random("agent", "victims"))
+        starts = kill9.kill_again_and_again(run, there.server, load, blows, "agent")
         return [
-            amount("kill -9", run.kills, "kills"),
-            *there.verdict(load.memory).figures(),
+            *blows.figures(),
+            *there.verdict(load.memory, blows.worker_kills).figures(),
             *kill9.about(there.server, load, starts, quick=run.quick),
         ]
 
@@ -78,9 +82,10 @@ def measure(run: Run) -> list[Figure]:
 def measure_drain(run: Run) -> list[Figure]:
     with stage(run, "agent-drain", drain_s=drain.DRAIN_S, skill_chaos_delay_ms=drain.CALL_MS) as there:
         load = Load(there.server.port, run, most_open=MOST_OPEN, mix=AGENT_MIX, name="agent-drain")
-        figures = drain.drain_again_and_again(run, there.server, load)
-        verdict = there.verdict(load.memory)
-        return [*figures, *drain.about(verdict), *verdict.figures()]
+        blows = Blows(there.server, run.random("agent-drain", "victims"))
+        figures = drain.drain_again_and_again(run, there.server, load, blows)
+        verdict = there.verdict(load.memory, blows.worker_kills)
+        return [*figures, *drain.about(verdict, blows), *verdict.figures()]
 
 
 def measure_nth_operation(run: Run) -> list[Figure]:
@@ -90,10 +95,11 @@ def measure_nth_operation(run: Run) -> list[Figure]:
         sweeps = Sweeps(run, there.server, make=_work)
         there.server.start()
         for kind, task in SWEEPS:
-            sweeps.sweep(kind, task, numbers)
+            for victim in (SERVER, WORKER):
+                sweeps.sweep(kind, task, numbers, victim)
             run.say(f"agent-nth-operation: {kind}s of a {task} task are done")
         there.server.stop()
-        return [*sweeps.figures(), *there.verdict(sweeps.memory).figures()]
+        return [*sweeps.figures(), *there.verdict(sweeps.memory, sweeps.worker_kills).figures()]
 
 
 def _work(name: str, task: str, run: Run) -> Work:

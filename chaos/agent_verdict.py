@@ -55,10 +55,10 @@ class AgentVerdict(Verdict):
     """The four witnesses, read once after the server and the provider have stopped."""
 
     def __init__(
-        self, memory: Memory, database: Path, effects_file: Path, asked_file: Path, launches: Sequence[float]
+        self, memory: Memory, database: Path, effects_file: Path, asked_file: Path, broken: Sequence[float]
     ) -> None:
         super().__init__(memory, database, effects_file)
-        self._launches = launches
+        self._broken = broken  # when a server was started after another, or a worker killed
         self.asks: dict[Key, list[Ask]] = defaultdict(list)
         for ask in model.read(asked_file):
             self.asks[ask.name, ask.round].append(ask)
@@ -154,10 +154,10 @@ class AgentVerdict(Verdict):
                 yield f"{key[0]} round {key[1]}, {late[0].at - self._done[key]:.3f} s after it was done"
 
     def asked_in_one_life(self) -> Iterator[str]:
-        """Yield the calls that were asked twice of which no server can have died in between."""
+        """Yield the calls that were asked twice of which nobody who asks can have died in between."""
         for (name, number), asks in self.asks.items():
             for one, following in pairwise(asks):
-                if not any(one.at < at < following.at for at in self._launches):
+                if not any(one.at < at < following.at for at in self._broken):
                     yield f"{name} round {number}"
 
     def beyond(self) -> Iterator[str]:

@@ -1,39 +1,27 @@
-"""A server that kills itself at the N-th operation of its writing connection: `python -m chaos.counting_server FILE`.
+"""A server in which somebody is killed at the N-th operation: `python -m chaos.counting_server FILE`; see `order.py` for the file.
 
-While FILE is missing it is the ordinary `callboard serve`. Once FILE is there and says `statement N` or `commit N`, a
-SIGKILL comes before the N-th statement from then on, or right after the N-th commit has returned.
+It is the ordinary `callboard serve`, in which these are points: `statement` before a statement of the writing connection,
+`commit` after a commit of it has returned; and for each kind of message that crosses to its worker and back `KIND.before`,
+`KIND.cut` (half of its frame is sent) and `KIND.after`, in the process that sends it (`counting_worker.py`).
 """
 
 import os
-import signal
 import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ORDER = Path(sys.argv[1])
-_seen = {"statement": 0, "commit": 0}
-_order: list[tuple[str, int]] = []
+from chaos.blows import workers_of
+from chaos.order import SERVER, WORKER, Order
+
+_order = Order(Path(sys.argv[1]))
 
 
-def _ordered() -> tuple[str, int]:
-    if not _order:
-        try:
-            kind, number = ORDER.read_text().split()
-        except (FileNotFoundError, ValueError):  # not there, or not yet whole
-            return "", 0
-        _order.append((kind, int(number)))
-    return _order[0]
-
-
-def _count(kind: str) -> None:
-    wanted, number = _ordered()
-    if wanted != kind:
-        return
-    _seen[kind] += 1
-    if _seen[kind] == number:
-        os.kill(os.getpid(), signal.SIGKILL)
+def _count(point: str) -> None:
+    if _order.due(point):
+        me = os.getpid()
+        _order.strike({SERVER: [me], WORKER: [worker.pid for worker in workers_of(me)]})
 
 
 class CountingCursor(sqlite3.Cursor):
@@ -66,9 +54,37 @@ class CountingConnection(sqlite3.Connection):
             _count("commit")
 
 
+def count_frames() -> None:
+    """Have each frame that is sent to a worker be a point, and those that a worker sends in its own process."""
+    from callboard.workers import process
+    from callboard.workers.codec import packed
+
+    send = process.WorkerProcess.send
+
+    def counted(worker: process.WorkerProcess, message: Any) -> None:
+        kind = type(message).__name__
+        pids = {SERVER: [os.getpid()], WORKER: [worker.pid] if worker.pid else []}
+        if _order.due(f"{kind}.before"):
+            _order.strike(pids)
+        if _order.due(f"{kind}.cut"):
+            frame = packed([message])
+            worker._sent(frame[: len(frame) // 2])
+            _order.strike(pids)
+        send(worker, message)
+        if _order.due(f"{kind}.after"):
+            _order.strike(pids)
+
+    process.WorkerProcess.send = counted  # type: ignore[method-assign]
+    begins = "main(sys.argv[1:])"
+    assert process._STARTS.endswith(begins)
+    counts = f"from chaos.counting_worker import count; count({str(Path(sys.argv[1]).resolve())!r}); {begins}"
+    process._STARTS = process._STARTS.removesuffix(begins) + counts
+
+
 def main() -> None:
     connect = sqlite3.dbapi2.connect
     sqlite3.dbapi2.connect = lambda *args, **kwargs: connect(*args, **{**kwargs, "factory": CountingConnection})
+    count_frames()
     from callboard.cli.main import main as callboard
 
     callboard(["serve"])

@@ -6,14 +6,15 @@ ever, tasks that are cancelled. What a kill leaves in doubt is paused, and decid
 `assume_done` and `fail` in turn. Clients whose connection breaks send the request again under its Idempotency-Key.
 What a model and agents add is `agent.py`'s.
 
-Every seventh kill or so falls into the start itself. The server is `callboard serve`; the signal goes to its process
-alone, and its workers and sandbox processes must end by themselves. Half of the kills hit a worker's process instead, where there
-is one, and the server goes on.
+Every seventh kill or so falls into the start itself, of the server or of the worker that takes the place of another. The server is `callboard serve`; the signal goes to its process
+alone, and its workers and sandbox processes must end by themselves. Half of the kills hit a worker's process instead, and the
+server goes on (`blows.py`).
 """
 
 import time
 
 from bench.figures import Figure
+from chaos.blows import Blows
 from chaos.load import Load
 from chaos.scenario import Run, amount, count, seconds
 from chaos.server import Server
@@ -24,26 +25,27 @@ EARLY = 0.15
 """How many of the kills fall into the start."""
 
 LONGEST_LIFE_S = 1.2
+MAX_CRASHES = 6
+"""More than `CALLBOARD_MAX_CRASHES` has by default: on a busy machine three kills in a row fall into one task."""
+
 SETTLE_S = 180
 
 
 def measure(run: Run) -> list[Figure]:
-    with Server(run.new_folder("kill-9"), worker_processes=1) as server:
+    with Server(run.new_folder("kill-9"), max_crashes=MAX_CRASHES) as server:
         load = Load(server.port, run)
-        starts = kill_again_and_again(run, server, load, "kill-9", workers=0.5)
+        blows = Blows(server, run.random("kill-9", "victims"))
+        starts = kill_again_and_again(run, server, load, blows, "kill-9")
         verdict = Verdict(load.memory, server.database, server.effects)
         return [
-            amount("kill -9", run.kills, "kills"),
+            *blows.figures(),
             *verdict.figures(),
             *about(server, load, starts, quick=run.quick),
         ]
 
 
-def kill_again_and_again(run: Run, server: Server, load: Load, name: str, *, workers: float = 0.0) -> list[float]:
-    """Kill and start a server under a load, and let the load end; return how many seconds each start took.
-
-    `workers` is how many of the kills, from 0 to 1, hit a worker's process.
-    """
+def kill_again_and_again(run: Run, server: Server, load: Load, blows: Blows, name: str) -> list[float]:
+    """Kill and start a server under a load, and let the load end; return how many seconds each start took."""
     chance = run.random(name)
     starts: list[float] = []
     try:
@@ -51,15 +53,18 @@ def kill_again_and_again(run: Run, server: Server, load: Load, name: str, *, wor
         load.start()
         for number in range(1, run.kills + 1):
             time.sleep(chance.uniform(0.0, LONGEST_LIFE_S))
-            if chance.random() < workers and (found := server.workers()):
-                chance.choice(found).kill()
-                continue
-            server.kill()
-            if chance.random() < EARLY:
-                server.launch()
-                time.sleep(chance.uniform(0.05, 1.0))
-                server.kill()
-            starts.append(server.start())
+            early = chance.uniform(0.05, 1.0) if chance.random() < EARLY else 0.0
+            if blows.strike():
+                if early:
+                    server.launch()
+                    time.sleep(early)
+                    blows.strike_server()
+                starts.append(server.start())
+            else:
+                if early:
+                    time.sleep(early)
+                    blows.strike_worker()
+                server.wait_for_worker()
             if number % 20 == 0:
                 run.say(f"{name}: {number} kills, {len(load.memory.accepted)} tasks accepted")
         load.stop_posting()

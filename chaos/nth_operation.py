@@ -1,12 +1,13 @@
 """`nth-operation`: a crash at the N-th database operation of one task, for every N until the task ends.
 
-Two sweeps, a kill before the N-th statement of the writing connection and a kill after the N-th commit has returned,
-each over an arithmetic task, over a script with a call of each replay policy, and over one whose skill is unavailable
+Four sweeps, a kill before the N-th statement of the writing connection and a kill after the N-th commit has returned, of the
+server and of its worker, each over an arithmetic task, over a script with a call of each replay policy, and over one whose skill is unavailable
 at first and that is retried. After each crash the server is
-started again, a paused task is decided (`retry`, `assume_done` and `fail` in turn), and the outcome must be one of the
+started again where it is the one that was hit, a paused task is decided (`retry`, `assume_done` and `fail` in turn), and the outcome must be one of the
 documented ones.
 
-The server is `chaos/counting_server.py`, which is `callboard serve` with a counter. How many operations a task takes
+The server is `chaos/counting_server.py`, which is `callboard serve` with a counter. What is said between it and its worker is
+`nth_frame.py`'s. How many operations a task takes
 moves by a few with what falls into one transaction, so a sweep ends at the first N that the task outlives.
 """
 
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable
 from bench.figures import Figure
 from chaos.api import Api, Lost
 from chaos.load import DECISIONS, ENDED, Memory, decide_all, end_of
+from chaos.order import SERVER, WORKER, struck
 from chaos.scenario import ChaosError, Run, amount, count
 from chaos.server import Server
 from chaos.verdict import Verdict, listed
@@ -38,7 +40,8 @@ def measure(run: Run) -> list[Figure]:
         server.start()
         for kind in ("statement", "commit"):
             for task in ("plain", "script", "retried"):
-                sweeps.sweep(kind, task, numbers)
+                for victim in (SERVER, WORKER):
+                    sweeps.sweep(kind, task, numbers, victim)
         server.stop()
         verdict = Verdict(sweeps.memory, server.database, server.effects)
     return [*sweeps.figures(), *verdict.figures()]
@@ -62,13 +65,15 @@ class Sweeps:
         self._server = server
         self._order = server.folder / "order"
         self._longest: dict[str, int] = {}
-        self._crashes = 0
+        self._crashes = {SERVER: 0, WORKER: 0}
         self._stuck: list[str] = []
+        self.worker_kills: list[float] = []
+        """The unix times of the crashes of a worker."""
 
-    def sweep(self, kind: str, task: str, numbers: Iterable[int]) -> None:
+    def sweep(self, kind: str, task: str, numbers: Iterable[int], victim: str = SERVER) -> None:
         """Crash at each number in turn until the task outlives one."""
         for number in numbers:
-            crashed = self.crash_at(kind, task, number)
+            crashed = self.crash_at(kind, task, number, victim)
             if not crashed:
                 self._longest[f"{task} {kind}"] = number - 1
                 if not self._run.quick:
@@ -79,26 +84,32 @@ class Sweeps:
     def figures(self) -> list[Figure]:
         note = listed({f"{name}s": number for name, number in self._longest.items()})
         return [
-            amount("crashes at the N-th operation", self._crashes, "crashes", f"operations of one task: {note}"),
+            amount("kills of the server at the N-th operation", self._crashes[SERVER], "kills", f"operations: {note}"),
+            amount("kills of a worker at the N-th operation", self._crashes[WORKER], "kills"),
             count("tasks that did not go on after the restart", self._stuck),
         ]
 
-    def crash_at(self, kind: str, task: str, number: int) -> bool:
-        """Post a task, have the server die at an operation, start it again, see the task end; False if none came."""
-        name = f"{kind}-{task}-{number}"
+    def crash_at(self, kind: str, task: str, number: int, victim: str = SERVER) -> bool:
+        """Post a task, have the victim die at an operation, see the task end; False if none came."""
+        name = f"{kind}-{task}-{victim}-{number}"
         work = self._make(name, task, self._run)
         self.memory.posted[name] = work
-        self._order.write_text(f"{kind} {number}")
+        self._order.write_text(f"{kind} {number} {victim}")
         with Api(self._server.port) as api:
             task_id = self._post(api, work)
-            crashed = self._dies_or_ends(api, task_id, number)
-        self._order.unlink()
+            crashed = self._is_hit_or_ends(api, task_id, number)
+        try:
+            self._order.unlink()
+        except FileNotFoundError:  # it was carried out, perhaps a moment ago
+            crashed = True
+            struck(self._order).unlink()
         if crashed:
-            self._crashes += 1
-            self._server.died()
-        else:  # it is counting: only a fresh one has stopped
-            self._server.stop()
-        self._server.start()
+            self._crashes[victim] += 1
+            if victim == SERVER:
+                self._server.died()
+                self._server.start()
+            else:
+                self.worker_kills.append(time.time())
         self._see_it_end(name, task_id, number)
         return crashed
 
@@ -113,18 +124,18 @@ class Sweeps:
         task_id: str = body["taskId"]
         return task_id
 
-    def _dies_or_ends(self, api: Api, task_id: str | None, number: int) -> bool:
-        """Decide what has to be approved; return whether the server died; False once the task has ended and the server has nothing left to write."""
+    def _is_hit_or_ends(self, api: Api, task_id: str | None, number: int) -> bool:
+        """Decide what has to be approved; return whether the victim was hit; False once the task has ended without it."""
         until = time.monotonic() + DIES_WITHIN_S
         while time.monotonic() < until:
-            if not self._server.running:
+            if struck(self._order).exists():
                 return True
             with contextlib.suppress(Lost):
                 if task_id and (found := api.task(task_id)) is not None and found["status"] in ENDED:
-                    return not self._server.running
+                    return struck(self._order).exists()
                 decide_all(api, self.memory, DECISIONS[number % 3])
             threading.Event().wait(0.01)
-        raise ChaosError("the server neither died nor ended the task")
+        raise ChaosError("nobody was hit, and the task has not ended")
 
     def _see_it_end(self, name: str, task_id: str | None, number: int) -> None:
         """Wait for the end of the task, which is there under its label if its acceptance was not heard of."""

@@ -5,12 +5,13 @@ Used by one thread at a time; `port` may be read by any.
 
 import contextlib
 import http.client
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +19,7 @@ import psutil
 
 from bench.load import ROOT
 from bench.server import environment, free_port
+from chaos.blows import workers_of
 from chaos.scenario import SKILLS, ChaosError
 
 READY_WITHIN_S = 60
@@ -32,7 +34,8 @@ DELAY_MS = 15
 class Server:
     """One folder, one port, and at most one process.
 
-    `lingering` counts children that outlived a kill, `launches` are the unix times at which a process was started.
+    `lingering` counts children that outlived a kill, `launches` are the unix times at which a process was started, `kills`
+    how often one ended by SIGKILL.
     """
 
     def __init__(self, folder: Path, *, command: Sequence[str] = CALLBOARD, **settings: str | int | float) -> None:
@@ -41,7 +44,7 @@ class Server:
         self.effects = folder / "effects.jsonl"
         self.database = folder / "callboard.db"
         self.log = folder / "server.log"
-        self.lingering = 0
+        self.lingering = self.kills = 0
         self.launches: list[float] = []
         self.exited_s = 0.0  # when the process ended last, by the monotonic clock; its children may take longer
         self.popen: subprocess.Popen[bytes] | None = None
@@ -54,12 +57,17 @@ class Server:
             "skill_chaos_effects": str(self.effects),
             "skill_chaos_delay_ms": DELAY_MS,
             "health_interval_s": 1,
+            "worker_processes": 1,
             "rate_limit_max_requests": 0,
             **settings,
         }
         self._environment = environment(given)
         # A command such as `-m chaos.skewed_server` is found from the folder's own working directory too.
         self._environment["PYTHONPATH"] = str(ROOT)
+
+    def change(self, **settings: str | int | float) -> None:
+        """Give these settings to the next process, beside those that were given."""
+        self._environment |= {name: value for name, value in environment(settings).items() if name not in os.environ}
 
     @property
     def pid(self) -> int:
@@ -98,31 +106,57 @@ class Server:
 
     def health(self, path: str = "/health") -> int:
         """Return the status of a health page, 0 if nobody answers."""
+        return self._page(path)[0]
+
+    def _page(self, path: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
             connection.request("GET", path)
-            return connection.getresponse().status
-        return 0
+            reply = connection.getresponse()
+            return reply.status, reply.read()
+        return 0, b""
+
+    def wait_for_worker(self) -> None:
+        """Return once a worker's process can be given tasks."""
+        until = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < until:
+            status, page = self._page("/health")
+            if status and any(worker["ready"] for worker in json.loads(page)["workers"]):
+                return
+            time.sleep(0.01)
+        raise ChaosError(f"no worker was ready within {READY_WITHIN_S} s: {self.last_lines()}")
 
     def kill(self) -> None:
         """Send SIGKILL to the server's process alone, and see that its children end by themselves."""
         self._end(signal.SIGKILL, within_s=20)
 
-    def stop(self, *, within_s: float = 30) -> int:
-        """Send SIGTERM; return the exit status. Kills, and raises, when the time is up."""
-        return self._end(signal.SIGTERM, within_s=within_s)
+    def kill_alone(self) -> float:
+        """Kill the server's process and look after nobody else; return when it had ended (unix time)."""
+        assert self.popen is not None
+        self.popen.kill()
+        self.kills += self.popen.wait(20) == -signal.SIGKILL
+        return time.time()
+
+    def stop(self, *, within_s: float = 30, meanwhile: Callable[[], object] | None = None) -> int:
+        """Send SIGTERM; return the exit status. Kills, and raises, when the time is up. `meanwhile` is done after the signal."""
+        return self._end(signal.SIGTERM, within_s=within_s, meanwhile=meanwhile)
 
     def died(self) -> int:
         """Take note of a process that ended by itself; return its exit status."""
         return self._end(None, within_s=20)
 
-    def _end(self, number: signal.Signals | None, *, within_s: float) -> int:
+    def _end(
+        self, number: signal.Signals | None, *, within_s: float, meanwhile: Callable[[], object] | None = None
+    ) -> int:
         assert self.popen is not None
         children = self._children()
         if number is not None and self.popen.poll() is None:
             self.popen.send_signal(number)
+        if meanwhile is not None:
+            meanwhile()
         try:
             status = self.popen.wait(within_s)
+            self.kills += status == -signal.SIGKILL
             self.exited_s = time.monotonic()
         except subprocess.TimeoutExpired:
             self.popen.kill()
@@ -143,12 +177,11 @@ class Server:
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that work on tasks, in the order of their start; none where threads do."""
-        found = []
-        for child in self._children():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if "callboard.workers.child" in " ".join(child.cmdline()):
-                    found.append(child)
-        return found
+        return workers_of(self.pid)
+
+    @property
+    def logs(self) -> list[Path]:
+        return [self.log]
 
     def close(self) -> None:
         """Leave nothing running, whatever happened before."""

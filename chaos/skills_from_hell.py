@@ -11,11 +11,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import psutil
-
 from bench.figures import Figure
 from chaos.api import Api
 from chaos.attacks import Beside, about_beside
+from chaos.blows import wait_until_ended
 from chaos.drain import wait_for
 from chaos.scenario import Run, amount, count, seconds
 from chaos.server import Server
@@ -129,7 +128,7 @@ def _killed(server: Server, deeds: Deeds, *, quick: bool) -> list[Figure]:
     server.popen.kill()
     server.popen.wait(20)
     killed_at, killed_s = time.time(), time.monotonic()
-    _gone, left = psutil.wait_procs(workers, timeout=10)
+    left = wait_until_ended(workers, 10)
     took_s = time.monotonic() - killed_s
     return [
         # a short run is one of many tests on a machine that may be busy: there it is told, not judged

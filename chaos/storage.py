@@ -1,7 +1,7 @@
 """What happens to the database's file under a running server: locked, full, read-only, failing, gone.
 
-Each scenario starts a real server, posts tasks to it before, during and after a fault, ends the server with `kill -9`
-and starts it again. It holds when no accepted task was lost or did its work twice, callers saw only 200, 503 and 507
+Each scenario starts a real server, posts tasks to it before, during and after a fault. While the fault lasts its worker is
+killed again and again; after it the server is, as often, and started again. It holds when no accepted task was lost or did its work twice, callers saw only 200, 503 and 507
 (the latter two with Retry-After), reads went on, the server was back within 5 s of the fault's end, and the file is
 sound. Returns figures; raises `AssertionError` with a sentence.
 
@@ -12,6 +12,7 @@ again inside `unshare`. Runs from the root of a checkout.
 import contextlib
 import json
 import os
+import random
 import resource
 import shutil
 import sqlite3
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
+from chaos.blows import Blows
 from chaos.storage_server import ROOT, Load, Server, environment
 
 Figures = dict[str, float | int]
@@ -32,6 +34,7 @@ Fault = Callable[[Path, int], AbstractContextManager[object]]
 BACK_WITHIN_S = 5.0
 TMPFS_BYTES = 24 << 20
 MOST_FILE_BYTES = 64 << 10
+STRIKE_EVERY_S = 1.8
 
 
 class NotPossible(Exception):
@@ -154,6 +157,7 @@ def four_processes(folder: Path, *, seconds: float, transactions: int = 10_000) 
 def _survive(folder: Path, fault: Fault, *, seconds: float, statuses: set[int]) -> Figures:
     data = folder / "data"
     with Server(folder, data, probe_s=min(5.0, seconds)) as server:
+        blows = Blows(server, random.Random(f"{fault.__qualname__}"))
         load = Load(server.url)
         with load:
             load.wait_for(lambda: load.count(200) >= 20, "20 tasks are accepted before the fault")
@@ -163,15 +167,19 @@ def _survive(folder: Path, fault: Fault, *, seconds: float, statuses: set[int]) 
                 if statuses:
                     load.wait_for(lambda: statuses <= load.refused.keys(), f"callers see {sorted(statuses)}")
                     load.wait_for(lambda: server.health()["services"]["store"] is False, "health shows the store down")
-                load.wait_for(lambda: time.monotonic() - began_s >= seconds, f"{seconds} s are over")
+                kills = _strike_workers(load, blows, began_s + seconds)
+                load.wait_for(lambda: server.health()["workerDeaths"] >= kills, "health shows the workers that died")
+                # how long another one takes to start is not the store's doing
+                load.wait_for(lambda: [one for one in server.health()["workers"] if one["ready"]], "a worker is ready")
                 load.wait_for(lambda: load.reads > 0, "something is read during the fault")
                 reads = load.reads
             load.reset()
             back_s = load.wait_for(lambda: load.count(200) > 0, "a task is accepted again", BACK_WITHIN_S)
             healthy = "health is healthy again"
             back_s += load.wait_for(lambda: server.health()["status"] == "healthy", healthy, BACK_WITHIN_S - back_s)
+            _strike_server(load, server, blows, kills - 1)
         server.wait_until_ended(load.accepted)
-        server.kill()
+        blows.strike_server()
     with Server(folder, data) as server:
         server.wait_until_ended(load.accepted)
         server.stop()
@@ -188,7 +196,28 @@ def _survive(folder: Path, fault: Fault, *, seconds: float, statuses: set[int]) 
         "slowest_refusal_s": round(load.slowest_refusal_s, 3),
         "back_s": round(back_s, 3),
         "lost": 0,
+        **{figure.name: figure.value for figure in blows.figures()},
     }
+
+
+def _strike_workers(load: Load, blows: Blows, until_s: float) -> int:
+    """Kill a worker's process again and again until the time is over, once at least; return how often."""
+    kills = 0
+    while not kills or time.monotonic() < until_s:
+        blows.strike_worker()
+        kills += 1
+        again_s = min(until_s, time.monotonic() + STRIKE_EVERY_S)
+        load.wait_for(lambda again_s=again_s: time.monotonic() >= again_s, "the next kill is due")  # type: ignore[misc]
+    return kills
+
+
+def _strike_server(load: Load, server: Server, blows: Blows, times: int) -> None:
+    """Kill the server so many times under its callers, and start it again."""
+    for _ in range(times):
+        blows.strike_server()
+        server.start()
+        load.reset()
+        load.wait_for(lambda: load.count(200) > 0, "a task is accepted after a kill")
 
 
 def _assert_sound(file: Path) -> None:

@@ -3,7 +3,7 @@
 The server is a process of its own; the callers are threads of this one. Imported by storage.py only.
 """
 
-import json
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,11 +17,14 @@ from typing import Any
 
 import httpx
 
+from bench.server import free_port
+
 ROOT = Path(__file__).parents[1]
 READY_WITHIN_S = 30.0
 CLIENTS = 4
 SKILL = '''
 import os
+import time
 from pathlib import Path
 
 from callboard import SkillContext, skill
@@ -30,6 +33,7 @@ from callboard import SkillContext, skill
 @skill(replay="never")
 def note(text: str, *, ctx: SkillContext) -> str:
     """Write a line that tells of one effect."""
+    time.sleep(0.02)  # so that a kill may fall into it
     with Path(ctx.settings["effects"]).open("a") as file:
         file.write(f"{ctx.effect_id}\\n")
     return text
@@ -75,7 +79,7 @@ class Load:
         with self._lock:
             self.refused, self.accepted_now, self.reads = {}, 0, 0
 
-    def wait_for(self, condition: Callable[[], bool], what: str, within_s: float = 60.0) -> float:
+    def wait_for(self, condition: Callable[[], object], what: str, within_s: float = 60.0) -> float:
         """Return after how many seconds it was so; fail if it was not in time."""
         began_s = time.monotonic()
         while not condition():
@@ -94,7 +98,8 @@ class Load:
         with httpx.Client(base_url=self.url, timeout=30) as client:
             turn = number
             while not self._over.is_set():
-                work(client, turn)
+                with contextlib.suppress(httpx.TransportError):  # it was killed: what came of it is not known
+                    work(client, turn)
                 turn += CLIENTS
                 self._over.wait(0.03)
 
@@ -124,31 +129,44 @@ class Load:
 
 
 class Server:
-    """`callboard serve` as a process of its own; its log is in the data folder."""
+    """`callboard serve` as a process of its own, on one port; its logs are in the data folder.
+
+    `kills` is how often the process has ended by SIGKILL.
+    """
 
     def __init__(self, folder: Path, data: Path, *, probe_s: float = 5.0) -> None:
         skills = folder / "skills"
         skills.mkdir(exist_ok=True)
         (skills / "note.py").write_text(SKILL)
-        settings = {
+        self._effects = folder / "effects"
+        self._settings = {
             "CALLBOARD_DATA_DIR": str(data),
             "CALLBOARD_SKILLS_DIR": str(skills),
-            "CALLBOARD_SKILL_EFFECTS": str(folder / "effects"),
+            "CALLBOARD_SKILL_EFFECTS": str(self._effects),
             "CALLBOARD_LOG_FORMAT": "json",
             "CALLBOARD_HEALTH_INTERVAL_S": str(probe_s),
+            "CALLBOARD_WORKER_PROCESSES": "1",
+            "CALLBOARD_MAX_CRASHES": "100",  # more kills fall into a task here than a worker dies of
             "RATE_LIMIT_MAX_REQUESTS": "0",
         }
         data.mkdir(mode=0o700, exist_ok=True)
-        log = data / f"server-{len(list(data.glob('server-*')))}.log"  # on the disk that the fault is about
+        self._data = data
+        self._port = free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.kills = 0
+        self.start()
+        self._client = httpx.Client(base_url=self.url, timeout=30)
+
+    def start(self) -> None:
+        log = self._data / f"server-{len(self.logs)}.log"  # on the disk that the fault is about
         with log.open("wb") as stderr:
-            command = [sys.executable, "-m", "callboard", "serve", "--port", "0"]
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment(**settings), stderr=stderr)
+            command = [sys.executable, "-m", "callboard", "serve", "--port", str(self._port)]
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment(**self._settings), stderr=stderr)
         try:
-            self.url = self._listening(log)
+            self._wait_until_it_listens(log)
         except BaseException:
             self.kill()
             raise
-        self._client = httpx.Client(base_url=self.url, timeout=30)
 
     def __enter__(self) -> "Server":
         return self
@@ -157,19 +175,35 @@ class Server:
         self._client.close()
         self.kill()
 
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def logs(self) -> list[Path]:
+        return sorted(self._data.glob("server-*"))
+
     def health(self) -> dict[str, Any]:
         found: dict[str, Any] = self._client.get("/health").json()
         return found
 
     def wait_until_ended(self, task_ids: dict[str, str]) -> None:
-        """Wait for the end of each task; fail unless it completed with its own output."""
+        """Wait for the end of each task, and decide what a kill has left in doubt; fail unless it completed with its own output."""
         for task_id, output in task_ids.items():
             until_s = time.monotonic() + READY_WITHIN_S
             while (task := self._result(task_id))["success"] is None and time.monotonic() < until_s:
+                if task["status"] == "paused":
+                    self._decide(task_id, output)
                 time.sleep(0.02)
             assert (task["status"], task["output"]) == ("completed", output), (
                 f"an accepted task ended as {task['status']}: {task['error']}"
             )
+
+    def _decide(self, task_id: str, output: str) -> None:
+        """Say of a call what the record of effects says."""
+        done = f"{task_id}:" in self._effects.read_text()
+        decision = {"decision": "assume_done", "result": output} if done else {"decision": "retry"}
+        self._client.post(f"/agent/tasks/{task_id}/decide", json=decision)
 
     def _result(self, task_id: str) -> dict[str, Any]:
         answer = self._client.get("/agent/results", params={"taskId": task_id})
@@ -178,20 +212,20 @@ class Server:
         return result
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait(20)
+        if self.process.poll() is None:
+            self.process.kill()
+            self.kills += self.process.wait(20) == -signal.SIGKILL
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(30)
         assert status == 0, f"the server ended with {status}"
 
-    def _listening(self, log: Path) -> str:
+    def _wait_until_it_listens(self, log: Path) -> None:
         until_s = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < until_s and self.process.poll() is None:
-            for line in log.read_text().splitlines():
-                if '"listening"' in line:
-                    return str(json.loads(line)["url"])
+            if '"listening"' in log.read_text():
+                return
             time.sleep(0.02)
         raise AssertionError(f"the server does not listen: {log.read_text()[-2000:]}")
 

@@ -3,7 +3,7 @@
 Clients post a task with `Accept: text/event-stream` and an `Idempotency-Key` and follow it to its end: scripts of slow
 calls, some of which delegate to agents that make slow calls too. One more follows the feed of all tasks. A client whose
 stream breaks connects again, with the id of the last entry that it has seen whole as `Last-Event-ID`. Every kill waits
-until some stream is in the middle. In the end each client's entries are held against the database: the same ones, in the
+until some stream is in the middle; half of them hit a worker's process, and the streams stay open. In the end each client's entries are held against the database: the same ones, in the
 order of their positions, none missing, none twice, each with the id that it must have.
 """
 
@@ -22,6 +22,7 @@ from typing import Any
 from bench.figures import Figure
 from chaos.agent import AGENTS
 from chaos.api import Api, Lost
+from chaos.blows import Blows
 from chaos.kill9 import LONGEST_LIFE_S
 from chaos.scenario import ChaosError, Run, amount, count
 from chaos.server import Server
@@ -192,13 +193,14 @@ def measure(run: Run) -> list[Figure]:
     with Server(run.new_folder("streams"), agents_dir=str(AGENTS), skill_chaos_delay_ms=40) as server:
         clients = [Client(server.port, run, number) for number in range(CLIENTS)]
         feed = FeedClient(server.port)
-        kills, middles = kill_in_the_middle(run, server, clients, feed)
-        log = Log(server.database)
+        blows = Blows(server, run.random("streams", "victims"))
+        middles = kill_in_the_middle(run, server, clients, feed, blows)
+        log, told = Log(server.database), blows.figures()
     followed = [one for client in clients for one in client.followed]
     resumed = sum(max(0, one.connections - 1) for one in followed)
     return [
-        amount("kill -9 in the middle of streams", kills, "kills"),
-        amount("streams that a kill broke off", middles),
+        *told,
+        amount("streams that a kill of the server broke off", middles),
         amount("tasks followed to their end", len(followed)),
         amount("of them with agents' tasks", sum(len({seen.task_id for seen in one.seen}) > 1 for one in followed)),
         amount("times a task's stream was resumed", resumed),
@@ -209,27 +211,29 @@ def measure(run: Run) -> list[Figure]:
     ]
 
 
-def kill_in_the_middle(run: Run, server: Server, clients: list[Client], feed: FeedClient) -> tuple[int, int]:
-    """Kill and start a server under its streams; return how many kills there were and how many streams they broke."""
+def kill_in_the_middle(run: Run, server: Server, clients: list[Client], feed: FeedClient, blows: Blows) -> int:
+    """Kill a server or its worker under the streams; return how many streams were broken off."""
     chance = run.random("streams")
     threads = [*(client.thread for client in clients), feed.thread]
-    kills = middles = 0
+    middles = 0
     try:
         server.start()
         for thread in threads:
             thread.start()
-        while kills < run.kills:
+        for number in range(1, run.kills + 1):
             until_s = time.monotonic() + MIDDLE_WITHIN_S
             time.sleep(chance.uniform(0.0, LONGEST_LIFE_S / 2))
             while not (broken := sum(client.middle for client in clients)) or not feed.connected:
                 if time.monotonic() > until_s:
                     raise ChaosError(f"no stream was in the middle, and the feed open, within {MIDDLE_WITHIN_S} s")
                 time.sleep(0.002)
-            server.kill()
-            kills, middles = kills + 1, middles + broken
-            server.start()
-            if kills % 20 == 0:
-                run.say(f"streams: {kills} kills, {middles} streams broken off")
+            if blows.strike():
+                middles += broken
+                server.start()
+            else:
+                server.wait_for_worker()
+            if number % 20 == 0:
+                run.say(f"streams: {number} kills, {middles} streams broken off")
         for client in clients:
             client.stop()
         _wait_for([client.thread for client in clients], "the clients' tasks to end")
@@ -242,7 +246,7 @@ def kill_in_the_middle(run: Run, server: Server, clients: list[Client], feed: Fe
             server.stop()  # streams end, so their readers do
         for thread in threads:
             thread.join(60)
-    return kills, middles
+    return middles
 
 
 def _wait_for(threads: list[threading.Thread], what: str) -> None:

@@ -275,9 +275,11 @@ class Child:
                 self._take(message)
 
     def _next(self) -> list[Any]:
+        """Return the messages of the next frame; end where the control side has ended, of whose last frame a part may have come."""
         head = self._reading.read(HEAD.size)
-        body = self._reading.read(HEAD.unpack(head)[0]) if len(head) == HEAD.size else b""
-        if not body:
+        size = HEAD.unpack(head)[0] if len(head) == HEAD.size else 0
+        body = self._reading.read(size)
+        if not body or len(body) < size:
             end_at_once()
         return unpacked(body)
 

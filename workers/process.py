@@ -175,6 +175,8 @@ class WorkerProcess:
         )
         self.pid = self._popen.pid
         self._theirs.close()
+        if self.killed:  # before there was anything to be ended
+            self._kill()
 
     def kill(self) -> None:
         """End it at once, with what it has started in its group."""

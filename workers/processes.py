@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 from callboard import inheritance
@@ -56,13 +57,20 @@ DEAF_S = 20.0
 _IS_THERE = 0
 """The number of the probe that asks a process whether anything in it gets on."""
 
-_HAS_ENDED = "it has ended"
-"""What a probe finds that the process which was asked did not outlive."""
-
 _LOOK_S = 0.1
 _PROBE_S = 10.0
 _AGAIN_S = 1.0
 """How long it takes until a process is started again in place of one that has ended before it could be given anything."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A probe that somebody waits for; it is over when it was answered, or the process that was asked is gone."""
+
+    process: WorkerProcess
+    over: threading.Event = field(default_factory=threading.Event)
+    answered: bool = False
+    fault: str | None = None
 
 
 class ProcessWorkers:
@@ -95,7 +103,7 @@ class ProcessWorkers:
         self._waiting: list[Given] = []
         self._start_at_s = 0.0
         self._closing = False
-        self._probes: dict[int, tuple[WorkerProcess, threading.Event, list[str | None]]] = {}
+        self._probes: dict[int, _Asked] = {}
         self._ready = threading.Event()
         self.deaths = 0
         self._thread = threading.Thread(target=self._loop, name="workers", daemon=True)
@@ -139,24 +147,26 @@ class ProcessWorkers:
 
     def probe(self) -> None:
         until_s = time.monotonic() + _PROBE_S
-        while (fault := self._fault_of_one(until_s)) is _HAS_ENDED:
-            pass  # whoever takes its place is asked
-        if fault is not None:
-            raise RuntimeError(fault)
-
-    def _fault_of_one(self, until_s: float) -> str | None:
-        with self._lock:
-            usable = [one for one in self._processes if one.condemned_s is None]
-            if not usable:
-                raise Unavailable("There is no worker's process; one is about to be started.")
-            process = max(usable, key=lambda one: one.ready)  # one that is not ready yet answers as soon as it is
-            number = max(self._probes, default=_IS_THERE) + 1
-            _, heard, found = self._probes[number] = process, threading.Event(), []
-            process.send(Probe(number))
-        if not heard.wait(max(0.0, until_s - time.monotonic())):
+        while True:  # one that is gone before it has answered says nothing of the others
+            with self._lock:
+                usable = self._usable()
+                if self._closing or (not usable and time.monotonic() < self._start_at_s):
+                    raise Unavailable("There is no worker's process that could be asked now.")
+                process = (
+                    max(usable, key=lambda one: one.ready) if usable else self._start()
+                )  # answers once it is ready
+                asked = _Asked(process)
+                number = max(self._probes, default=0) + 1
+                self._probes[number] = asked
+                process.send(Probe(number))
+            over = asked.over.wait(max(0.0, until_s - time.monotonic()))
             self._probes.pop(number, None)
-            raise Unavailable(f"The worker's process {process.pid} did not answer within {_PROBE_S:g} s.")
-        return found[0]
+            if not over:
+                raise Unavailable(f"The worker's process {process.pid} did not answer within {_PROBE_S:g} s.")
+            if asked.fault is not None:
+                raise RuntimeError(asked.fault)
+            if asked.answered:
+                return
 
     def wait_until_ready(self, timeout_s: float) -> bool:
         """Wait until a process can be given runs; False if the time was up first."""
@@ -173,7 +183,12 @@ class ProcessWorkers:
             if not self._closing:
                 self._closing = True
                 for process in self._processes:
-                    process.send(Close())
+                    if process.ready:
+                        process.send(Close())
+                    else:  # what it was given has not begun, and it may not be loaded in time
+                        process.kill()
+                for asked in list(self._probes.values()):
+                    asked.over.set()
             waiting = list(self._waiting)
         for given in waiting:
             given.token.hand_back()
@@ -348,13 +363,9 @@ class ProcessWorkers:
             case Probed(number=number) if number == _IS_THERE:
                 process.answers = True
             case Probed(number=number, fault=fault):
-                self._probed(number, fault)
-
-    def _probed(self, number: int, fault: str | None) -> None:
-        if (waiting := self._probes.pop(number, None)) is not None:
-            _, heard, found = waiting
-            found.append(fault)
-            heard.set()
+                if (asked := self._probes.pop(number, None)) is not None:
+                    asked.answered, asked.fault = True, fault
+                    asked.over.set()
 
     def _print(self, process: WorkerProcess, run: Run, text: str | None) -> None:
         given = process.runs.get(run)
@@ -410,6 +421,8 @@ class ProcessWorkers:
                 self._start_at_s = time.monotonic() + _AGAIN_S
                 self._waiting += [given for given in runs.values() if not given.token.stopped]
                 runs = {run: given for run, given in runs.items() if given.token.stopped}
+            for asked in [one for one in list(self._probes.values()) if one.process is process]:
+                asked.over.set()
             unasked = not killed and not process.closing and not self._closing
             self.deaths += unasked
         if unasked:
@@ -419,8 +432,6 @@ class ProcessWorkers:
                 status,
                 len(runs),
             )
-        for number in [number for number, (asked, *_) in list(self._probes.items()) if asked is process]:
-            self._probed(number, _HAS_ENDED)
         self._gone(str(process.pid))
         for run in runs:
             self._desk.lost(run, crashed=not killed and run in in_call)

@@ -70,3 +70,13 @@ def approved_keyed(token: str, *, ctx: SkillContext) -> str:
 def approved_never(token: str, *, ctx: SkillContext) -> str:
     """Return the token, once a person has approved; must not happen twice unless a person says so."""
     return _effect(ctx, "never", token)
+
+
+@skill(replay="safe")
+def gate_effect(token: str, gate: str, *, ctx: SkillContext) -> str:
+    """Return the token once a file exists, or the server says that it is enough; may be repeated until it is done."""
+    _write(ctx, "safe", token, "begin")
+    while not os.path.exists(gate) and not ctx.cancel_event.wait(0.01):  # noqa: PTH110  # it is looked for often
+        continue
+    _write(ctx, "safe", token, "cut" if ctx.cancel_event.is_set() else "end")
+    return token

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.slow
 
 def test_a_few_kills_repeat_no_model_call_and_make_no_agents_task_twice(run: Run, assert_met: Met) -> None:
     found = assert_met(agent.measure(run))
-    assert found["kill -9"] == 3
+    assert found["kills of the server"] >= 1
+    assert found["kills of a worker"] >= 1
     assert found["accepted"] > 0
     assert found["requests to the model"] > 0
 

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.slow
 
 def test_a_few_kills_lose_and_repeat_nothing(run: Run, assert_met: Met) -> None:
     found = assert_met(kill9.measure(run))
-    assert found["kill -9"] == 3
+    assert found["kills of the server"] >= 1
+    assert found["kills of a worker"] >= 1
     assert found["accepted"] > 0
     assert found["effects"] > 0

@@ -7,6 +7,7 @@ import pytest
 from bench.figures import Figure
 from chaos import nth_operation
 from chaos.nth_operation import Sweeps
+from chaos.order import SERVER, WORKER
 from chaos.scenario import Run
 from chaos.server import Server
 from chaos.verdict import Verdict
@@ -23,9 +24,12 @@ def server(run: Run) -> Iterator[Server]:
         yield server
 
 
-def test_a_script_ends_in_a_documented_way_wherever_its_server_dies(run: Run, server: Server, assert_met: Met) -> None:
+def test_a_script_ends_in_a_documented_way_wherever_its_server_or_worker_dies(
+    run: Run, server: Server, assert_met: Met
+) -> None:
     sweeps = Sweeps(run, server)
-    crashed = [sweeps.crash_at(kind, "script", number) for kind, number in (("statement", 9), ("commit", 3))]
+    points = (("statement", 9, SERVER), ("commit", 3, SERVER), ("statement", 7, WORKER), ("commit", 4, WORKER))
+    crashed = [sweeps.crash_at(kind, "script", number, victim) for kind, number, victim in points]
     outlived = not sweeps.crash_at("commit", "plain", 1000)
     server.stop()
     assert all(crashed)

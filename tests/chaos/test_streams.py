@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 def test_a_few_kills_leave_no_gap_and_no_repeat_in_any_stream(run: Run, assert_met: Met) -> None:
     found = assert_met(streams.measure(run))
-    assert found["kill -9 in the middle of streams"] == 3
+    assert (found["kills of the server"], found["kills of a worker"]) in ((1, 2), (2, 1))
     assert found["times a task's stream was resumed"] > 0
-    assert found["times the feed was resumed"] >= 3
+    assert found["times the feed was resumed"] >= found["kills of the server"]
     assert found["of them with agents' tasks"] > 0

@@ -21,7 +21,7 @@ DEFAULT_ADDRESS = "http://127.0.0.1:3000"
 
 COMMON = {"RATE_LIMIT_MAX_REQUESTS": "1000", "CALLBOARD_WORKERS": "4"}
 VARIANTS = {
-    "default": {},
+    "default": {"CALLBOARD_WORKER_PROCESSES": "1"},
     "with skills": {"CALLBOARD_SKILLS_DIR": "skills"},
     "with agents": {"CALLBOARD_AGENTS_DIR": "agents"},
     "with a key": {"API_KEY": "your-secret-key"},

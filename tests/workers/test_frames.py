@@ -1,14 +1,17 @@
 """Frames of a worker's process as the control side reads and writes them: in pieces, cut at the end, of many megabytes."""
 
+import signal
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from callboard.settings import worker_environment
 from callboard.workers.codec import HEAD, packed, unpacked
 from callboard.workers.process import WorkerProcess
-from callboard.workers.protocol import Cancel, Printed, Run
+from callboard.workers.protocol import Cancel, Printed, Probe, Run
 
 RUN = Run("t", 1)
 
@@ -96,3 +99,18 @@ def test_what_is_sent_to_one_that_is_gone_is_dropped(pair: Pair) -> None:
     pair.process.send(Cancel(RUN))
     pair.process.send(Cancel(RUN))
     assert not pair.process.waits_to_send
+
+
+@pytest.mark.parametrize("cut", [0, 2, HEAD.size + 1])
+def test_a_process_whose_control_side_ends_within_a_frame_ends_and_says_nothing(
+    cut: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    process = WorkerProcess(lambda: None)
+    with (tmp_path / "lock").open("w") as lock:
+        process.spawn(worker_environment(), lock.fileno())
+    assert process._popen is not None
+    process.connection.send(packed([Probe(1)])[:cut])
+    process.connection.shutdown(socket.SHUT_WR)
+    assert process._popen.wait(60) == -signal.SIGKILL  # with all that it may have started
+    process.close()
+    assert capfd.readouterr().err == ""

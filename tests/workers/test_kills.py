@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,33 @@ def test_a_start_waits_while_a_worker_of_the_server_before_is_there_and_names_it
         left.wait()
     starting.join(20)
     assert hell.system.execute("6*7", wait_s=20).output == 42
+
+
+def test_a_probe_of_a_worker_that_dies_over_it_is_answered_by_the_next_one(hell: Hell) -> None:
+    hell.start()
+    (pid,) = hell.pids
+    os.kill(pid, signal.SIGSTOP)
+    workers = hell.system._workforce._processes
+    assert workers is not None
+    with ThreadPoolExecutor(1) as threads:
+        probed = threads.submit(workers.probe)
+        wait_for(lambda: workers._probes, "nobody is asked")
+        os.kill(pid, signal.SIGKILL)
+        probed.result(60)
+    assert pid not in hell.pids
+
+
+def test_a_stop_does_not_wait_for_a_worker_that_is_still_starting(hell: Hell) -> None:
+    hell.start()
+    (before,) = hell.pids
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: hell.pids - {before, 0}, "it is replaced")
+    (starting,) = hell.processes
+    os.kill(starting["pid"], signal.SIGSTOP)  # it does not get there
+    assert not starting["ready"]
+    task_id = hell.submit(calling("held_safe", "held", "gate"))
+    assert hell.system.stop()
+    assert hell.calls("held") == []
+    hell.start()
+    hell.open("gate")
+    assert hell.ended(task_id).output == "held"

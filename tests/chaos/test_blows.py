@@ -1,0 +1,77 @@
+"""Of each two kills one hits a worker, and what did not end is told."""
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chaos.blows import Blows, workers_of
+
+SLEEPS = "import time; time.sleep(60)  # callboard.workers.child"
+
+
+class Target:
+    """Stands for a server, and is this process; its kills are only counted."""
+
+    def __init__(self, log: Path) -> None:
+        self.kills = 0
+        self.pid = os.getpid()
+        self.logs = [log]
+        self.lives = False
+
+    def kill(self) -> None:
+        self.kills += not self.lives
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Target:
+    log = tmp_path / "log"
+    log.touch()
+    return Target(log)
+
+
+@pytest.fixture
+def worker() -> Iterator["subprocess.Popen[bytes]"]:
+    with subprocess.Popen([sys.executable, "-c", SLEEPS]) as process:
+        yield process
+        process.kill()
+
+
+def values(blows: Blows) -> dict[str, float]:
+    return {figure.name: figure.value for figure in blows.figures()}
+
+
+def test_half_of_the_kills_are_a_workers_turn_in_an_order_of_chance(target: Target) -> None:
+    blows = Blows(target, random.Random(1))
+    turns = [blows.worker_is_next() for _ in range(200)]
+    assert all(sum(turns[at : at + 2]) == 1 for at in range(0, 200, 2))
+    assert len(set(turns[::2])) == 2
+
+
+def test_a_worker_is_hit_and_what_it_had_under_way_is_told(target: Target, worker: "subprocess.Popen[bytes]") -> None:
+    assert [one.pid for one in workers_of(os.getpid())] == [worker.pid]
+    blows = Blows(target, random.Random(1))
+    blows.strike_worker()
+    target.logs[0].write_text(
+        f"worker {worker.pid} has died (signal 9) with 3 tasks under way; another one takes its place\n"
+        "worker 1 has died (signal 9) with 5 tasks under way; another one takes its place\n"
+    )
+    found = values(blows)
+    assert worker.wait(20) < 0
+    assert found["kills of a worker"] == 1
+    assert found["kills that have not ended whom they hit"] == 0
+    assert found["tasks that killed workers had under way"] == 3
+    assert blows.worker_pids == {worker.pid}
+
+
+def test_a_server_that_lives_on_is_told(target: Target) -> None:
+    blows = Blows(target, random.Random(1))
+    blows.strike_server()
+    target.lives = True
+    blows.strike_server()
+    assert values(blows)["kills of the server"] == 2
+    assert values(blows)["kills that have not ended whom they hit"] == 1
