@@ -30,7 +30,6 @@ from callboard.processes import lockers, who
 from callboard.settings import Settings, worker_environment
 from callboard.workers.processes import ProcessWorkers
 from callboard.workers.protocol import Assignment, Begin, Desk, Listing, Workers
-from callboard.workers.threads import ThreadWorkers
 
 logger = logging.getLogger("callboard.workers")
 
@@ -94,6 +93,8 @@ class Workforce:
     def workers(self, desk: Desk) -> Workers:
         """Return the workers of this desk, at work."""
         if self._processes is None:
+            from callboard.workers.threads import ThreadWorkers  # PERF: with all that runs need
+
             return ThreadWorkers(desk, self._settings.workers, lambda: self._abilities.tools, lost=self._lost)
         self._processes.attend(
             desk,

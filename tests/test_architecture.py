@@ -151,6 +151,25 @@ def test_the_environment_is_read_in_the_settings_only() -> None:
     assert readers == ["callboard.settings", "callboard.agent.gaps"]  # which says that code in the sandbox has none
 
 
+def _loaded_by(*modules: str) -> set[str]:
+    """Return what a fresh interpreter has loaded once it has imported these."""
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(out.stdout.split())
+
+
+def test_the_control_side_loads_nothing_that_only_runs_need() -> None:
+    loaded = _loaded_by("callboard.cli.serve", "callboard.wiring", "callboard.http.server")
+    assert {"callboard.workers.processes", "callboard.agent.sealing"} <= loaded
+    assert not loaded & {"pydantic_monty", "callboard.agent.runner", "callboard.agent.planner.base", "markdown_it"}
+
+
+def test_a_worker_loads_what_some_tasks_need_when_one_needs_it() -> None:
+    loaded = _loaded_by("callboard.workers.child", "callboard.agent.planner.offline")
+    assert "callboard.agent.runner" in loaded
+    assert not loaded & {"markdown_it", "callboard.agent.planner.model", "callboard.agent.planner.table_plans"}
+
+
 @pytest.mark.parametrize("folder", ["actors", "agent", "http", "persistence", "workers", "tests"])
 def test_no_folder_of_the_root_is_a_regular_package(folder: str) -> None:
     assert not (ROOT / folder / "__init__.py").exists(), "it would hide a module of that name (LAYOUT: http)"

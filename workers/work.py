@@ -159,7 +159,7 @@ class _Journal:
     def tell(self, event: NewEvent) -> None:
         self._stop_if_lost()
         if (told := self._job.progress.fitting(event)) is not None:
-            self._link.tell(Told(self._run, told))
+            self._link.tell(Told(self._run, (told,)))
 
     def record(self, call: CallRecord, event: NewEvent | None = None) -> None:
         if call.state is CallState.STARTED:

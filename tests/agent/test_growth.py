@@ -34,8 +34,9 @@ from callboard.agent.mcp.jsonrpc import messages_in, torn_id
 from callboard.agent.mcp.stub import clean, parameters
 from callboard.agent.models.speech import ends_in_code, says_nothing, without_end_marks
 from callboard.agent.models.thoughts import Listener, apart
-from callboard.agent.planner import OfflinePlanner, PlanRequest
+from callboard.agent.planner import PlanRequest
 from callboard.agent.planner.answers import read_answer
+from callboard.agent.planner.offline import OfflinePlanner
 from callboard.agent.planner.syntax import MAX_CODE_CHARS
 from callboard.agent.programs import as_program, imports_of
 from callboard.agent.python_trees import too_much_in
