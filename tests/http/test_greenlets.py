@@ -112,6 +112,7 @@ def test_many_posted_at_once_all_end_right(server: Running) -> None:
 
 def test_requests_behind_one_another_are_answered_in_order(server: Running) -> None:
     texts = [f"What is {number} plus 1?" for number in range(30)]
+    began_s = time.monotonic()
     with connect(server) as connection:
         last = post(task(texts[-1]), "Connection: close")
         connection.sendall(b"".join(post(task(text)) for text in texts[:-1]) + last)
@@ -121,6 +122,7 @@ def test_requests_behind_one_another_are_answered_in_order(server: Running) -> N
     assert answers.count(b"HTTP/1.1 200 OK") == len(texts)
     assert -1 not in at
     assert at == sorted(at)
+    assert time.monotonic() - began_s < 15  # the loop does not sleep over what has come: that is a second for each
 
 
 def test_a_task_that_is_waited_for_holds_up_nobody(server: Running, gate: Gate) -> None:
