@@ -97,6 +97,9 @@ class Settings(BaseSettings):
     host: str = _setting("127.0.0.1", "Address to listen on.")
     port: int = _setting(3000, "Port to listen on; 0 takes a free one.", ge=0, le=65_535)
     http_threads: int = _setting(16, "Threads that answer requests.", ge=2, le=256)
+    http_greenlets: bool = _setting(
+        False, "Whether posted tasks are answered in the loop's thread, as greenlets, instead of in a thread each."
+    )
     max_waiting: int = _setting(
         64,
         "Requests that may be held at once by `Prefer: wait` or `?wait=`; beyond it they are answered at once.",

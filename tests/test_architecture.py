@@ -114,6 +114,7 @@ def _third_party(path: Path) -> set[str]:
 HOMES = {
     "falcon": {"http"},
     "waitress": {"http"},
+    "greenlet": {"http"},
     "sqlalchemy": {"persistence"},
     "alembic": {"persistence"},
     "pykka": {"actors"},
