@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Generic
+from typing import Any, Generic, Protocol
 
 from typing_extensions import TypeVar
 
@@ -87,6 +87,16 @@ class ReplyThen(Reply[R]):
     def _announce(self) -> None:
         super()._announce()
         self._then(self._value, self._error)
+
+
+class Suspension(Protocol):
+    """How an asker waits that has no thread to itself: `http/greenlets.py` has it."""
+
+    def resume(self) -> None:
+        """End the wait, or have it end at once where it has not begun; any thread, any number of times."""
+
+    def wait(self, timeout_s: float) -> None:
+        """Return at `resume`, or after `timeout_s` seconds."""
 
 
 class Delivery:
@@ -308,19 +318,24 @@ class Address(Generic[M_contra]):
         timeout_s: float,
         principal: Principal = PROCESS,
         request_id: str | None = None,
+        suspension: Suspension | None = None,
     ) -> R:
         """Send a message and return the reply, of the type that the message names.
 
-        `principal` is who asks, `request_id` what the log has the request under.
+        `principal` is who asks, `request_id` what the log has the request under, `suspension` how to wait, by default with the thread.
 
         Raises what the actor raised, `Overloaded`, `ActorCrashed`, `ActorStopped`, or `ReplyTimeout` after
         `timeout_s` seconds; before anything is sent `TypeError` or `ValueError` for a principal or a time that is none.
         """
         if not timeout_s >= 0:  # a lock would wait for ever
             raise ValueError(f"timeout_s is {timeout_s}; give seconds, 0 or more.")
-        reply = self.ask_later(message, principal=principal, request_id=request_id)
+        place: Reply[R] | None = None if suspension is None else ReplyThen(lambda _value, _error: suspension.resume())
+        reply = self.ask_later(message, principal=principal, request_id=request_id, reply=place)
         try:
-            return reply.get(timeout_s=timeout_s)
+            if suspension is None:
+                return reply.get(timeout_s=timeout_s)
+            suspension.wait(timeout_s)
+            return reply.get(timeout_s=0)
         except TimeoutError:
             raise ReplyTimeout(
                 f"The {self.name} did not answer {type(message).__name__} within {timeout_s:g} s; "

@@ -142,8 +142,8 @@ class TaskPool:
         if job is None:
             return
         match message:
-            case Told(event=event):
-                self._result_logger.tell_soon(self._record(job, events=(event,)))
+            case Told(events=events):
+                self._result_logger.tell_soon(self._record(job, events=events))
             case Recorded(call=call, event=event):
                 # not overtaken by the events that follow: a log in another order than what happened cannot be understood
                 events = () if event is None else (event,)

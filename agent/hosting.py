@@ -15,7 +15,6 @@ from callboard.agent.cancel import Cancelled
 from callboard.agent.job import Job, Tools, as_note
 from callboard.agent.ledger import Paused
 from callboard.agent.models.base import Message
-from callboard.agent.planner.model import ModelPlanner
 from callboard.agent.programs import as_program, ended, prelude
 from callboard.agent.sandbox_run import Script
 from callboard.agent.skill import SCRIPT, SkillContext
@@ -112,6 +111,10 @@ class Host:
             raise TypeError(f"a model is asked in texts; this is a {type_name(prompt)} and a {type_name(system)}")
         prompt, system = storable(prompt), storable(system)
         planner = self._tools.planner
+        if not planner.learns:
+            return None
+        from callboard.agent.planner.model import ModelPlanner  # PERF: only where there is one, it is loaded already
+
         if not isinstance(planner, ModelPlanner):
             return None
         model = planner.model_of(self._tools.roster.get(self._job.task.spec.agent))

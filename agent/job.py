@@ -9,17 +9,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic_core import to_json
 
 from callboard.agent.cancel import CancelToken
 from callboard.agent.catalogue import Catalogue
 from callboard.agent.delegation import Delegated
-from callboard.agent.planner import Planner
 from callboard.agent.purse import Spent
 from callboard.agent.roster import Roster
-from callboard.agent.sandbox import Sandbox
 from callboard.agent.sealing import Left, OpenSession, Unsealed
 from callboard.agent.spending import Spending
 from callboard.budget import Charges
@@ -37,6 +35,10 @@ from callboard.messages.tasks import AttachedFile, Task
 from callboard.settings import Settings
 from callboard.unstorable import type_name
 from callboard.values import mend_text, recordable, storable
+
+if TYPE_CHECKING:  # PERF: the control side has jobs, and where worker processes run them neither of these
+    from callboard.agent.planner import Planner
+    from callboard.agent.sandbox import Sandbox
 
 
 class Journal(Protocol):
@@ -189,8 +191,8 @@ class Outcome:
 class Tools:
     """What every run shares."""
 
-    planner: Planner
-    sandbox: Sandbox
+    planner: "Planner"
+    sandbox: "Sandbox"
     catalogue: Catalogue
     settings: Settings
     clock: Clock

@@ -23,7 +23,6 @@ from callboard.agent.ledger import Ledger, Paused, Snapshot, stands_at, unpack
 from callboard.agent.limits import limits_of
 from callboard.agent.models.base import Message, Role
 from callboard.agent.planner import Plan, PlanRequest
-from callboard.agent.planner.model import prompt_version
 from callboard.agent.planner.syntax import MAX_CODE_CHARS
 from callboard.agent.purse import Purse
 from callboard.agent.python_trees import too_much_in
@@ -159,7 +158,7 @@ class TaskRun:
                 planner=self._tools.planner.name,
                 intent=plan.intent,
                 code=plan.code,
-                prompt_version=prompt_version() if self._tools.planner.learns else None,
+                prompt_version=_prompt_version() if self._tools.planner.learns else None,
                 resumed_at_call=None if snapshot is None else snapshot.number,
                 snapshot_refused=refused,
             )
@@ -337,6 +336,12 @@ class TaskRun:
 
 def _asked(call_id: int, name: str, args: list[Any], kwargs: dict[str, Any], number: int | None) -> Asked:
     return Asked(call_id=call_id, name=name, args=tuple(args), kwargs=kwargs, number=number)
+
+
+def _prompt_version() -> int:
+    from callboard.agent.planner.model import prompt_version  # PERF: where no model plans, it is never loaded
+
+    return prompt_version()
 
 
 def _role(text: str) -> Role:

@@ -15,7 +15,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
-import pydantic_monty
 from pydantic_monty import (
     ExternalModule,
     Monty,
@@ -31,9 +30,6 @@ from callboard.agent.shapes import Shapes
 from callboard.agent.signals_held import signals_held
 from callboard.errors import Overloaded, TaskError
 from callboard.settings import Settings
-
-INTERPRETER = f"monty-{pydantic_monty.__version__}"
-"""Names the interpreter whose dumps can be loaded."""
 
 _LACKS = re.compile(r"Module `skills` has no member `(\w+)`")
 _TWINS = re.compile(rf"\b{TWIN}([a-z]\w*)")

@@ -7,7 +7,7 @@ and pure functions; any thread. Imported by the runner for the values, by `actor
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from callboard.agent.sandbox import INTERPRETER
+from callboard.agent.interpreter import INTERPRETER
 from callboard.agent.signing import Signer
 from callboard.conversation import SessionRecord, SessionUpdate
 from callboard.messages.ledger import CallRecord, TaskLedger

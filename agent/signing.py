@@ -10,7 +10,7 @@ import hmac
 import secrets
 from pathlib import Path
 
-from callboard.agent.sandbox import INTERPRETER
+from callboard.agent.interpreter import INTERPRETER
 from callboard.secret_files import kept_secret
 
 _MAC_BYTES = 32

@@ -1,8 +1,8 @@
 """Requests a second, and what each takes: accepting tasks and running them to their result, beside what others reach with them.
 
 Each load stands between two loads of the ceiling, a bare server, and is compared with their mean, because the speed of a shared machine
-drifts; right beside it stand those of FastAPI with Celery, of an older Callboard where one is given (`--beside`), and one of ours
-over more connections. Figures are medians over rounds, ratios those of a round's own loads. Each load of ours meets a server of its
+drifts; right beside it stand those of FastAPI with Celery, of an older Callboard where one is given (`--beside`), and those of ours
+over more connections, and with greenlets. Figures are medians over rounds, ratios those of a round's own loads. Each load of ours meets a server of its
 own on a fresh data folder, whose history is read afterwards: no task lost, none made up, every answer right.
 """
 
@@ -34,6 +34,7 @@ MANY = 64
 HOLDS_MANY = {"max_waiting": 2 * MANY}
 """One caller is given seven eighths of the places to wait in at most; without one it is answered before its task has ended."""
 
+GREENLETS = {"http_greenlets": "true"}
 KILLED_AFTER_S = 1.5
 Start = Callable[[str], AbstractContextManager[Target]]
 """How a server is given for a kind of load."""
@@ -45,6 +46,7 @@ class Round:
 
     laps: dict[tuple[str, str], Lap] = field(default_factory=dict)
     many: dict[str, Lap] = field(default_factory=dict)
+    greenlets: dict[str, Lap] = field(default_factory=dict)
     ceiling: dict[str, float] = field(default_factory=dict)
 
     def part_of_ceiling(self, kind: str) -> float:
@@ -96,7 +98,7 @@ def _others(run: Run, stack: contextlib.ExitStack, seconds: float) -> dict[str, 
 
 
 def _loads(run: Run, kind: str, seconds: float, others: dict[str, Start], found: Round) -> None:
-    """Load each server in turn: ours, the others, and one of ours over more connections."""
+    """Load each server in turn: ours, the others, ours over more connections, and ours with greenlets."""
     with callboard(run, kind, journaled=kind == JOURNALED, warm_s=seconds) as ours:
         found.laps[OURS, kind] = lap(run, ours, seconds, PREFER[kind], journaled=kind == JOURNALED)
     if kind == JOURNALED:
@@ -106,6 +108,8 @@ def _loads(run: Run, kind: str, seconds: float, others: dict[str, Start], found:
             found.laps[name, kind] = lap(run, target, seconds, PREFER[kind])
     with callboard(run, f"{kind} many", settings=HOLDS_MANY, warm_s=seconds) as ours:
         found.many[kind] = lap(run, ours, seconds, PREFER[kind], connections=MANY)
+    with callboard(run, f"{kind} greenlets", settings=GREENLETS, warm_s=seconds) as ours:
+        found.greenlets[kind] = lap(run, ours, seconds, PREFER[kind])
 
 
 def figures_of(rounds: list[Round], others: Collection[str]) -> list[Figure]:
@@ -123,6 +127,7 @@ def figures_of(rounds: list[Round], others: Collection[str]) -> list[Figure]:
         if kind == JOURNALED:
             continue
         found.append(_of_many(kind, rounds))
+        found += _of_greenlets(kind, rounds)
         if kind == ACCEPT:
             ratios = [one.load.p99_ms / one.load.p50_ms for one in laps[OURS, kind]]
             found.append(_of(f"{kind}, p99 to p50", ratios, "ratio", note="16 connections", at_most=P99_TO_P50))
@@ -169,6 +174,19 @@ def _of_many(kind: str, rounds: list[Round]) -> Figure:
     p99_ms = statistics.median(one.many[kind].load.p99_ms for one in rounds)
     note = f"to the rate over 16; CALLBOARD_MAX_WAITING={HOLDS_MANY['max_waiting']}, p99 {p99_ms:.1f} ms"
     return _of(f"{kind} over {MANY} connections", more, "ratio", note=note, at_least=1.0)
+
+
+def _of_greenlets(kind: str, rounds: list[Round]) -> list[Figure]:
+    """Return what the same server is with CALLBOARD_HTTP_GREENLETS to what it is without."""
+    pairs = [(one.greenlets[kind], one.laps[OURS, kind]) for one in rounds]
+    p99_ms = statistics.median(one.load.p99_ms for one, _ in pairs)
+    rates = [one.load.rate / plain.load.rate for one, plain in pairs]
+    cpu = [one.cpu_ms / plain.cpu_ms for one, plain in pairs]
+    name = f"{kind} with greenlets"
+    return [
+        _of(name, rates, "ratio", note=f"to the rate without; CALLBOARD_HTTP_GREENLETS=true, p99 {p99_ms:.1f} ms"),
+        _of(f"{name}, processor time", cpu, "ratio"),
+    ]
 
 
 def _beside(kind: str, name: str, rounds: list[Round]) -> list[Figure]:

@@ -97,6 +97,9 @@ class Settings(BaseSettings):
     host: str = _setting("127.0.0.1", "Address to listen on.")
     port: int = _setting(3000, "Port to listen on; 0 takes a free one.", ge=0, le=65_535)
     http_threads: int = _setting(16, "Threads that answer requests.", ge=2, le=256)
+    http_greenlets: bool = _setting(
+        False, "Whether posted tasks are answered in the loop's thread, as greenlets, instead of in a thread each."
+    )
     max_waiting: int = _setting(
         64,
         "Requests that may be held at once by `Prefer: wait` or `?wait=`; beyond it they are answered at once.",
@@ -160,8 +163,12 @@ class Settings(BaseSettings):
 
     # Tasks.
     workers: int = _setting(8, "Tasks worked on at once.", ge=1, le=256)
-    worker_processes: int = _setting(
-        0, "Processes that work on tasks, each on several at once; 0: threads of the server's own process.", ge=0, le=64
+    worker_processes: int | None = _setting(
+        None,
+        "Processes that work on tasks, each on several at once; 0: threads of the server's own process. Unset: one for each "
+        "core but one, at least 1 and at most 4, for `callboard serve`; 0 for a system in a program.",
+        ge=0,
+        le=64,
     )
     worker_memory_bytes: int = _setting(
         4 * 1024**3, "Most memory that one such process may take, in bytes; 0: no limit.", ge=0

@@ -65,6 +65,8 @@ class AgentSystem:
         self._webhook_signer = WebhookSigner(load_webhook_secret(settings.webhook_secret, settings.data_dir))
         # Invariant: one server at a time works on a history; the master agent takes up whatever has not ended in it
         with ExitStack() as undo:  # what has been opened when something later cannot be
+            self._workforce = Workforce(settings)
+            undo.callback(self._workforce.close)
             self._abilities = Abilities(settings)
             undo.callback(self._abilities.close)
             self._claim = claim(settings)
@@ -74,8 +76,7 @@ class AgentSystem:
             self._claim.renew()  # what was claimed is what was opened
             self._workspace_root = settings.data_dir / "workspaces"
             tidy(settings.data_dir, self._workspace_root)
-            self._workforce = Workforce(
-                settings,
+            self._workforce.equip(
                 self._abilities,
                 self._store.reader,
                 signer=self._signer,
@@ -83,7 +84,6 @@ class AgentSystem:
                 workspace_root=self._workspace_root,
                 lost=lambda: self._claim.lost,
             )
-            undo.callback(self._workforce.close)
             opened = undo.pop_all()
         self._board = HealthBoard(clock, settings.health_interval_s)
         self._supervisor = Supervisor(on_give_up=self._board.give_up)

@@ -22,14 +22,14 @@ from callboard.agent.purse import Spent
 from callboard.agent.signing import Signer
 from callboard.agent.spending import Accounts, Limit, holder_of
 from callboard.clock import Clock
-from callboard.errors import StoreUnavailable, UnknownAgent
+from callboard.errors import ConfigurationError, StoreUnavailable, UnknownAgent
 from callboard.messages.health import WorkersReport, WorkerState
+from callboard.paths import why_not
 from callboard.persistence.store import Reader
 from callboard.processes import lockers, who
 from callboard.settings import Settings, worker_environment
 from callboard.workers.processes import ProcessWorkers
 from callboard.workers.protocol import Assignment, Begin, Desk, Listing, Workers
-from callboard.workers.threads import ThreadWorkers
 
 logger = logging.getLogger("callboard.workers")
 
@@ -39,12 +39,39 @@ _LOOK_S = 0.05
 _TELL_EVERY_S = 5.0
 
 
-class Workforce:
-    """The workers of one system."""
+_MOST_UNASKED = 4
+"""Most processes that a server has without being told: each takes some 50 MB."""
 
-    def __init__(
+
+def for_serving(settings: Settings) -> Settings:
+    """Return the settings of a server that is nothing else: processes work for it, which load its skills from files."""
+    if settings.worker_processes is not None:
+        return settings
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return settings.model_copy(update={"worker_processes": max(1, min(_MOST_UNASKED, cores - 1))})
+
+
+class Workforce:
+    """The workers of one system. Processes load while the control side does: they are started first, and given runs last."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Start what processes there are to be; raise `ConfigurationError` where the data folder takes no file."""
+        self._settings = settings
+        self._listing: object = []
+        self._processes: ProcessWorkers | None = None
+        self._lock = _opened(settings.require_data_dir() / lock_name(settings.database_url))
+        self._end_withholding = inheritance.withhold(lambda: (self._lock,))
+        if settings.worker_processes:
+            self._processes = ProcessWorkers(
+                settings.worker_processes,
+                begin=self._begin,
+                environment=worker_environment(),
+                lock=self._lock,
+                calls_at_once=4 + settings.workers * settings.parallel_calls,
+            )
+
+    def equip(
         self,
-        settings: Settings,
         abilities: Abilities,
         reader: Reader,
         *,
@@ -54,39 +81,31 @@ class Workforce:
         lost: Callable[[], bool],
     ) -> None:
         """Wait until no worker of a server before is left, and prepare; raise `StoreUnavailable` where one does not end."""
-        self._settings = settings
         self._abilities = abilities
         self._clock = clock
         self._lost = lost
         self.accounts = Accounts(reader.usage)
-
         self._control = RunControl(reader, signer)
-        if not settings.worker_processes:
+        if self._processes is None:
             abilities.equip(accounts=self.accounts, control=self._control, clock=clock, workspace_root=workspace_root)
-        self._processes: ProcessWorkers | None = None
-        self._listing: object = []
-        self._lock = _lock_out(settings.data_dir / lock_name(settings.database_url))
-        self._end_withholding = inheritance.withhold(lambda: (self._lock,))
+        _lock_out(self._lock, self._settings)
 
     def workers(self, desk: Desk) -> Workers:
         """Return the workers of this desk, at work."""
-        if not (count := self._settings.worker_processes):
+        if self._processes is None:
+            from callboard.workers.threads import ThreadWorkers  # PERF: with all that runs need
+
             return ThreadWorkers(desk, self._settings.workers, lambda: self._abilities.tools, lost=self._lost)
-        self._processes = ProcessWorkers(
+        self._processes.attend(
             desk,
-            count,
-            begin=self._begin,
-            environment=worker_environment(),
             methods={
                 "control": self._control,
                 "accounts": self.accounts,
                 "breakers": self._abilities.breakers,
                 "mcp": self._abilities.servers,
             },
-            gone=self._abilities.breakers.gone,
-            lock=self._lock,
             spent_of=self._spent_of,
-            calls_at_once=4 + self._settings.workers * self._settings.parallel_calls,
+            gone=self._abilities.breakers.gone,
         )
         self._abilities.follow(self._tell)
         return self._processes
@@ -144,25 +163,32 @@ def lock_name(database_url: str) -> str:
     return f"workers-{hashlib.sha256(database_url.encode()).hexdigest()[:12]}.lock"
 
 
-def _lock_out(path: Path) -> int:
-    """Return the descriptor of a lock that this process and its workers share, once those of a server before are gone.
+def _opened(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} can be neither opened nor made ({why_not(error)}); make the folder writable, or set CALLBOARD_DATA_DIR."
+        ) from error
+
+
+def _lock_out(descriptor: int, settings: Settings) -> None:
+    """Take the lock that this process and its workers share, once those of a server before are gone.
 
     They are killed with their server. One that cannot die yet may still be at a call, which is not to be made beside it.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     began_s = told_s = time.monotonic()
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return descriptor
+            return
         except BlockingIOError:
             now_s, found = time.monotonic(), os.fstat(descriptor)
         holders = who(lockers(found.st_dev, found.st_ino), otherwise="which one is not told to this user")
         if now_s - began_s > _WAIT_S:
-            os.close(descriptor)
-            raise StoreUnavailable(
-                f"A worker of the server before is still there and has {path.name} locked: {holders}."
-            )
+            name = lock_name(settings.database_url)
+            raise StoreUnavailable(f"A worker of the server before is still there and has {name} locked: {holders}.")
         if now_s - told_s >= _TELL_EVERY_S or told_s == began_s:
             logger.warning("waiting until the last worker of the server before is gone: %s", holders)
             told_s = now_s

@@ -89,10 +89,15 @@ def _negotiate(accept: str, body_is_msgpack: bool) -> str:
         return ""
 
 
+def may_prefer_text(accept: str) -> bool:
+    """Say whether an Accept header may prefer text of some kind, a stream of events say, to JSON and msgpack."""
+    return "text/" in accept
+
+
 def prefers(req: FalconRequest, media_type: str) -> bool:
-    """Say whether the client would have this type rather than JSON or msgpack."""
+    """Say whether the client would have this type, which is text, rather than JSON or msgpack."""
     accept = req.env.get("HTTP_ACCEPT", "*/*")
-    return "text/" in accept and _negotiate_with(accept[:500], media_type)
+    return may_prefer_text(accept) and _negotiate_with(accept[:500], media_type)
 
 
 @lru_cache(maxsize=256)

@@ -5,15 +5,17 @@ as there are threads, in the inbox of the actor that reads the history. So calle
 there is more than one, each has `AT_ONCE` requests at work at most, whatever it sends; who is alone has all threads. A request
 that is held, or has become a stream, is not at work.
 
-waitress's dispatcher appends, pops and asks whether there is something under its own lock, so `FairQueue` has none.
-tests/http/test_waitress_hooks.py holds waitress to that. Imported by http/server.py and http/channel.py only.
+waitress's dispatcher appends, pops and asks whether there is something under its own lock, so `FairQueue` has none; that of
+http/greenlets.py is used in one thread only.
+tests/http/test_waitress_hooks.py holds waitress to that. Imported by http/server.py, http/channel.py and
+http/greenlets.py only.
 """
 
 import heapq
 import itertools
 import time
 from collections import defaultdict, deque
-from typing import Any
+from typing import Any, Protocol
 
 from waitress.task import ThreadedTaskDispatcher  # type: ignore[import-untyped]
 
@@ -23,12 +25,19 @@ REMEMBERED_S = 30.0
 """How long after the last request of another caller that goes on, so that one who asks now and then finds no crowd."""
 
 
+class Dispatcher(Protocol):
+    """Who has turns served: waitress's threads here, or http/greenlets.py."""
+
+    def rests(self, turn: "Turn") -> None:
+        """Take a turn as over, and let another one of its caller begin."""
+
+
 class Turn:
-    """One request's turn at a thread; `caller` is whose it is."""
+    """One request's turn at a thread, or as a greenlet; `caller` is whose it is."""
 
     __slots__ = ("_channel", "_dispatcher", "at_work", "caller", "number")
 
-    def __init__(self, channel: Any, number: int, dispatcher: "FairDispatcher") -> None:
+    def __init__(self, channel: Any, number: int, dispatcher: Dispatcher) -> None:
         self._channel = channel
         self._dispatcher = dispatcher
         self.caller: str = channel.caller
@@ -53,7 +62,7 @@ class Turn:
 class FairQueue:
     """Turns that wait for a thread, as the deque they take the place of, which is empty while none may begin."""
 
-    def __init__(self, dispatcher: "FairDispatcher") -> None:
+    def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
         self._order = FairOrder()
         self._arrivals = itertools.count()

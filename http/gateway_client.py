@@ -1,10 +1,11 @@
 """The gateway as requests ask it: on behalf of who sent them, under their id, and never without a timeout.
 
-In the request's waitress thread. Imported within `http/` only.
+In the request's waitress thread, or its greenlet. Imported within `http/` only.
 """
 
 from typing import TYPE_CHECKING, TypeVar
 
+from callboard.http.greenlets import suspension
 from callboard.http.request import Request
 from callboard.messages.ask import Asked
 
@@ -25,4 +26,10 @@ class GatewayClient:
     def ask(self, req: Request, message: "Asked[GatewayMessage, R]", *, wait_s: float = 0.0) -> R:
         """Return the reply to a message, which may be held back for `wait_s` seconds. Raises what `Address.ask` does."""
         timeout_s = wait_s + self._timeout_s
-        return self._address.ask(message, timeout_s=timeout_s, principal=req.principal, request_id=req.request_id)
+        return self._address.ask(
+            message,
+            timeout_s=timeout_s,
+            principal=req.principal,
+            request_id=req.request_id,
+            suspension=suspension(),
+        )

@@ -2,7 +2,8 @@
 
 Threads: `run` is the loop that accepts, reads and writes; `http_threads + max_waiting` waitress threads answer, of
 which at most `max_waiting` are ever held by a wait (http/waiting.py), so that `http_threads` always remain; requests wait
-for them in a fair queue (http/fair_queue.py), and one more thread has a queue of its own for `/health`. `close` may be called from any thread and from a signal handler. Imported by the command line and by tests.
+for them in a fair queue (http/fair_queue.py), and one more thread has a queue of its own for `/health`; where the settings
+say so, tasks that are posted are answered in the loop's thread (http/greenlets.py). `close` may be called from any thread and from a signal handler. Imported by the command line and by tests.
 """
 
 import errno
@@ -24,6 +25,7 @@ from callboard.http.app import build_app
 from callboard.http.channel import channel_class
 from callboard.http.connections import Connections
 from callboard.http.fair_queue import FairDispatcher
+from callboard.http.greenlets import Greenlets, in_request
 from callboard.http.request import Request
 from callboard.limits import HEAD_BYTES, SOCKET_BYTES
 from callboard.logs import get_logger
@@ -77,6 +79,7 @@ class Server:
         self._socket = listening or listen(settings)
         self._connections = Connections(settings, descriptors.allow(settings.max_connections))
         self._health = FairDispatcher(_HEALTH_THREADS)
+        self._greenlets = Greenlets(self._wake)
         threads = settings.http_threads + settings.max_waiting
         self._waitress = create_server(
             app or build_app(system),
@@ -102,8 +105,13 @@ class Server:
             log_socket_errors=False,  # a client whose network fails is nothing to tell an operator, with a traceback
         )
         self._end_withholding = inheritance.withhold(self._descriptors_open)
-        self._channel_class = channel_class(settings, request_line(settings), self._connections, self._health)
+        for_tasks = self._greenlets if settings.http_greenlets else None
+        self._channel_class = channel_class(
+            settings, request_line(settings), self._connections, self._health, for_tasks
+        )
         self._waitress.channel_class = self._channel
+        self._pull_trigger = self._waitress.pull_trigger
+        self._waitress.pull_trigger = self._wake_from
         self.host, self.port = self._socket.getsockname()[:2]
 
     @property
@@ -114,7 +122,7 @@ class Server:
     @property
     def queued(self) -> int:
         """How many requests wait for a thread."""
-        return len(self._waitress.task_dispatcher.queue)
+        return len(self._waitress.task_dispatcher.queue) + len(self._greenlets.queue)
 
     def run(self, between: Callable[[], None] = lambda: None) -> None:
         """Answer requests until `close`, then finish those under way; returns when all is closed.
@@ -139,11 +147,20 @@ class Server:
         if self._runner is None:
             self._shut()
         else:
-            with self._descriptors:
-                if not self._closed:
-                    self._waitress.pull_trigger()
+            self._wake()
             if self._runner != threading.get_ident():
                 self._ended.wait()
+
+    def _wake(self) -> None:
+        """End the loop's sleep, if it is there still."""
+        with self._descriptors:
+            if not self._closed:
+                self._pull_trigger()
+
+    def _wake_from(self) -> None:
+        """End the loop's sleep, for waitress; not where the loop itself serves a request: it looks at its sockets next."""
+        if not in_request():
+            self._pull_trigger()
 
     def _drain(self) -> None:
         """Answer on, new tasks with 503, while running tasks finish; then stop listening and let requests under way end.
@@ -166,7 +183,8 @@ class Server:
 
     def _turn(self, *, timeout_s: float) -> None:
         """Turn the loop once: read and write what is ready. poll(), since select() dies near 1024 descriptors."""
-        wasyncore.loop(timeout=timeout_s, use_poll=True, map=self._map, count=1)
+        wasyncore.loop(timeout=self._greenlets.sleep_s(timeout_s), use_poll=True, map=self._map, count=1)
+        self._greenlets.run()
         self._accept_others()
         now_s = time.monotonic()
         if now_s >= self._look_at_s:
@@ -199,6 +217,7 @@ class Server:
             self._closed = True
         self._waitress.task_dispatcher.shutdown(timeout=1)
         self._health.shutdown(timeout=1)
+        self._greenlets.close()
         for channel in list(self._waitress.active_channels.values()):
             channel.handle_close()  # a thread that is still busy with one now knows better than to wake the loop
         self._end_withholding()

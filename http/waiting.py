@@ -1,6 +1,6 @@
 """Requests that are held: `Prefer: wait=N` (RFC 7240) and `?wait=N`.
 
-Each held request keeps a waitress thread. In the request's own thread; imported within `http/` only.
+Each held request keeps a waitress thread, unless it is a greenlet. In the request's own thread or greenlet; imported within `http/` only.
 """
 
 import re

@@ -17,6 +17,7 @@ from callboard import AgentSystem, Settings
 from callboard.agent import python_trees
 from tests import profiles  # noqa: F401  # registers them
 from tests.template import lay_history
+from tests.worker_processes import OF_TESTS
 
 GROUPS = {"servers": "docs", "bench": "models"}
 """Fixtures that cost seconds, once in a process, with the name of the group of tests that use them.
@@ -84,6 +85,15 @@ def nobodys_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the tests from the history of whoever runs them: the default data folder is an empty one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("nobody")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def worker_processes() -> Iterator[None]:
+    """Have systems of this process work on tasks as tests/worker_processes.py says."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in OF_TESTS.items():
+            patch.setenv(name, value)
         yield
 
 

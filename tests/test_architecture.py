@@ -4,6 +4,7 @@ import ast
 import inspect
 import subprocess
 import sys
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -32,6 +33,10 @@ ALLOWED = {
 NARROW = {("http", "agent"): {"callboard.agent.skill", "callboard.agent.catalogue", "callboard.agent.roster"}}
 
 
+TOGETHER = pytest.mark.xdist_group("architecture")
+"""PERF: the tests that look at every module's imports share its tree, which takes 4 ms; there are 440 of them."""
+
+
 def _layer(module: str) -> str:
     parts = module.split(".")
     if len(parts) > 1 and parts[1] in ("actors", "agent", "http", "persistence", "workers"):
@@ -58,9 +63,15 @@ def _files() -> list[tuple[str, Path]]:
     return found
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
 def _imports(path: Path) -> set[str]:
     found = set()
-    tree = ast.parse(path.read_text())
+    tree = _tree(path)
     type_checking = {
         id(inner)
         for node in ast.walk(tree)
@@ -77,21 +88,22 @@ def _imports(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize(("module", "path"), _files(), ids=lambda value: value if isinstance(value, str) else "")
-def test_a_folder_imports_only_what_it_may(module: str, path: Path) -> None:
-    mine = _layer(module)
-    for imported in _imports(path):
-        if imported.startswith("callboard.__"):
-            continue
-        other = _layer(imported)
-        assert other == mine or other in ALLOWED[mine], f"{module} imports {imported}"
-        narrow = NARROW.get((mine, other))
-        assert narrow is None or imported in narrow, f"{module} imports {imported}"
+def _may_import(mine: str, imported: str) -> bool:
+    other = _layer(imported)
+    return (other == mine or other in ALLOWED[mine]) and imported in NARROW.get((mine, other), {imported})
+
+
+@TOGETHER
+def test_a_folder_imports_only_what_it_may() -> None:
+    imports = [(module, imported) for module, path in _files() for imported in sorted(_imports(path))]
+    assert len(imports) > 1000
+    wrong = [f"{module} imports {name}" for module, name in imports if not _may_import(_layer(module), name)]
+    assert [line for line in wrong if " imports callboard.__" not in line] == []
 
 
 def _third_party(path: Path) -> set[str]:
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names.add(node.module.split(".")[0])
         elif isinstance(node, ast.Import):
@@ -102,6 +114,7 @@ def _third_party(path: Path) -> set[str]:
 HOMES = {
     "falcon": {"http"},
     "waitress": {"http"},
+    "greenlet": {"http"},
     "sqlalchemy": {"persistence"},
     "alembic": {"persistence"},
     "pykka": {"actors"},
@@ -121,12 +134,14 @@ HOMES = {
 }
 
 
-@pytest.mark.parametrize(("module", "path"), _files(), ids=lambda value: value if isinstance(value, str) else "")
-def test_a_library_is_used_in_its_home_only(module: str, path: Path) -> None:
-    for library in _third_party(path) & HOMES.keys():
-        assert _layer(module) in HOMES[library], f"{module} imports {library}"
+@TOGETHER
+def test_a_library_is_used_in_its_home_only() -> None:
+    used = [(module, library) for module, path in _files() for library in sorted(_third_party(path) & HOMES.keys())]
+    assert len(used) > 50
+    assert [f"{module} imports {name}" for module, name in used if _layer(module) not in HOMES[name]] == []
 
 
+@TOGETHER
 def test_no_run_can_sign_since_the_key_stays_with_the_control_side() -> None:
     holders = {module for module, path in _files() if "callboard.agent.signing" in _imports(path)}
     assert {module for module in holders if module.startswith("callboard.agent.")} == {"callboard.agent.sealing"}
@@ -135,6 +150,25 @@ def test_no_run_can_sign_since_the_key_stays_with_the_control_side() -> None:
 def test_the_environment_is_read_in_the_settings_only() -> None:
     readers = [module for module, path in _files() if "os.environ" in path.read_text() or "getenv(" in path.read_text()]
     assert readers == ["callboard.settings", "callboard.agent.gaps"]  # which says that code in the sandbox has none
+
+
+def _loaded_by(*modules: str) -> set[str]:
+    """Return what a fresh interpreter has loaded once it has imported these."""
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(out.stdout.split())
+
+
+def test_the_control_side_loads_nothing_that_only_runs_need() -> None:
+    loaded = _loaded_by("callboard.cli.serve", "callboard.wiring", "callboard.http.server")
+    assert {"callboard.workers.processes", "callboard.agent.sealing"} <= loaded
+    assert not loaded & {"pydantic_monty", "callboard.agent.runner", "callboard.agent.planner.base", "markdown_it"}
+
+
+def test_a_worker_loads_what_some_tasks_need_when_one_needs_it() -> None:
+    loaded = _loaded_by("callboard.workers.child", "callboard.agent.planner.offline")
+    assert "callboard.agent.runner" in loaded
+    assert not loaded & {"markdown_it", "callboard.agent.planner.model", "callboard.agent.planner.table_plans"}
 
 
 @pytest.mark.parametrize("folder", ["actors", "agent", "http", "persistence", "workers", "tests"])

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Never
@@ -58,14 +59,15 @@ logger = get_logger("callboard.worker")
 
 _PR_SET_PDEATHSIG = 1
 _SOON_S = 0.02
-"""Longest time that what may wait is kept back for company."""
+"""Longest time that what may wait is kept back for company of the same run."""
 
 
 class Pipe:
     """The way up, in frames; fulfils `Link`. Any thread.
 
-    What was told goes up with the next thing that must, or a moment later. A frame is in the kernel's hands when it has been sent,
-    and read to its end whatever becomes of this process.
+    What a run has told goes up with the next thing of it that must, or a moment later. A frame is in the kernel's hands when it has
+    been sent, and read to its end whatever becomes of this process. PERF: others' messages wait for their own runs: so a
+    short task is one frame, with its events in one piece, however many run beside it.
     """
 
     def __init__(self, connection: socket.socket, ended: Callable[[Run], object]) -> None:
@@ -75,7 +77,7 @@ class Pipe:
         self._process = os.getpid()
         # Guards all below and the order of frames; runs' threads, the flusher and the reader all come here.
         self._lock = threading.Lock()
-        self._held: list[Any] = []
+        self._held: dict[Run | None, list[Any]] = {}
         self._progress: dict[Run, Progress] = {}
         self._replies: dict[int, Reply] = {}
         self._number = 0
@@ -89,27 +91,27 @@ class Pipe:
 
     def tell(self, message: Told | Printed | TimeLeft) -> None:
         with self._lock:
-            self._held.append(message)
-        self._told.set()
+            begins = not self._held
+            self._hold(message)
+        if begins:  # else the flusher knows that there is something
+            self._told.set()
 
-    def tell_printed(self) -> None:
-        """Have what was printed be known outside before a skill does anything that others may see."""
+    def tell_printed(self, run: Run) -> None:
+        """Have what a run has printed be known outside before its skill does anything that others may see."""
         with self._lock:
-            if any(isinstance(message, Printed) for message in self._held):
-                self._flush()
+            if any(isinstance(message, Printed) for message in self._held.get(run, ())):
+                self._flush(run)
 
     def tell_now(self, message: Recorded | Ended | Ready | Probed) -> None:
         with self._lock:
-            self._held.append(message)
-            self._flush()
+            self._flush(self._hold(message))
 
     def ask(self, asks: Commit | Call) -> "Reply":
         reply = Reply()
         with self._lock:
             self._number += 1
             self._replies[self._number] = reply
-            self._held.append(Request(self._number, asks))
-            self._flush()
+            self._flush(self._hold(Request(self._number, asks)))
         return reply
 
     def answered(self, answer: Answered) -> None:
@@ -119,29 +121,49 @@ class Pipe:
             reply.put(answer)
 
     def _flush_soon(self) -> None:
+        """Send what has been held for long, from when there is something until there is nothing: look twice in the time."""
         while True:
             self._told.wait()
             self._told.clear()
-            threading.Event().wait(_SOON_S)
-            with self._lock:
-                self._flush()
+            looked_at: list[Run | None] = []
+            while looked_at or self._held:
+                time.sleep(_SOON_S / 2)
+                with self._lock:
+                    self._flush(*looked_at)
+                    looked_at = list(self._held)
 
-    def _flush(self) -> None:
-        """Send what is held, with how far its runs have come; under the lock."""
-        held, self._held = self._held, []
-        if not held:
+    def _hold(self, message: Any) -> Run | None:
+        """Hold a message behind what its run has told before, events as one; return the run; under the lock."""
+        run = _run_of(message)
+        held = self._held.setdefault(run, [])
+        if held and isinstance(message, Told) and isinstance(before := held[-1], Told):
+            held[-1] = Told(message.run, before.events + message.events)
+        else:
+            held.append(message)
+        return run
+
+    def _flush(self, *runs: Run | None) -> None:
+        """Send what is held of runs, with how far they have come; under the lock."""
+        messages: list[Any] = []
+        ended: list[Run] = []
+        for run in runs:
+            if not (held := self._held.pop(run, None)):
+                continue
+            if isinstance(held[-1], Ended):
+                ended.append(held[-1].run)
+            if run is not None and run in self._progress:
+                messages.append(self._progressed(run, ended=run in ended))
+            messages += held
+        if not messages:
             return
-        ended = {message.run for message in held if isinstance(message, Ended)}
-        runs = {run for message in held if (run := _run_of(message)) in self._progress}
-        messages = [*(self._progressed(run, ended=run in ended) for run in runs), *held]
         try:
             frame = packed(messages)
         except Exception:
             logger.exception("something that a run says has no wire form")
-            frame = b"".join(map(self._frame_of, messages))
+            frame = b"".join(self._frame_of(one) for message in messages for one in _apart(message))
         self._send(frame)
         for run in ended:
-            del self._progress[run]
+            self._progress.pop(run, None)
             self._ended(run)
 
     def _send(self, frame: bytes) -> None:
@@ -171,6 +193,11 @@ class Pipe:
     def _progressed(self, run: Run, *, ended: bool) -> Progressed:
         progress = self._progress[run]
         return Progressed(run, None if ended else dict(progress.metadata), progress.charges())
+
+
+def _apart(message: Any) -> list[Any]:
+    """Return a message in the smallest pieces that say the same."""
+    return [Told(message.run, (event,)) for event in message.events] if isinstance(message, Told) else [message]
 
 
 def _run_of(message: Any) -> Run | None:
@@ -310,10 +337,10 @@ class Child:
         self._tokens[run] = token
         self._pipe.watch(run, progress)
         slot = assignment.slot
-        self._work.assign(assignment, token, progress, under_way=lambda never: self._under_way(slot, never=never))
+        self._work.assign(assignment, token, progress, under_way=lambda never: self._under_way(run, slot, never=never))
 
-    def _under_way(self, slot: int, *, never: bool) -> AbstractContextManager[None]:
-        self._pipe.tell_printed()
+    def _under_way(self, run: Run, slot: int, *, never: bool) -> AbstractContextManager[None]:
+        self._pipe.tell_printed(run)
         return self._board.call(slot, never=never)
 
     def _asks(self, method: str, *arguments: Any) -> Any:

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from callboard.agent.cancel import CancelToken
+from callboard.agent.cancel import Cancelled, CancelToken
 from callboard.agent.job import Progress
-from callboard.workers.codec import HEAD, packed, unpacked
-from callboard.workers.protocol import Assignment, Run
+from callboard.errors import CallboardError, TaskError
+from callboard.workers.codec import HEAD, as_argument, packed, unpacked
+from callboard.workers.protocol import Answered, Assignment, Run
 
 logger = logging.getLogger("callboard.workers")
 
@@ -104,6 +105,13 @@ class WorkerProcess:
             waits = bool(self._unsent)
         if waits:
             self._wake()
+
+    def answer(self, number: int, value: Any, error: BaseException | None) -> None:
+        """Send what a request has come to; whatever that is, there is an answer."""
+        try:
+            self.send(_answered(number, value, error))
+        except Exception as unsendable:  # noqa: BLE001  # whoever asked waits
+            self.send(_answered(number, None, unsendable))
 
     def go_on_sending(self) -> None:
         with self._sending:
@@ -202,6 +210,17 @@ class WorkerProcess:
     @property
     def descriptors(self) -> list[int]:
         return [number for number in (self.connection.fileno(), self._theirs.fileno(), self._board) if number >= 0]
+
+
+def _answered(number: int, value: Any, error: BaseException | None) -> Answered:
+    if error is None:
+        return Answered(number, as_argument(value))
+    if isinstance(error, Cancelled):
+        return Answered(number, cancelled=True)
+    if not isinstance(error, CallboardError):
+        logger.error("a call of a worker has failed", exc_info=error)
+        error = TaskError("internal_error", f"The server could not do it ({type(error).__name__}); its log says why.")
+    return Answered(number, error=error)
 
 
 def _unnamed_file() -> int:

@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from callboard import inheritance
-from callboard.agent.cancel import Cancelled, CancelToken
+from callboard.agent.cancel import CancelToken
 from callboard.agent.job import Progress
 from callboard.agent.purse import Spent
-from callboard.errors import CallboardError, TaskError, Unavailable
-from callboard.workers.codec import CALLED, as_argument
+from callboard.errors import CallboardError, Unavailable
+from callboard.workers.codec import CALLED
 from callboard.workers.process import Given, WorkerProcess
 from callboard.workers.protocol import (
-    Answered,
     Assignment,
     Begin,
     Call,
@@ -79,26 +78,19 @@ class ProcessWorkers:
 
     def __init__(
         self,
-        desk: Desk,
         count: int,
         *,
         begin: Callable[[], Begin],
         environment: Mapping[str, str],
-        methods: Mapping[str, object],
         lock: int,
-        spent_of: Callable[[Assignment], Spent],
         calls_at_once: int,
-        gone: Callable[[str], None] = lambda _process: None,
     ) -> None:
-        """Start them; `methods` are the objects of the control side that runs may call, by name, `gone` is told the name of a process that has ended."""
-        self._desk = desk
+        """Start them: they load while the control side does; `attend` comes before anything is assigned."""
         self._count = count
         self._begin = begin
         self._environment = environment
-        self._methods = methods
         self._lock_file = lock
-        self._spent_of = spent_of
-        self._gone = gone
+        self._gone: Callable[[str], None] = lambda _process: None
         self._callers = ThreadPoolExecutor(calls_at_once, thread_name_prefix="worker-call")
         self._selector = selectors.DefaultSelector()
         self._waking, self._woken = socket.socketpair()
@@ -116,6 +108,20 @@ class ProcessWorkers:
         self.deaths = 0
         self._thread = threading.Thread(target=self._loop, name="workers", daemon=True)
         self._thread.start()
+
+    def attend(
+        self,
+        desk: Desk,
+        *,
+        methods: Mapping[str, object],
+        spent_of: Callable[[Assignment], Spent],
+        gone: Callable[[str], None],
+    ) -> None:
+        """Have runs be heard by this desk; `methods` are the objects of the control side that runs may call, by name.
+
+        `gone` is told the name of a process that has ended.
+        """
+        self._desk, self._methods, self._spent_of, self._gone = desk, methods, spent_of, gone
 
     # --- what the task pool asks for ---
 
@@ -153,8 +159,9 @@ class ProcessWorkers:
                 number = max(self._probes, default=0) + 1
                 self._probes[number] = asked
                 process.send(Probe(number))
-            if not asked.over.wait(max(0.0, until_s - time.monotonic())):
-                self._probes.pop(number, None)
+            over = asked.over.wait(max(0.0, until_s - time.monotonic()))
+            self._probes.pop(number, None)
+            if not over:
                 raise Unavailable(f"The worker's process {process.pid} did not answer within {_PROBE_S:g} s.")
             if asked.fault is not None:
                 raise RuntimeError(asked.fault)
@@ -180,7 +187,7 @@ class ProcessWorkers:
                         process.send(Close())
                     else:  # what it was given has not begun, and it may not be loaded in time
                         process.kill()
-                for asked in self._probes.values():
+                for asked in list(self._probes.values()):
                     asked.over.set()
             waiting = list(self._waiting)
         for given in waiting:
@@ -224,7 +231,12 @@ class ProcessWorkers:
             return
         else:
             process = self._start()
-        process.send(process.give(given))
+        assignment = process.give(given)
+        try:
+            process.send(assignment)
+        except Exception:  # it has no wire form
+            process.take_back(assignment.run)
+            raise
 
     def _usable(self) -> list[WorkerProcess]:
         return [one for one in self._processes if one.condemned_s is None and not one.closing]
@@ -373,7 +385,7 @@ class ProcessWorkers:
 
     def _commit(self, process: WorkerProcess, number: int, commit: Commit) -> None:
         def answer(value: Any, error: BaseException | None) -> None:
-            _answer(process, number, value, error)
+            process.answer(number, value, error)
 
         try:
             self._desk.commit(commit, answer)
@@ -392,7 +404,7 @@ class ProcessWorkers:
             value = getattr(self._methods[part], name)(*of_run, *call.arguments)
         except BaseException as error:  # noqa: BLE001  # it is raised where it was called
             failed = error
-        _answer(process, number, value, failed)
+        process.answer(number, value, failed)
 
     def _bury(self, process: WorkerProcess) -> None:
         """Take back what a process had that is gone; what it has said is heard to its end before this."""
@@ -409,7 +421,7 @@ class ProcessWorkers:
                 self._start_at_s = time.monotonic() + _AGAIN_S
                 self._waiting += [given for given in runs.values() if not given.token.stopped]
                 runs = {run: given for run, given in runs.items() if given.token.stopped}
-            for asked in [one for one in self._probes.values() if one.process is process]:
+            for asked in [one for one in list(self._probes.values()) if one.process is process]:
                 asked.over.set()
             unasked = not killed and not process.closing and not self._closing
             self.deaths += unasked
@@ -431,22 +443,3 @@ class ProcessWorkers:
     def _descriptors(self) -> list[int]:
         own = [self._waking.fileno(), self._woken.fileno(), self._selector.fileno()]
         return [*own, *(number for one in self._processes for number in one.descriptors)]
-
-
-def _answer(process: WorkerProcess, number: int, value: Any, error: BaseException | None) -> None:
-    """Send what a request has come to; whatever that is, there is an answer."""
-    try:
-        process.send(_answered(number, value, error))
-    except Exception as unsendable:  # noqa: BLE001  # whoever asked waits
-        process.send(_answered(number, None, unsendable))
-
-
-def _answered(number: int, value: Any, error: BaseException | None) -> Answered:
-    if error is None:
-        return Answered(number, as_argument(value))
-    if isinstance(error, Cancelled):
-        return Answered(number, cancelled=True)
-    if not isinstance(error, CallboardError):
-        logger.error("a call of a worker has failed", exc_info=error)
-        error = TaskError("internal_error", f"The server could not do it ({type(error).__name__}); its log says why.")
-    return Answered(number, error=error)

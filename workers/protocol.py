@@ -111,10 +111,10 @@ Down = Assignment | Cancel | HandBack | Answered | Begin | Listing | Probe | Clo
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event, to be stored soon."""
+    """Events, to be stored soon."""
 
     run: Run
-    event: NewEvent
+    events: tuple[NewEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class Work:
         self._lost = lost
         # Guards all below: whoever assigns, cancels and works does so in a thread of its own, and none reads a mailbox.
         self._lock = threading.Lock()
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Job, Tools] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._idle = 0
         with self._lock:
@@ -72,7 +72,7 @@ class Work:
             under_way=under_way,
         )
         with self._lock:
-            self._jobs.put(job)
+            self._jobs.put((job, self._tools()))
             if not self._idle:
                 self._grow()
             self._idle -= 1
@@ -95,27 +95,28 @@ class Work:
         return not any(thread.is_alive() for thread in threads)
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (given := self._jobs.get()) is not None:
+            job, tools = given
             ended = Ended(run=run_of(job))
             try:
                 # every line that is logged meanwhile, a skill's too, names the task and the request behind it
                 with bound_contextvars(task_id=job.task.task_id, request_id=job.task.request_id):
-                    ended = self._ended(job)
+                    ended = self._ended(job, tools)
             except BaseException:  # a worker must outlive whatever a skill's code throws, SystemExit too
                 logger.exception("task %s: its worker failed", job.task.task_id)
             finally:
-                del job  # what it holds would last as long as this thread waits
+                del given, job, tools  # what they hold would last as long as this thread waits
                 with self._lock:
                     self._idle += 1
                 with contextlib.suppress(Unavailable):  # the server is stopping
                     self._link.tell_now(ended)
                 del ended
 
-    def _ended(self, job: Job) -> Ended:
+    def _ended(self, job: Job, tools: Tools) -> Ended:
         started_s = time.monotonic()
         outcome, lacking = None, None
         try:
-            outcome = self._outcome(job)
+            outcome = self._outcome(job, tools)
         except Cancelled:
             pass  # whoever stopped it knows what comes of it
         except Unavailable as error:
@@ -123,9 +124,8 @@ class Work:
         worked_ms = (time.monotonic() - started_s) * 1000
         return Ended(run=run_of(job), outcome=outcome, lacking=lacking, worked_ms=worked_ms)
 
-    def _outcome(self, job: Job) -> Outcome:
+    def _outcome(self, job: Job, tools: Tools) -> Outcome:
         try:
-            tools = self._tools()
             run = TaskRun(job, tools, _Journal(job, self._link, self._lost))
             if (left := run.purse.wall_left_s) is not None:
                 self._link.tell(TimeLeft(run_of(job), left[0], _spent(left[1])))
@@ -159,7 +159,7 @@ class _Journal:
     def tell(self, event: NewEvent) -> None:
         self._stop_if_lost()
         if (told := self._job.progress.fitting(event)) is not None:
-            self._link.tell(Told(self._run, told))
+            self._link.tell(Told(self._run, (told,)))
 
     def record(self, call: CallRecord, event: NewEvent | None = None) -> None:
         if call.state is CallState.STARTED:

@@ -6,6 +6,7 @@ by the adapters.
 
 import importlib
 from typing import Any
+from urllib.parse import urlsplit
 
 from callboard import __version__
 from callboard.errors import ConfigurationError
@@ -58,6 +59,7 @@ def client_options(base_url: str, key: Key, header: str, form: str) -> dict[str,
     transport = Transport(
         {"User-Agent": f"Callboard/{__version__}", "Accept-Encoding": "identity"},
         lambda: {header: form.format(key.value)} if key.value else {},
+        tls=urlsplit(base_url).scheme != "http",
     )
     return {
         "api_key": NOT_THE_KEY,

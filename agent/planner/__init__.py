@@ -1,6 +1,8 @@
-"""What turns a task into code: the planner's interface and the built-in planner."""
+"""What turns a task into code: the planner's interface.
+
+The planners themselves are imported by whoever has runs planned: `offline`, which is built in, or `model`.
+"""
 
 from callboard.agent.planner.base import Plan, Planner, PlanRequest
-from callboard.agent.planner.offline import OfflinePlanner
 
-__all__ = ["OfflinePlanner", "Plan", "PlanRequest", "Planner"]
+__all__ = ["Plan", "PlanRequest", "Planner"]

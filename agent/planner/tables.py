@@ -5,11 +5,8 @@ This module finds the data and makes the plan; `questions` reads what is asked.
 
 import re
 
-from callboard.agent.planner import table_plans
 from callboard.agent.planner.base import Plan, PlanRequest, no_fit
-from callboard.agent.planner.questions import CLUE, NotUnderstoodError, ask
 from callboard.agent.planner.reading import Reading
-from callboard.agent.planner.table_facts import Facts, read_table
 
 _MAX_QUESTION_CHARS = 600
 _MAX_LINES_BEFORE = 20
@@ -27,6 +24,11 @@ def recognise(reading: Reading, request: PlanRequest) -> Plan | None:
     words, data = found
     if len(words) > _MAX_QUESTION_CHARS or not words.strip():
         return None
+    # PERF: as `_when_asked` of the offline planner: most tasks bring no table
+    from callboard.agent.planner import table_plans
+    from callboard.agent.planner.questions import CLUE, NotUnderstoodError, ask
+    from callboard.agent.planner.table_facts import Facts, read_table
+
     said = bool(_SAYS_DATA.search(words))
     try:
         table = read_table(data)
@@ -109,6 +111,8 @@ def _first_row(lines: list[str], delimiter: str) -> int | None:
 
 def _is_prose(line: str, delimiter: str) -> bool:
     """Tell a line of words that happens to hold a separator."""
+    from callboard.agent.planner.questions import CLUE  # PERF: as above
+
     words = max(len(cell.split()) for cell in line.split(delimiter))
     return line.rstrip().endswith("?") or (words > 3 and bool(CLUE.search(line)) and not _has_number(line, delimiter))
 

@@ -6,6 +6,7 @@ it runs, so that `callboard --help` and shell completion load click and little e
 
 import json
 import os
+import sys
 
 import click
 
@@ -44,6 +45,8 @@ def main(ctx: click.Context) -> None:
     """
     from callboard.settings import environment
 
+    # PERF: httpx imports a command line of its own where it can, with rich and pygments: 70 of the 450 ms of `callboard tasks`
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # how Python marks a module that is not there
     os.umask(os.umask(0o022) | 0o022)  # a shell without one would have others write what is made here, skills among it
     surroundings = environment()
     if surroundings.get("NO_COLOR") or surroundings.get("TERM") == "dumb":

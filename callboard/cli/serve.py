@@ -78,6 +78,7 @@ def _serve(settings: "Settings") -> bool:
     from callboard.http.server import Server, listen
     from callboard.logs import get_logger
     from callboard.system import AgentSystem
+    from callboard.workforce import for_serving
 
     try:
         listening = listen(settings)  # first: a server that cannot listen must touch no task
@@ -89,7 +90,7 @@ def _serve(settings: "Settings") -> bool:
     with listening:
         inheritance.withhold(lambda: (listening.fileno(),))
         with starting(settings):
-            system = AgentSystem.start(settings)
+            system = AgentSystem.start(for_serving(settings))
         try:
             with starting(settings):
                 server = Server(system, listening=listening)

@@ -25,7 +25,7 @@ def event(task_id: str, seq: int, position: int, topic: Topic = Topic.STEP_START
 
 
 def submit(system: AgentSystem, task: str, **spec: str) -> str:
-    return str(system.gateway.ask(SubmitTask(task=task, **spec), timeout_s=5).task_id)  # type: ignore[arg-type]
+    return str(system.gateway.ask(SubmitTask(task=task, **spec), timeout_s=30).task_id)  # type: ignore[arg-type]
 
 
 def follow(follower: TaskFollower) -> list[str]:
@@ -155,13 +155,13 @@ while True: pass
 def test_what_is_in_the_store_and_in_the_sink_is_seen_once(system: AgentSystem) -> None:
     task_id = new_id()
     follower = system.follow(task_id)  # registered before there is anything, so that its sink gets everything
-    system.gateway.ask(SubmitTask(task=DELEGATING, task_id=task_id), timeout_s=5)
+    system.gateway.ask(SubmitTask(task=DELEGATING, task_id=task_id), timeout_s=30)
     next(event for event in system.events(task_id) if event.topic is Topic.SKILL_COMPLETED)  # its agent has answered
     with follower:
         follower.open()
         seen = [event for _, event in follower.next(0)]
         assert {event.task_id for event in seen} > {task_id}
-        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)
+        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
         while not follower.over:
             seen += [event for _, event in follower.next(10)]
     for one in {event.task_id for event in seen}:
@@ -205,7 +205,7 @@ def test_while_somebody_follows_commits_wake_the_bus_and_else_they_need_not(syst
     assert not mailbox.unhurried
     follower.close()
     assert follow(system.follow(submit(system, "What is 1 + 1?")))[-1] == "6"
-    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)  # or the stop waits for it
+    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)  # or the stop waits for it
 
 
 def test_a_feed_that_has_caught_up_reads_nothing_and_has_few_turns(
@@ -258,7 +258,7 @@ def test_a_session_and_an_agent_are_told_by_what_is_committed_after_a_restart_to
     second = start_system(**settings)
     with second.feed(ListEvents(session_id="s", agent="master", topics=ENDS)) as feed:
         feed.open()
-        second.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
+        second.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
         (entry,) = feed.next(10)
     assert (entry.event.task_id, entry.session_id) == (task_id, "s")
 
@@ -286,12 +286,12 @@ def test_a_logger_that_dies_between_the_commit_and_the_telling_loses_followers_n
 
         monkeypatch.setattr(Waiters, "committed", dies)
         other = submit(system, "What is 1 + 1?")  # whose acceptance is committed and told to nobody
-        system.gateway.ask(AwaitTask(task_id=other, wait_s=20), timeout_s=25)
+        system.gateway.ask(AwaitTask(task_id=other, wait_s=60), timeout_s=65)
         assert told
         while len(positions) < 8:
             positions += [entry.event.position for entry in feed.next(10)]
         assert positions == list(range(1, 9))
-        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)
+        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
         while not follower.over:
             places += [place for place, _ in follower.next(10)]
         assert places == ["1", "2", "3"]

@@ -53,7 +53,7 @@ def test_closing_answers_what_is_inside() -> None:
     future = Address(mailbox).ask_later(Do(1))
     mailbox.close()
     with pytest.raises(ActorStopped):
-        future.get(timeout_s=1)
+        future.get(timeout_s=30)
 
 
 def test_closing_answers_what_was_kept_for_later() -> None:
@@ -62,7 +62,7 @@ def test_closing_answers_what_was_kept_for_later() -> None:
     mailbox.get().hold(mailbox)
     mailbox.close()
     with pytest.raises(ActorStopped):
-        future.get(timeout_s=1)
+        future.get(timeout_s=30)
 
 
 def test_a_closed_inbox_refuses_at_once() -> None:
@@ -83,7 +83,7 @@ def test_no_ask_is_left_hanging_when_the_inbox_closes_while_others_put() -> None
             start.wait()
             for _ in range(20):
                 try:
-                    address.ask(Do(1), timeout_s=10)
+                    address.ask(Do(1), timeout_s=30)
                 except ActorStopped:
                     outcomes.append("stopped")
 
@@ -111,7 +111,7 @@ def test_a_delivery_is_answered_only_once() -> None:
     delivery.answer("first")
     delivery.answer("second")
     delivery.fail(ValueError("third"))
-    assert future.get(timeout_s=1) == "first"
+    assert future.get(timeout_s=30) == "first"
 
 
 def test_what_is_put_soon_comes_before_what_the_same_thread_puts_afterwards() -> None:
@@ -179,7 +179,7 @@ def test_an_inbox_that_is_closed_keeps_the_request_to_stop_for_an_actor_that_com
     late = Address(mailbox).ask_later(Ping())
     mailbox.close()
     with pytest.raises(ActorStopped):
-        late.get(timeout_s=1)
+        late.get(timeout_s=30)
     assert answered.get(timeout=1) is None
     assert mailbox.get().message == "stop"
 
@@ -194,7 +194,7 @@ def test_who_asks_and_the_requests_id_go_with_a_message_wherever_it_is_sent_on(u
     assert (sent_on.payload, sent_on.principal, sent_on.request_id) == (Do(2), alice, "r")
     assert delivery.answered
     sent_on.answer("done")
-    assert reply.get(timeout_s=1) == "done"
+    assert reply.get(timeout_s=30) == "done"
 
 
 def test_what_is_told_and_what_nobody_is_named_for_is_the_processs_own() -> None:

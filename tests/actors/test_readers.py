@@ -46,7 +46,7 @@ def give_up(system: AgentSystem, name: str) -> None:
     while not system._addresses[name].mailbox.closed:
         with contextlib.suppress(Unavailable):
             system._addresses[name].tell(Unheard())  # an ask would be answered
-            system._addresses[name].ask(Ping(), timeout_s=10)
+            system._addresses[name].ask(Ping(), timeout_s=30)
 
 
 def test_a_task_is_read_beside_pages_that_take_long(system: AgentSystem, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_a_task_is_read_beside_pages_that_take_long(system: AgentSystem, monkeyp
         pages = [pool.submit(system.gateway.ask, ListEvents(after=0), timeout_s=30) for _ in range(6)]
         for _ in FOR_PAGES:
             assert began.acquire(timeout=10)
-        assert system.gateway.ask(GetTask(task_id=task_id), timeout_s=10).output == 2
+        assert system.gateway.ask(GetTask(task_id=task_id), timeout_s=30).output == 2
     assert all(page.result().entries for page in pages)
 
 
@@ -65,7 +65,7 @@ def test_a_page_goes_to_the_reader_that_is_not_at_work(system: AgentSystem, monk
         page = pool.submit(system.gateway.ask, ListEvents(after=0), timeout_s=30)
         assert began.acquire(timeout=10)
         for _ in range(10):
-            assert len(system.gateway.ask(ListTasks(), timeout_s=10).tasks) == 1
+            assert len(system.gateway.ask(ListTasks(), timeout_s=30).tasks) == 1
     assert page.result().entries
 
 
@@ -76,11 +76,11 @@ def test_a_reader_that_was_given_up_is_passed_over_and_one_row_is_not_the_other(
     task_id = system.execute("What is 1 + 1?").task_id
     give_up(system, FOR_ONE[0])
     for _ in range(4):
-        assert system.gateway.ask(GetTask(task_id=task_id), timeout_s=10).output == 2
+        assert system.gateway.ask(GetTask(task_id=task_id), timeout_s=30).output == 2
     give_up(system, FOR_ONE[1])
     with pytest.raises(Unavailable, match="history reader"):
-        system.gateway.ask(GetTask(task_id=task_id), timeout_s=10)
-    assert len(system.gateway.ask(ListTasks(), timeout_s=10).tasks) == 1
+        system.gateway.ask(GetTask(task_id=task_id), timeout_s=30)
+    assert len(system.gateway.ask(ListTasks(), timeout_s=30).tasks) == 1
 
 
 def test_a_repeat_that_waits_is_told_where_nobody_can_look_for_its_task(system: AgentSystem) -> None:

@@ -100,11 +100,11 @@ def pause() -> RecordPause:
 
 
 def test_the_tasks_that_agents_are_given_are_queued_before_the_pause_counted_and_published(wired: Wired) -> None:
-    wired.logger.ask(accepted("parent"), timeout_s=10)
-    wired.logger.ask(RecordStart(task_id="parent", attempt=1, at=NOW), timeout_s=10)
+    wired.logger.ask(accepted("parent"), timeout_s=30)
+    wired.logger.ask(RecordStart(task_id="parent", attempt=1, at=NOW), timeout_s=30)
     wired.told_master()
-    assert wired.logger.ask(delegation(accepted("one", "parent"), accepted("two", "parent")), timeout_s=10) is True
-    record = wired.logger.ask(pause(), timeout_s=10)
+    assert wired.logger.ask(delegation(accepted("one", "parent"), accepted("two", "parent")), timeout_s=30) is True
+    record = wired.logger.ask(pause(), timeout_s=30)
     assert record.status is Status.PAUSED
     *queued, paused = wired.told_master()  # so that the task which waits for them has them to wait for
     assert isinstance(paused, PauseCommitted)
@@ -115,13 +115,13 @@ def test_the_tasks_that_agents_are_given_are_queued_before_the_pause_counted_and
 
 
 def test_what_is_handed_over_too_late_queues_nothing(wired: Wired) -> None:
-    wired.logger.ask(accepted("parent"), timeout_s=10)
-    wired.logger.ask(RecordStart(task_id="parent", attempt=1, at=NOW), timeout_s=10)
+    wired.logger.ask(accepted("parent"), timeout_s=30)
+    wired.logger.ask(RecordStart(task_id="parent", attempt=1, at=NOW), timeout_s=30)
     cancelled = sample(Topic.TASK_CANCELLED, NOW)
     end = RecordResult(task_id="parent", attempt=None, status=Status.CANCELLED, at=NOW, events=(cancelled,))
-    wired.logger.ask(end, timeout_s=10)
+    wired.logger.ask(end, timeout_s=30)
     wired.told_master()
-    assert wired.logger.ask(delegation(accepted("one", "parent")), timeout_s=10) is False
-    assert wired.logger.ask(pause(), timeout_s=10).status is Status.CANCELLED
+    assert wired.logger.ask(delegation(accepted("one", "parent")), timeout_s=30) is False
+    assert wired.logger.ask(pause(), timeout_s=30).status is Status.CANCELLED
     assert wired.told_master() == []
     assert wired.buffer.live == wired.store.reader.totals().live == 0

@@ -54,7 +54,7 @@ class World:
         return EventsCommitted(events=events, ended=frozenset({task_id}))
 
     def report(self) -> StatisticsReport:
-        report: StatisticsReport = self.address.ask(GetStatistics(), timeout_s=10)
+        report: StatisticsReport = self.address.ask(GetStatistics(), timeout_s=30)
         return report
 
     def counts(self) -> tuple[int, int]:

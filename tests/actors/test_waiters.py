@@ -22,11 +22,11 @@ FOR_EVER = "```python\nwhile True: pass\n```"
 
 
 def submit(system: AgentSystem, task: str = FOR_EVER) -> str:
-    return str(system.gateway.ask(SubmitTask(task=task), timeout_s=5).task_id)
+    return str(system.gateway.ask(SubmitTask(task=task), timeout_s=30).task_id)
 
 
 def cancel(system: AgentSystem, task_id: str) -> None:
-    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
+    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
 
 
 @pytest.mark.parametrize("read", ["task", "events"])
@@ -34,7 +34,7 @@ def test_an_end_between_the_look_and_the_wait_is_not_missed(
     system: AgentSystem, monkeypatch: pytest.MonkeyPatch, read: str
 ) -> None:
     task_id = submit(system)
-    system.gateway.ask(AwaitEvents(task_id=task_id, after=1, wait_s=20), timeout_s=25)
+    system.gateway.ask(AwaitEvents(task_id=task_id, after=1, wait_s=60), timeout_s=65)
     looked, go_on = threading.Event(), threading.Event()
     real: Any = getattr(SqlReader, read)
 
@@ -61,19 +61,19 @@ def test_an_end_between_the_look_and_the_wait_is_not_missed(
 
 
 def test_when_the_time_is_up_the_task_is_told_as_it_stands(system: AgentSystem) -> None:
-    record = system.gateway.ask(ExecuteTask(task=FOR_EVER, wait_s=0.05), timeout_s=10)
+    record = system.gateway.ask(ExecuteTask(task=FOR_EVER, wait_s=0.05), timeout_s=30)
     assert record.status in (Status.PENDING, Status.RUNNING)
-    again = system.gateway.ask(AwaitTask(task_id=record.task_id, wait_s=0.05), timeout_s=10)
+    again = system.gateway.ask(AwaitTask(task_id=record.task_id, wait_s=0.05), timeout_s=30)
     assert again.status in (Status.PENDING, Status.RUNNING)
-    assert not system.gateway.ask(AwaitTask(task_id=record.task_id, wait_s=0), timeout_s=10).status.ended
+    assert not system.gateway.ask(AwaitTask(task_id=record.task_id, wait_s=0), timeout_s=30).status.ended
     cancel(system, record.task_id)
-    assert system.gateway.ask(AwaitTask(task_id=record.task_id, wait_s=30), timeout_s=10).status is Status.CANCELLED
+    assert system.gateway.ask(AwaitTask(task_id=record.task_id, wait_s=30), timeout_s=30).status is Status.CANCELLED
 
 
 def test_nobody_waits_for_a_task_that_is_not_there(system: AgentSystem) -> None:
     for ask in (AwaitTask(task_id="nobody", wait_s=30), AwaitEvents(task_id="nobody", wait_s=30)):
         with pytest.raises(TaskNotFound):
-            system.gateway.ask(ask, timeout_s=10)
+            system.gateway.ask(ask, timeout_s=30)
     assert not system._waiters._waiting
 
 
@@ -87,7 +87,7 @@ def test_a_logger_that_dies_between_the_commit_and_the_telling_has_nobody_wait_t
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(system.gateway.ask, AwaitTask(task_id=task_id, wait_s=30), timeout_s=40)
         while not system._waiters._waiting:
-            system.gateway.ask(AwaitTask(task_id=task_id, wait_s=0), timeout_s=10)
+            system.gateway.ask(AwaitTask(task_id=task_id, wait_s=0), timeout_s=30)
 
         def dies(*_: object) -> None:
             monkeypatch.undo()
@@ -103,7 +103,7 @@ def test_a_bus_that_dies_keeps_the_time_afterwards(system: AgentSystem) -> None:
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(system.gateway.ask, AwaitTask(task_id=task_id, wait_s=1), timeout_s=30)
         while not system._waiters._waiting:
-            system.gateway.ask(AwaitTask(task_id=task_id, wait_s=0), timeout_s=10)
+            system.gateway.ask(AwaitTask(task_id=task_id, wait_s=0), timeout_s=30)
         system._addresses["event bus"].tell("a message that nothing knows")
         assert not asked.result(10).status.ended
     cancel(system, task_id)
@@ -115,10 +115,10 @@ def test_an_end_of_the_system_tells_who_waits_how_things_stand(start_system: Cal
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(system.gateway.ask, AwaitTask(task_id=task_id, wait_s=30), timeout_s=40)
         while not system._waiters._waiting:
-            system.gateway.ask(AwaitTask(task_id=task_id, wait_s=0), timeout_s=10)
+            system.gateway.ask(AwaitTask(task_id=task_id, wait_s=0), timeout_s=30)
         system.hand_back()
         assert not asked.result(10).status.ended
-        assert not system.gateway.ask(AwaitTask(task_id=task_id, wait_s=30), timeout_s=10).status.ended
+        assert not system.gateway.ask(AwaitTask(task_id=task_id, wait_s=30), timeout_s=30).status.ended
 
 
 def waiting(waiters: Waiters, after: int | None = None, wait_s: float = 30) -> Reply[Any]:

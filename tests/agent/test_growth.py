@@ -34,8 +34,9 @@ from callboard.agent.mcp.jsonrpc import messages_in, torn_id
 from callboard.agent.mcp.stub import clean, parameters
 from callboard.agent.models.speech import ends_in_code, says_nothing, without_end_marks
 from callboard.agent.models.thoughts import Listener, apart
-from callboard.agent.planner import OfflinePlanner, PlanRequest
+from callboard.agent.planner import PlanRequest
 from callboard.agent.planner.answers import read_answer
+from callboard.agent.planner.offline import OfflinePlanner
 from callboard.agent.planner.syntax import MAX_CODE_CHARS
 from callboard.agent.programs import as_program, imports_of
 from callboard.agent.python_trees import too_much_in
@@ -372,8 +373,8 @@ def yardstick_s() -> float:
 def test_what_is_four_times_as_long_takes_about_four_times_the_time(name: str) -> None:
     step, text_of = STEPS[name]
     taken = []
-    for _ in range(3):  # a machine that others use is slow now and then
-        once, four_times = seconds(step, text_of(CHARS)), seconds(step, text_of(4 * CHARS))
+    for times in (1, 3, 3):  # a machine that others use is slow now and then, which only ever makes the long one longer
+        once, four_times = seconds(step, text_of(CHARS)), seconds(step, text_of(4 * CHARS), times=times)
         if four_times < 9 * once + 0.1:
             return
         taken.append(f"{once:.3f} s, then {four_times:.3f} s")
@@ -384,8 +385,10 @@ def test_what_is_four_times_as_long_takes_about_four_times_the_time(name: str) -
 def test_the_longest_text_is_no_error_of_ours_and_soon_done(name: str) -> None:
     step, text_of = STEPS[name]
     text = text_of(LONGEST.get(name, MAX_CODE_CHARS))
-    taken = []
-    for _ in range(3):
+    if (took_s := seconds(step, text, times=1)) < MOST_S:
+        return
+    taken = [f"{took_s:.2f} s"]
+    for _ in range(3):  # a machine that others use: the yardstick, which takes a fifth of a second, says how slow it is
         before_s, took_s, after_s = yardstick_s(), seconds(step, text, times=1), yardstick_s()
         slower = max(1.0, before_s / YARDSTICK_S, after_s / YARDSTICK_S)
         if took_s < MOST_S * slower:
@@ -423,7 +426,8 @@ SIGNS = (
 def test_no_mixture_of_words_and_signs_holds_the_planner_up(opening: str) -> None:
     for word, sign in product(WORDS, SIGNS):
         text = opening + (word + sign) * (CHARS // (len(word) + len(sign)))
-        assert seconds(plan, text, times=1) < 0.5, (word, sign)
+        took_s = seconds(plan, text, times=1)
+        assert took_s < 0.5 or seconds(plan, text) < 0.5, (word, sign)  # as above: the least of three decides
 
 
 def test_every_module_with_a_pattern_or_a_parser_is_held_here() -> None:

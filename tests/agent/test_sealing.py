@@ -4,10 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgpack  # type: ignore[import-untyped]
+import pydantic_monty
 import pytest
 
+from callboard.agent.interpreter import INTERPRETER
 from callboard.agent.ledger import Snapshot, pack, unpack
-from callboard.agent.sandbox import INTERPRETER
 from callboard.agent.sealing import Left, OpenSession, open_session, opened, seal, seal_session
 from callboard.agent.signing import Signer
 from callboard.conversation import SessionRecord, SessionUpdate
@@ -103,3 +104,7 @@ def test_a_session_without_variables_has_lost_none() -> None:
 def test_a_snapshot_of_a_server_that_packed_other_fields_is_told_apart() -> None:
     with pytest.raises(ValueError, match="shorter"):
         unpack(msgpack.packb([3, "send()"]))
+
+
+def test_the_interpreter_that_dumps_are_signed_for_is_the_one_that_makes_them() -> None:
+    assert f"monty-{pydantic_monty.__version__}" == INTERPRETER

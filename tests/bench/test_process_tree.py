@@ -33,7 +33,7 @@ def ask(process: "subprocess.Popen[str]", text: str) -> str:
 
 
 def wait_until_it_waits(pid: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while psutil.Process(pid).status() != psutil.STATUS_SLEEPING:
         assert time.monotonic() < deadline, f"process {pid} does not come to wait"
 

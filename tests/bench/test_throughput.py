@@ -26,6 +26,7 @@ def one_round(rate: float, others_rate: float) -> Round:
         done.laps[NAME, kind] = lap(others_rate, 6.0, worked_off_s=1.0)
         done.laps[OLDER, kind] = lap(others_rate, 4.0)
         done.many[kind] = lap(rate * 1.1, 3.0)
+        done.greenlets[kind] = lap(rate * 1.5, 3.0)
     return done
 
 

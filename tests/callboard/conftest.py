@@ -14,6 +14,7 @@ import pytest
 
 from callboard import AgentSystem, Client, Settings
 from callboard.http.server import Server
+from tests.callboard.harness import Killed
 from tests.callboard.unreliable import Step, Unreliable
 from tests.docs.serving import Served
 
@@ -68,6 +69,13 @@ class Gate:
 
     def open(self) -> None:
         self.path.touch()
+
+
+@pytest.fixture(autouse=True)
+def no_system_is_left_behind() -> Iterator[None]:
+    """Kill the systems of a test that failed before it did: their pipes would fail another test when they are collected."""
+    yield
+    Killed.end_all()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ SIGKILL takes it, and nothing of it is left but its files. Run as a program, thi
 """
 
 import atexit
+import importlib
 import json
 import os
 import socket
@@ -61,6 +62,7 @@ def _fork_for_ever(line: socket.socket) -> None:
         if not wish:
             return
         told = json.loads(wish)
+        _import_vendor(told.get("settings", {}).get("llm_provider"))
         answer = os.waitpid(told["wait"], 0)[0] if "wait" in told else os.fork()
         if answer == 0:
             line.close()
@@ -82,10 +84,18 @@ def _serve(settings: dict[str, Any]) -> None:
         fields = json.loads(line)
         wish = fields.pop("wish")
         if wish == "submit":
-            print(system.gateway.ask(SubmitTask(**fields), timeout_s=10).task_id, flush=True)
+            print(system.gateway.ask(SubmitTask(**fields), timeout_s=30).task_id, flush=True)
         else:
             decided = DecideTask(**{**fields, "decision": Decision(fields["decision"])})
-            print(system.gateway.ask(decided, timeout_s=10).task_id, flush=True)
+            print(system.gateway.ask(decided, timeout_s=30).task_id, flush=True)
+
+
+def _import_vendor(provider: str | None) -> None:
+    """Import what a system asks a model with; it takes a second of a processor, and every later fork has it."""
+    if provider is not None:
+        importlib.import_module(f"callboard.agent.models.{provider}")
+        importlib.import_module(provider)
+    assert threading.active_count() == 1
 
 
 def _import_all() -> None:

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from callboard import AgentSystem, AwaitEvents, AwaitTask, GetTask, Settings, Status, SubmitTask, TaskRecord
 from tests.callboard.forked_system import forker
@@ -72,7 +72,7 @@ class Gates:
         (self.skills / "gates.py").write_text(GATE_SKILLS.format(folder=str(folder)))
 
     def wait_entered(self, name: str) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60  # a process starts, and may import a vendor's client
         while not (self.folder / f"{name}.entered").exists():
             assert time.monotonic() < deadline, f"nobody came to the gate {name}"
             threading.Event().wait(0.002)
@@ -90,11 +90,11 @@ def at_gate(name: str, skill: str = "gate") -> str:
 
 
 def submit(system: AgentSystem, task: str, **spec: Any) -> str:
-    accepted = system.gateway.ask(SubmitTask(task=task, **spec), timeout_s=10)
+    accepted = system.gateway.ask(SubmitTask(task=task, **spec), timeout_s=30)
     return str(accepted.task_id)
 
 
-def ended(system: AgentSystem, task_id: str, wait_s: float = 20) -> TaskRecord:
+def ended(system: AgentSystem, task_id: str, wait_s: float = 60) -> TaskRecord:
     record: TaskRecord = system.gateway.ask(AwaitTask(task_id=task_id, wait_s=wait_s), timeout_s=wait_s + 5)
     assert record.status.ended, record
     return record
@@ -102,19 +102,22 @@ def ended(system: AgentSystem, task_id: str, wait_s: float = 20) -> TaskRecord:
 
 def await_status(system: AgentSystem, task_id: str, status: Status) -> TaskRecord:
     """Return the task once it stands so; the log says when to look again."""
-    after, deadline = 0, time.monotonic() + 20
+    after, deadline = 0, time.monotonic() + 60
     while True:
-        record: TaskRecord = system.gateway.ask(GetTask(task_id=task_id), timeout_s=5)
+        record: TaskRecord = system.gateway.ask(GetTask(task_id=task_id), timeout_s=30)
         if record.status is status:
             return record
         assert not record.status.ended, record
         assert time.monotonic() < deadline, record
-        page = system.gateway.ask(AwaitEvents(task_id=task_id, after=after, wait_s=2), timeout_s=10)
+        page = system.gateway.ask(AwaitEvents(task_id=task_id, after=after, wait_s=2), timeout_s=30)
         after = page.events[-1].seq if page.events else after
 
 
 class Killed:
     """A system in a process of its own, to be killed."""
+
+    left: ClassVar[list["Killed"]] = []
+    """Those that have not ended: of a test that fails, for `end_all` to kill."""
 
     def __init__(self, settings: Settings, gates: Gates, **more: Any) -> None:
         fields = {"data_dir": str(settings.data_dir), "skills_dir": str(gates.skills), "port": 0, "workers": 2}
@@ -124,6 +127,12 @@ class Killed:
         self.pid = forker().fork({**fields, "rate_limit_max_requests": 0, **more}, stdin, stdout)
         for theirs in (stdin, stdout):
             os.close(theirs)
+        self.left.append(self)
+
+    @classmethod
+    def end_all(cls) -> None:
+        for process in list(cls.left):
+            process.kill()
 
     def submit(self, task: str, **spec: Any) -> str:
         return self._ask(wish="submit", task=task, **spec)
@@ -142,5 +151,6 @@ class Killed:
 
     def wait_dead(self) -> None:
         forker().wait(self.pid)
+        self.left.remove(self)
         for stream in (self._wishes, self._answers):
             stream.close()

@@ -162,7 +162,7 @@ def test_a_conversation_is_remembered(with_model: WITH_MODEL) -> None:
     assert record.output == "Alice."
     assert [role for role, _ in provider.requests[1].turns] == ["user", "assistant", "user"]
     assert provider.requests[1].turns[0][1] == "My name is Alice"
-    session = system.gateway.ask(GetSession(session_id="s"), timeout_s=5)
+    session = system.gateway.ask(GetSession(session_id="s"), timeout_s=30)
     assert [turn.content for turn in session.conversation][-1] == "Alice."
 
 
@@ -255,7 +255,7 @@ def test_a_call_that_needs_approval_waits_for_a_person(
     if restart:
         system.stop()
         system = start_system(skills_dir=paying)
-    system.gateway.ask(DecideTask(task_id=task_id, decision=decision, **more), timeout_s=10)
+    system.gateway.ask(DecideTask(task_id=task_id, decision=decision, **more), timeout_s=30)
     record = ended(system, task_id)
     assert record.output == output
     assert [line.split(" ", 1)[1] for line in paid(paying)] == effects
@@ -274,7 +274,7 @@ def test_arguments_that_do_not_fit_are_refused_and_the_task_goes_on_waiting(star
     ]
     for decision, more in wishes:
         with pytest.raises(InvalidRequest):
-            system.gateway.ask(DecideTask(task_id=task_id, decision=decision, **more), timeout_s=10)
+            system.gateway.ask(DecideTask(task_id=task_id, decision=decision, **more), timeout_s=30)
     assert await_status(system, task_id, Status.PAUSED).state.pause is not None
     assert not paid(paying)
 
@@ -283,7 +283,7 @@ def test_skills_that_a_setting_names_need_approval_too(start_system: START) -> N
     system = start_system(approve_skills=("web-*", "query-*"))
     task_id = submit(system, "```python\nfrom skills import query_table\nquery_table('a,b\\n1,2', 'sum', 'a')\n```")
     assert await_status(system, task_id, Status.PAUSED).state.pause is not None
-    system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=10)
+    system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=30)
     assert ended(system, task_id).output == 1
 
 
@@ -296,9 +296,9 @@ def test_gathered_calls_that_need_approval_are_asked_about_one_by_one(start_syst
         assert record.state.pause is not None
         assert record.state.pause.args[0] == amount
         call = record.state.pause.call
-        system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE, call=call), timeout_s=10)
+        system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE, call=call), timeout_s=30)
         with pytest.raises(TaskNotPaused):  # sent twice: it must not approve the next one
-            system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE, call=call), timeout_s=10)
+            system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE, call=call), timeout_s=30)
     assert ended(system, task_id).output == ["paid 1 to A", "paid 2 to B"]
     assert len(paid(paying)) == 2
 

@@ -65,7 +65,7 @@ def test_thoughts_are_in_the_log_and_neither_run_nor_answered_nor_remembered(
     assert "1/0" in "".join(delta.get("thoughts", "") for delta in deltas)
     assert "1/0" not in "".join(delta["text"] for delta in deltas)
     execute("And now?", "<think>Hm.</think>Still 42.", session_id="thoughts")
-    session = system.gateway.ask(GetSession(session_id="thoughts"), timeout_s=5)
+    session = system.gateway.ask(GetSession(session_id="thoughts"), timeout_s=30)
     assert [turn.content for turn in session.conversation] == [
         "What is six times seven?",
         "42",
@@ -180,7 +180,7 @@ def too_long(request: Request) -> Reply:
 def test_a_session_is_never_too_long_for_good(system: AgentSystem, execute: SAY, provider: Provider) -> None:
     records = [execute(f"Tell me more, {number}.", too_long, session_id="long") for number in range(16)]
     assert {record.status for record in records} == {Status.COMPLETED}
-    session = system.gateway.ask(GetSession(session_id="long"), timeout_s=5)
+    session = system.gateway.ask(GetSession(session_id="long"), timeout_s=30)
     assert len(session.conversation) == 32  # the history keeps them
     [call] = told(system, records[-1], Topic.MODEL_COMPLETED)
     assert call["turnsLeftOut"] > 0

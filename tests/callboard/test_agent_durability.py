@@ -19,6 +19,7 @@ from callboard import AgentSystem, AwaitEvents, CancelTask, GetTask, Settings, S
 from callboard.messages.decisions import DecideTask
 from callboard.messages.pauses import Decision
 from callboard.messages.tasks import ListTasks
+from tests.at_once import LATE_S
 from tests.callboard.harness import Gates, Killed, await_status, ended, submit
 
 START = Callable[..., AgentSystem]
@@ -119,7 +120,7 @@ def by_name(gates: Gates) -> Counter[str]:
 
 def wait_for_row(settings: Settings, query: str) -> None:
     """Return once a query finds something in the history of the process that is to be killed."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     with closing(sqlite3.connect(settings.data_dir / "callboard.db")) as history:
         while not history.execute(query).fetchall():
             assert time.monotonic() < deadline, query
@@ -256,18 +257,18 @@ def settle(system: AgentSystem, task_id: str) -> TaskRecord:
         if record.status.ended:
             return record
         wish = DecideTask(task_id=task_id, decision=Decision.ASSUME_DONE, result="c")
-        system.gateway.ask(wish, timeout_s=10)
+        system.gateway.ask(wish, timeout_s=30)
 
 
 def await_pause_or_end(system: AgentSystem, task_id: str) -> TaskRecord:
     """Return the task once it has ended or waits; its log says when to look again."""
-    after, deadline = 0, time.monotonic() + 20
+    after, deadline = 0, time.monotonic() + 60
     while True:
-        record: TaskRecord = system.gateway.ask(GetTask(task_id=task_id), timeout_s=5)
+        record: TaskRecord = system.gateway.ask(GetTask(task_id=task_id), timeout_s=30)
         if record.status.ended or record.status is Status.PAUSED:
             return record
         assert time.monotonic() < deadline, record
-        page = system.gateway.ask(AwaitEvents(task_id=task_id, after=after, wait_s=2), timeout_s=10)
+        page = system.gateway.ask(AwaitEvents(task_id=task_id, after=after, wait_s=2), timeout_s=30)
         after = page.events[-1].seq if page.events else after
 
 
@@ -345,7 +346,7 @@ def test_delegations_go_on_after_a_kill_with_nothing_done_twice(
     assert all(count <= (2 if name == f"pay-{gate}" else 1) for name, count in by_name(gates).items())
     assert len(effects(gates)) == 4
     assert len(provider.requests) <= max(3, asked + 2)
-    children = system.gateway.ask(ListTasks(parent_id=task_id), timeout_s=5).tasks
+    children = system.gateway.ask(ListTasks(parent_id=task_id), timeout_s=30).tasks
     assert [child.status for child in children] == [Status.COMPLETED] * 2
     assert len(children) == 2
     topics(system, task_id)
@@ -367,7 +368,7 @@ def holding(start_system: START, gates: Gates, provider: Provider, open_reviewer
 
 
 def below(system: AgentSystem, task_id: str) -> list[TaskRecord]:
-    found = list(system.gateway.ask(ListTasks(parent_id=task_id), timeout_s=5).tasks)
+    found = list(system.gateway.ask(ListTasks(parent_id=task_id), timeout_s=30).tasks)
     return found + [inner for child in found for inner in below(system, child.task_id)]
 
 
@@ -375,7 +376,7 @@ def test_a_cancel_passes_down_to_every_level(holding: AgentSystem, gates: Gates)
     task_id = submit(holding, "outer")
     gates.wait_entered("inner")
     assert [record.task.depth for record in below(holding, task_id)] == [1, 2]
-    holding.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
+    holding.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     for record in below(holding, task_id):
         assert ended(holding, record.task_id).status is Status.CANCELLED
     gates.wait_entered("inner-cancelled")
@@ -383,12 +384,12 @@ def test_a_cancel_passes_down_to_every_level(holding: AgentSystem, gates: Gates)
 
 def test_a_deadline_passes_down_to_every_level(holding: AgentSystem, gates: Gates) -> None:
     started_s = time.monotonic()
-    task_id = submit(holding, "outer", timeout_ms=1500)
+    task_id = submit(holding, "outer", timeout_ms=3000)
     gates.wait_entered("inner")
     assert ended(holding, task_id).error_code == "deadline_exceeded"
     for record in below(holding, task_id):
         assert ended(holding, record.task_id).status in (Status.CANCELLED, Status.FAILED)
-    assert time.monotonic() - started_s < 2.5
+    assert time.monotonic() - started_s < 3 + LATE_S
 
 
 def test_delegating_holds_no_worker(holding: AgentSystem, gates: Gates) -> None:
@@ -477,8 +478,10 @@ def test_whatever_the_provider_does_the_task_ends_in_time_with_a_code_that_says_
     told = {**model(provider), "llm_provider": dialect, "llm_base_url": url, "llm_retries": 1, "sandbox_time_s": 0.2}
     system = start_system(skills_dir=gates.skills, **told)
     started_s = time.monotonic()
-    record = ended(system, submit(system, "do it", timeout_ms=1500))
-    assert time.monotonic() - started_s < 2.5
+    # one that the time does not end has time enough, however busy the machine is
+    within_s = 1.5 if "deadline_exceeded" in codes else 20
+    record = ended(system, submit(system, "do it", timeout_ms=round(within_s * 1000)), wait_s=30)
+    assert time.monotonic() - started_s < within_s + LATE_S
     assert (record.status, record.error_code in codes) == (Status.FAILED, True), (record.error_code, record.error)
     told_text = str(record) + str([event.data for event in system.events(record.task_id)])
     assert "secret-key-of-the-test" not in told_text
@@ -490,10 +493,10 @@ def test_a_model_call_is_cancelled_at_once(start_system: START, provider: Provid
     task_id = submit(system, "wait")
     provider.wait_for(1)
     started_s = time.monotonic()
-    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
+    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     assert ended(system, task_id).status is Status.CANCELLED
     provider.wait_left(timeout_s=5)
-    assert time.monotonic() - started_s < 2
+    assert time.monotonic() - started_s < LATE_S
 
 
 def test_the_second_provider_answers_when_the_first_does_not(start_system: START, provider: Provider) -> None:
@@ -515,7 +518,7 @@ def test_the_second_provider_answers_when_the_first_does_not(start_system: START
 def test_an_open_circuit_shows_in_health(start_system: START, provider: Provider) -> None:
     provider.say(Reply(status=500))
     system = start_system(**model(provider), llm_retries=0, health_interval_s=0.05)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while system.health().services["llm"] or system.health().status == "healthy":
         assert time.monotonic() < deadline
         ended(system, submit(system, "hello"))
@@ -528,9 +531,12 @@ def test_tasks_that_wait_for_a_person_hold_no_thread(start_system: START, gates:
     tasks = [submit(system, block(f"from skills import pay\npay('{n}')")) for n in range(200)]
     for task_id in tasks:
         await_status(system, task_id, Status.PAUSED)
-    assert threading.active_count() <= threads
+    deadline = time.monotonic() + 20
+    while threading.active_count() > threads:  # one that has paused its task may still be on its way back
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.01)
     for task_id in tasks[:10]:
-        system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=10)
+        system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=30)
     assert [ended(system, task_id).status for task_id in tasks[:10]] == [Status.COMPLETED] * 10
 
 

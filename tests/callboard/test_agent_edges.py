@@ -93,7 +93,7 @@ def model(provider: Provider) -> dict[str, Any]:
 
 def decide(system: AgentSystem, task_id: str, decision: Decision = Decision.APPROVE, **more: Any) -> None:
     await_status(system, task_id, Status.PAUSED)
-    system.gateway.ask(DecideTask(task_id=task_id, decision=decision, **more), timeout_s=10)
+    system.gateway.ask(DecideTask(task_id=task_id, decision=decision, **more), timeout_s=30)
 
 
 # --- scripts of skill folders ---
@@ -126,7 +126,7 @@ def test_a_cancel_stops_code_that_has_run_a_folders_script(start_system: START, 
     task_id = submit(system, code(python))
     while not (skills / "noted").exists():
         threading.Event().wait(0.002)
-    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)
+    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     assert ended(system, task_id).status is Status.CANCELLED
     free = threading.Event()
     for _ in range(500):
@@ -182,7 +182,7 @@ def test_an_edited_delegation_is_the_one_that_is_made(start_system: START) -> No
     arguments = {"agent": "code-reviewer", "task": "What is 2 + 3?"}
     decide(system, task_id, Decision.EDIT, arguments=arguments)
     record = ended(system, task_id)
-    [child] = system.gateway.ask(ListTasks(parent_id=task_id), timeout_s=5).tasks
+    [child] = system.gateway.ask(ListTasks(parent_id=task_id), timeout_s=30).tasks
     assert (child.task.spec.agent, child.task.spec.task) == ("code-reviewer", "What is 2 + 3?")
     assert ":" not in child.task_id
     assert record.output == child.output
@@ -338,10 +338,10 @@ def test_a_redriven_part_outlives_a_restart_after_the_task_that_delegated_it(
     process.kill()
     system = start_system(skills_dir=gates.skills, agents_dir=workers, max_crashes=1, drain_s=1.0)
     assert ended(system, task_id).error_code == "agent_failed"
-    [dead] = system.gateway.ask(ListTasks(parent_id=task_id), timeout_s=5).tasks
+    [dead] = system.gateway.ask(ListTasks(parent_id=task_id), timeout_s=30).tasks
     assert dead.error_code == "dead_letter"
     (gates.folder / "part.entered").unlink()
-    redriven = system.gateway.ask(RedriveTask(task_id=dead.task_id), timeout_s=5)
+    redriven = system.gateway.ask(RedriveTask(task_id=dead.task_id), timeout_s=30)
     gates.wait_entered("part")
     system.hand_back()
     system.stop()

@@ -151,10 +151,10 @@ def test_a_message_that_an_actor_does_not_know_is_an_error_with_a_name() -> None
 def test_an_address_takes_what_its_actor_understands() -> None:
     supervisor, address = Supervisor(), Address[Count](Mailbox("counter", 10))
     supervisor.start(address, Counter)
-    assert assert_type(address.ask(Count(), timeout_s=5), int) == 1
+    assert assert_type(address.ask(Count(), timeout_s=30), int) == 1
     later = assert_type(address.ask_later(Count()), Reply[int])
-    assert later.get(timeout_s=5) == 1
-    assert supervisor.stop(address, timeout_s=5)
+    assert later.get(timeout_s=30) == 1
+    assert supervisor.stop(address, timeout_s=30)
     supervisor.close()
 
 
@@ -176,14 +176,14 @@ def refused(
 
 WRONG: dict[str, Callable[[AgentSystem], object]] = {
     "a principal that is a text": lambda s: s.execute("What is 1 + 1?", principal="alice"),  # type: ignore[arg-type]
-    "no principal": lambda s: s.gateway.ask(Ping(), principal=None, timeout_s=5),  # type: ignore[arg-type]
+    "no principal": lambda s: s.gateway.ask(Ping(), principal=None, timeout_s=30),  # type: ignore[arg-type]
     "a principal of a number": lambda _: Principal(id=5),  # type: ignore[arg-type]
     "a principal of a long text": lambda _: Principal(id="x" * 256),
-    "a text": lambda s: s.gateway.ask("hello", timeout_s=5),  # type: ignore[arg-type]
-    "a class": lambda s: s.gateway.ask(SubmitTask, timeout_s=5),  # type: ignore[arg-type]
-    "an id of a number": lambda s: s.gateway.ask(GetTask(task_id=5), timeout_s=5),  # type: ignore[arg-type]
+    "a text": lambda s: s.gateway.ask("hello", timeout_s=30),  # type: ignore[arg-type]
+    "a class": lambda s: s.gateway.ask(SubmitTask, timeout_s=30),  # type: ignore[arg-type]
+    "an id of a number": lambda s: s.gateway.ask(GetTask(task_id=5), timeout_s=30),  # type: ignore[arg-type]
     "events of a number": lambda s: list(s.events(5)),  # type: ignore[arg-type]
-    "events behind a text": lambda s: s.gateway.ask(GetEvents(task_id="t", after="x"), timeout_s=5),  # type: ignore[arg-type]
+    "events behind a text": lambda s: s.gateway.ask(GetEvents(task_id="t", after="x"), timeout_s=30),  # type: ignore[arg-type]
     "a decision that there is not": lambda _: DecideTask(task_id="t", decision="aprove"),  # type: ignore[arg-type]
     "a time before now": lambda s: s.gateway.ask(Ping(), timeout_s=-1),
     "a time that is a text": lambda s: s.gateway.ask(Ping(), timeout_s="5"),  # type: ignore[arg-type]
@@ -204,16 +204,16 @@ def test_a_decision_may_be_a_text_and_takes_nothing_that_goes_with_another(
 ) -> None:
     system = start_system(approve_skills=("query-*",))
     code = "```python\nfrom skills import query_table\nquery_table('a,b\\n1,2', 'sum', 'a')\n```"
-    task_id = system.gateway.ask(SubmitTask(task=code), timeout_s=5).task_id
+    task_id = system.gateway.ask(SubmitTask(task=code), timeout_s=30).task_id
     after = 0
-    while system.gateway.ask(GetTask(task_id=task_id), timeout_s=5).status is not Status.PAUSED:
-        page = system.gateway.ask(AwaitEvents(task_id=task_id, after=after, wait_s=20), timeout_s=25)
+    while system.gateway.ask(GetTask(task_id=task_id), timeout_s=30).status is not Status.PAUSED:
+        page = system.gateway.ask(AwaitEvents(task_id=task_id, after=after, wait_s=60), timeout_s=65)
         after = page.events[-1].seq
     for more, named in (
         ({"arguments": {"x": 1}}, "arguments goes with the decision edit"),
         ({"result": 1}, "result goes"),
     ):
         with pytest.raises(InvalidRequest, match=named):
-            system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE, **more), timeout_s=5)
-    system.gateway.ask(DecideTask(task_id=task_id, decision="approve"), timeout_s=5)  # type: ignore[arg-type]
-    assert system.gateway.ask(AwaitTask(task_id=task_id, wait_s=20), timeout_s=25).output == 1
+            system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE, **more), timeout_s=30)
+    system.gateway.ask(DecideTask(task_id=task_id, decision="approve"), timeout_s=30)  # type: ignore[arg-type]
+    assert system.gateway.ask(AwaitTask(task_id=task_id, wait_s=60), timeout_s=65).output == 1

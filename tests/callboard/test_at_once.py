@@ -90,6 +90,6 @@ def test_a_part_of_a_task_that_is_no_more_works_in_its_own_session(system: Agent
     text = code("from skills import write_file, list_files\nwrite_file('a.txt', 'a')\nlist_files()[0]['name']")
     task = make_task(task_id, text, created_at=now, **line)
     event = TaskExecute(at=now, task=text, session_id=task_id)
-    system._addresses["result logger"].ask(RecordAcceptance(task=task, event=event), timeout_s=10)
+    system._addresses["result logger"].ask(RecordAcceptance(task=task, event=event), timeout_s=30)
     done = ended(system, task_id)
     assert done.output == "a.txt", done.error

@@ -117,7 +117,7 @@ def change(settings: Settings, statement: str, task_id: str) -> None:
 
 def approve(system: AgentSystem, task_id: str) -> None:
     await_status(system, task_id, Status.PAUSED)
-    system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=10)
+    system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=30)
 
 
 def redriven(system: AgentSystem, task_id: str) -> str:
@@ -127,8 +127,8 @@ def redriven(system: AgentSystem, task_id: str) -> str:
     end = RecordResult(
         task_id=task_id, attempt=None, status=Status.FAILED, at=now, events=(event,), error_code="dead_letter"
     )
-    system._addresses["result logger"].ask(end, timeout_s=10)
-    return str(system.gateway.ask(RedriveTask(task_id=task_id), timeout_s=10).task_id)
+    system._addresses["result logger"].ask(end, timeout_s=30)
+    return str(system.gateway.ask(RedriveTask(task_id=task_id), timeout_s=30).task_id)
 
 
 READS = {
@@ -262,9 +262,9 @@ def test_a_task_stays_restricted_when_another_server_takes_it_over(
     system = start_system(skills_dir=gates.skills)
     record: Any = await_status(system, task_id, Status.PAUSED)
     assert record.state.pause.reason == "outcome_unknown"
-    system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.ASSUME_DONE, result="charged"), timeout_s=10)
+    system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.ASSUME_DONE, result="charged"), timeout_s=30)
     assert ended(system, task_id).error_code == "skill_not_allowed"
-    assert system.gateway.ask(GetTask(task_id=task_id), timeout_s=5).metadata["notes"] == {"said": {"strict": True}}
+    assert system.gateway.ask(GetTask(task_id=task_id), timeout_s=30).metadata["notes"] == {"said": {"strict": True}}
 
 
 def wait_for_row(settings: Settings, query: str) -> None:

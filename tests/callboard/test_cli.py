@@ -74,6 +74,17 @@ def test_the_help_loads_no_settings_no_client_and_no_server(tmp_path: Path) -> N
     assert done.stdout.strip() == ""
 
 
+def test_a_command_at_the_end_of_a_pipe_loads_nothing_that_draws(tmp_path: Path) -> None:
+    code = "import sys; from callboard.cli.main import main; main(['tasks', '--url', '127.0.0.1:9'], standalone_mode=False)"
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code], env=environment(tmp_path), capture_output=True, text=True
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "No server answers" in done.stderr
+    assert "httpx" in loaded
+    assert not {"rich", "pygments", "sqlalchemy", "falcon", "waitress"} & loaded
+
+
 def test_the_words_that_options_take_are_those_of_the_messages() -> None:
     assert set(DECISIONS) == set(Decision)
     assert list(STATUSES) == list(Status)

@@ -62,7 +62,7 @@ def ended(shared: tuple[AgentSystem, str], client: Client) -> Callable[..., str]
 
     def run(task: str = "What is 12 times 7?", **fields: object) -> str:
         task_id = client.submit(task, **fields).task_id  # type: ignore[arg-type]  # as the test has them
-        shared[0].gateway.ask(AwaitTask(task_id=task_id, wait_s=20), timeout_s=25)
+        shared[0].gateway.ask(AwaitTask(task_id=task_id, wait_s=60), timeout_s=65)
         return task_id
 
     return run
@@ -156,7 +156,7 @@ def test_a_person_decides(shared: tuple[AgentSystem, str], client: Client) -> No
     task_id, call = _paused(client, 1)
     decided = client.decide(task_id, "edit", arguments={"amount": 2}, call=call, reason="Too little.")
     assert (decided.success, decided.task_id, decided.message) == (True, task_id, "Decision taken: edit")
-    shared[0].gateway.ask(AwaitTask(task_id=task_id, wait_s=20), timeout_s=25)
+    shared[0].gateway.ask(AwaitTask(task_id=task_id, wait_s=60), timeout_s=65)
     assert client.result(task_id).output == "paid 2"
     with pytest.raises(ConflictError) as caught:
         client.decide(task_id, "approve", call=call)
@@ -227,7 +227,7 @@ def test_a_dead_letter_is_listed_and_redriven(shared: tuple[AgentSystem, str], c
         error="It died.",
         error_code="dead_letter",
     )
-    shared[0]._addresses["result logger"].ask(end, timeout_s=10)
+    shared[0]._addresses["result logger"].ask(end, timeout_s=30)
     [letter] = client.dead_letters()
     assert (letter.task_id, letter.error_code, letter.redriven_as) == (dead, "dead_letter", None)
     again = client.redrive(dead)

@@ -28,7 +28,7 @@ def ended(system: AgentSystem, client: Client) -> Callable[..., str]:
 
     def run(task: str, *, session_id: str | None = None, agent: str | None = None) -> str:
         task_id = client.submit(task, session_id=session_id, agent=agent).task_id
-        system.gateway.ask(AwaitTask(task_id=task_id, wait_s=20), timeout_s=25)
+        system.gateway.ask(AwaitTask(task_id=task_id, wait_s=60), timeout_s=65)
         return task_id
 
     return run
@@ -76,7 +76,7 @@ def test_sessions_are_listed_last_used_first_over_as_many_pages_as_there_are(
 def test_a_task_that_has_ended_is_done_again(system: AgentSystem, client: Client, ended: Callable[..., str]) -> None:
     again = client.retry(ended("What is 12 times 7?", session_id="alice"))
     assert (again.task, again.session_id) == ("What is 12 times 7?", "alice")
-    system.gateway.ask(AwaitTask(task_id=again.task_id, wait_s=20), timeout_s=25)
+    system.gateway.ask(AwaitTask(task_id=again.task_id, wait_s=60), timeout_s=65)
     assert [task.output for task in client.tasks(session_id="alice")] == [84, 84]
     running = client.submit("```python\nwhile True: pass\n```").task_id
     with pytest.raises(ConflictError) as caught:

@@ -5,6 +5,8 @@ The skills here write every effect to a file with its effect id, so that repeats
 
 import contextlib
 import sqlite3
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -197,7 +199,7 @@ def log(system: AgentSystem, task_id: str) -> list[tuple[Topic, Any]]:
 
 def decide(system: AgentSystem, task_id: str, decision: Decision, **more: Any) -> TaskRecord:
     wish = DecideTask(task_id=task_id, decision=decision, **more)
-    record: TaskRecord = system.gateway.ask(wish, timeout_s=10)
+    record: TaskRecord = system.gateway.ask(wish, timeout_s=30)
     return record
 
 
@@ -243,7 +245,7 @@ def test_a_session_keeps_the_variables_of_a_script_that_was_resumed(
     system = start()
     assert ended(system, task_id).output == TOTAL
     assert system.execute(code("total + 1"), session_id="s").output == TOTAL + 1
-    session = system.gateway.ask(GetSession(session_id="s"), timeout_s=5)
+    session = system.gateway.ask(GetSession(session_id="s"), timeout_s=30)
     assert (session.variables, session.tasks) == (("total",), 2)
 
 
@@ -382,8 +384,8 @@ def test_a_paused_task_survives_another_kill_and_can_be_cancelled(
     await_status(first, task_id, Status.PAUSED)
     first.stop()
     system = start()
-    assert system.gateway.ask(GetTask(task_id=task_id), timeout_s=5).status is Status.PAUSED
-    record = system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)
+    assert system.gateway.ask(GetTask(task_id=task_id), timeout_s=30).status is Status.PAUSED
+    record = system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     assert record.status is Status.CANCELLED
     assert set(world.effects().values()) == {1}
 
@@ -403,7 +405,7 @@ def test_a_session_waits_for_its_paused_task_and_goes_on_after_it(killed_at: Cal
     await_status(system, task_id, Status.PAUSED)
     behind = submit(system, "What is 2 + 2?", session_id="s")
     assert system.execute("What is 1 + 1?", session_id="other").output == 2
-    assert system.gateway.ask(GetTask(task_id=behind), timeout_s=5).status is Status.PENDING
+    assert system.gateway.ask(GetTask(task_id=behind), timeout_s=30).status is Status.PENDING
     decide(system, task_id, Decision.ASSUME_DONE, result=1)
     assert ended(system, task_id).output == TOTAL
     assert ended(system, behind).output == 4
@@ -416,7 +418,7 @@ def test_a_paused_task_ends_when_nobody_decides_in_time(killed_at: Callable[...,
 
 
 def test_a_paused_task_keeps_its_own_deadline(killed_at: Callable[..., str], start: START) -> None:
-    task_id = killed_at("send1", code(ALL_POLICIES), timeout_ms=2400)
+    task_id = killed_at("send1", code(ALL_POLICIES), timeout_ms=5000)  # in which a busy machine comes to the call
     record = ended(start(), task_id)
     assert (record.status, record.error_code) == (Status.FAILED, "deadline_exceeded")
 
@@ -522,7 +524,7 @@ def test_a_task_that_waits_for_its_retry_holds_no_worker_and_can_be_cancelled(st
         if event.topic is Topic.TASK_REQUEUED:
             break
     assert system.execute("What is 2 + 2?").output == 4
-    assert system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5).status is Status.CANCELLED
+    assert system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30).status is Status.CANCELLED
 
 
 def test_a_call_before_the_last_one_is_made_again_where_the_script_comes_to_it(start: START, world: World) -> None:
@@ -551,14 +553,14 @@ def test_a_cancelled_task_keeps_what_it_had_printed_and_its_log(start: START, wo
     python = "from skills import add, gate\nprint('so far', add(1, 2))\ngate('g')\nprint('no further')"
     task_id = submit(system, code(python))
     world.wait_entered("g")
-    record = system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)
+    record = system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     assert (record.status, record.output) == (Status.CANCELLED, "so far 3\n")
     assert record.metadata["skillCalls"] == 2
     assert record.state.execution_time_ms is not None
     topics = [topic for topic, _ in log(system, task_id)]
     assert topics.count(Topic.SKILL_STARTED) == 2
     assert topics[-1] is Topic.TASK_CANCELLED
-    again = system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)
+    again = system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     assert again == record
 
 
@@ -628,7 +630,7 @@ def test_a_task_of_a_retry_survives_a_kill_while_it_waits(
 
 def test_an_effect_id_can_be_told_from_another_tasks(start: START, world: World) -> None:
     system = start()
-    ids = [system.gateway.ask(SubmitTask(task=code("from skills import pay\npay(1)")), timeout_s=5) for _ in range(3)]
+    ids = [system.gateway.ask(SubmitTask(task=code("from skills import pay\npay(1)")), timeout_s=30) for _ in range(3)]
     for accepted in ids:
         ended(system, accepted.task_id)
     assert world.effects() == Counter({f"pay {accepted.task_id}:2": 1 for accepted in ids})
@@ -764,7 +766,7 @@ def test_a_server_that_lost_its_history_to_another_changes_nothing(start: START,
     while system._pool.running:
         pass
     assert world.effects() == Counter(), "a call is not made without its row"
-    record = system.gateway.ask(GetTask(task_id=task_id), timeout_s=5)
+    record = system.gateway.ask(GetTask(task_id=task_id), timeout_s=30)
     assert (record.status, record.state.owner) == (Status.RUNNING, "another")
 
 
@@ -779,10 +781,14 @@ def test_an_actor_that_dies_while_the_store_is_away_comes_back_with_it(start: ST
     with pytest.raises(Unavailable):
         system.gateway.ask(SubmitTask(task="What is 2 + 2?"), timeout_s=2)
     history.with_name("away.db").rename(history)
-    for _ in range(100):
-        with contextlib.suppress(Unavailable):
+    deadline = time.monotonic() + 30
+    while True:
+        try:
             assert system.execute("What is 2 + 2?", wait_s=20).output == 4
             break
+        except Unavailable:
+            assert time.monotonic() < deadline, "they did not come back"
+            threading.Event().wait(0.02)
     assert not [problem for problem in system.health().problems if "keeps crashing" in problem]
 
 
@@ -792,7 +798,7 @@ def test_a_gateway_that_dies_while_the_server_drains_still_takes_no_task(start: 
     system._addresses["gateway"].tell("a message that nothing knows")
     for _ in range(3):
         with pytest.raises(Unavailable):
-            system.gateway.ask(SubmitTask(task="What is 2 + 2?"), timeout_s=5)
+            system.gateway.ask(SubmitTask(task="What is 2 + 2?"), timeout_s=30)
 
 
 def test_skills_that_never_return_leave_room_for_other_tasks(
@@ -804,7 +810,7 @@ def test_skills_that_never_return_leave_room_for_other_tasks(
         world.close(name)
         task_id = submit(system, code(f"from skills import look\nlook({name[-1]})"))
         world.wait_entered(name)
-        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)
+        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
         # another worker stands in after a while
         assert system.execute("What is 2 + 2?", wait_s=30).output == 4
     for name in ("look1", "look2"):

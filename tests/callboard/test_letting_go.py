@@ -15,6 +15,7 @@ import pytest
 
 from bench.provider import Reply, running
 from callboard import AgentSystem, Attachment, AwaitEvents, CancelTask, Settings, Status, Topic
+from tests.at_once import LATE_S
 from tests.callboard.harness import code, ended, submit
 from tests.template import lay_history
 
@@ -99,7 +100,7 @@ def begin(system: AgentSystem, task: str, **spec: object) -> str:
     task_id = submit(system, task, **more, **spec)
     after = 0
     while "```" in task:  # what has none is planned, which nothing tells of before it is over
-        found = system.gateway.ask(AwaitEvents(task_id=task_id, after=after, wait_s=10), timeout_s=15)
+        found = system.gateway.ask(AwaitEvents(task_id=task_id, after=after, wait_s=60), timeout_s=65)
         topics = {event.topic for event in found.events}
         if topics & {Topic.STEP_STARTED, Topic.TASK_COMPLETED, Topic.TASK_FAILED}:
             return task_id
@@ -109,7 +110,7 @@ def begin(system: AgentSystem, task: str, **spec: object) -> str:
 
 def await_made(folder: Path) -> None:
     """Wait until the first of the slow calls is being made; files tell nobody when they come to be."""
-    until_s = time.monotonic() + 20
+    until_s = time.monotonic() + 60
     while not (folder / "made").exists():
         assert time.monotonic() < until_s
         threading.Event().wait(0.002)
@@ -125,7 +126,7 @@ def let_go_s(system: AgentSystem) -> float:
 @pytest.mark.parametrize("work", WORK)
 def test_a_worker_lets_go_of_a_task_that_is_cancelled(system: AgentSystem, work: str) -> None:
     task_id = begin(system, WORK[work])
-    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
+    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     assert ended(system, task_id).status in (Status.CANCELLED, Status.COMPLETED, Status.FAILED)
     assert let_go_s(system) < LET_GO_S
 
@@ -142,7 +143,7 @@ def test_of_calls_that_are_awaited_at_once_those_that_have_not_begun_are_not_mad
     (folder / "made").unlink(missing_ok=True)
     task_id = begin(system, code(gathered(100)))
     await_made(folder)
-    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
+    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     assert ended(system, task_id).status is Status.CANCELLED
     let_go_s(system)
     assert len((folder / "made").read_text().splitlines()) < 60
@@ -154,7 +155,7 @@ def test_an_argument_that_holds_itself_over_and_over_is_an_error_of_the_script(s
     task = ended(system, submit(system, code(script + "from typing import Any\nb: Any = a\ndescribe_table(b)")))
     assert (task.status, task.error_code) == (Status.FAILED, "script_error")
     assert "more than 1,000,000 values" in str(task.error)
-    assert time.monotonic() - begun_s < 5
+    assert time.monotonic() - begun_s < 2 * LATE_S  # half a second, where nobody else works
 
 
 def test_of_an_error_of_megabytes_only_the_ends_are_read(system: AgentSystem) -> None:
@@ -162,7 +163,7 @@ def test_of_an_error_of_megabytes_only_the_ends_are_read(system: AgentSystem) ->
     task = ended(system, submit(system, code("raise ValueError('x' * 8_000_000 + 'end')")))
     assert (task.error_code, len(task.error or "") < 25_000) == ("script_error", True)
     assert (task.error or "").startswith("The code raised ValueError: xxx")
-    assert time.monotonic() - begun_s < 5
+    assert time.monotonic() - begun_s < 2 * LATE_S  # half a second, where nobody else works
 
 
 def test_a_worker_lets_go_of_a_model_that_dribbles(start_system: Callable[..., AgentSystem]) -> None:
@@ -172,10 +173,10 @@ def test_a_worker_lets_go_of_a_model_that_dribbles(start_system: Callable[..., A
         )
         task_id = submit(system, "wait")
         provider.wait_for(1)
-        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
+        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
         begun_s = time.monotonic()
         assert ended(system, submit(system, "next")).output == "84"
-        assert time.monotonic() - begun_s < LET_GO_S
+        assert time.monotonic() - begun_s < LATE_S  # it dribbles for half a minute
 
 
 def test_calls_that_had_not_begun_at_the_end_of_a_server_are_made_by_the_next_and_none_twice(

@@ -130,7 +130,7 @@ class Old:
     def ended(self, session_id: str) -> list[dict[str, Any]]:
         """Return the tasks of a session once all of them have ended."""
         for one in self.tasks(session_id):
-            self._running.system.gateway.ask(AwaitTask(task_id=one["taskId"], wait_s=15), timeout_s=20)
+            self._running.system.gateway.ask(AwaitTask(task_id=one["taskId"], wait_s=60), timeout_s=65)
         return self.tasks(session_id)
 
     def calls(self, task_id: str) -> list[str]:

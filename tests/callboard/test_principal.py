@@ -43,7 +43,7 @@ def test_a_program_asks_as_itself_or_as_whom_it_says(system: AgentSystem) -> Non
     own = system.execute("What is 1 + 1?")
     ann = system.execute("What is 1 + 1?", principal=Principal(id="ann"), request_id="r1")
     task = SubmitTask(task="What is 1 + 1?")
-    bob = system.gateway.ask(task, principal=Principal(id="bob"), request_id="r2", timeout_s=5)
+    bob = system.gateway.ask(task, principal=Principal(id="bob"), request_id="r2", timeout_s=30)
     assert (own.task.caller, own.task.request_id) == (None, None)
     assert (ann.task.caller, ann.task.request_id) == ("ann", "r1")
     [first, *_] = system.events(bob.task_id)

@@ -252,7 +252,7 @@ def test_a_skill_cannot_keep_a_pause_inside_it_to_itself(system: AgentSystem, ho
     paused = await_status(system, task_id, Status.PAUSED)
     assert paused.state.pause is not None
     assert paused.state.pause.reason is PauseReason.APPROVAL
-    system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=10)
+    system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=30)
     assert ended(system, task_id).output == "done"
 
 

@@ -12,6 +12,7 @@ import pytest
 from callboard import AgentSystem, Settings, SubmitTask
 from callboard.errors import StoreUnavailable
 from callboard.messages.tasks import AwaitTask, CancelTask, GetTask, ListTasks, Status, TaskRecord
+from tests.at_once import LATE_S
 
 SKILL = '''
 from pathlib import Path
@@ -59,21 +60,29 @@ def noting(*names: str) -> str:
 
 
 def submit(system: AgentSystem, task: str) -> str:
-    accepted = system.gateway.ask(SubmitTask(task=task), timeout_s=10)
+    accepted = system.gateway.ask(SubmitTask(task=task), timeout_s=30)
     return str(accepted.task_id)
 
 
 def ended(system: AgentSystem, task_id: str) -> TaskRecord:
-    record: TaskRecord = system.gateway.ask(AwaitTask(task_id=task_id, wait_s=20), timeout_s=25)
+    record: TaskRecord = system.gateway.ask(AwaitTask(task_id=task_id, wait_s=60), timeout_s=65)
     assert record.status.ended, record
     return record
 
 
-def wait_for(condition: Callable[[], bool], within_s: float = 10) -> None:
+def wait_for(condition: Callable[[], bool], within_s: float = 60) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         threading.Event().wait(0.01)
+
+
+def refusal(system: AgentSystem) -> str:
+    try:
+        submit(system, "What is 3 + 3?")
+    except StoreUnavailable as error:
+        return error.message
+    return ""
 
 
 def effects(folder: Path) -> list[str]:
@@ -106,12 +115,12 @@ def test_callers_are_refused_at_once_and_reads_go_on(system: AgentSystem, file: 
     for _ in range(20):
         with pytest.raises(StoreUnavailable, match="put it back"):
             submit(system, "What is 3 + 3?")
-    assert time.monotonic() - began_s < 1
-    assert system.gateway.ask(GetTask(task_id=task_id), timeout_s=5).output == 4
+    assert time.monotonic() - began_s < LATE_S  # a patience of 10 s each would take 200 s
+    assert system.gateway.ask(GetTask(task_id=task_id), timeout_s=30).output == 4
     away.rename(file)
     wait_for(lambda: system.health().status == "healthy", 5)
     assert system.execute("What is 3 + 3?").output == 6
-    assert len(system.gateway.ask(ListTasks(), timeout_s=5).tasks) == 2, "what was refused was not accepted"
+    assert len(system.gateway.ask(ListTasks(), timeout_s=30).tasks) == 2, "what was refused was not accepted"
 
 
 def test_a_cancel_that_was_refused_is_carried_out_when_it_can_be(system: AgentSystem, folder: Path, file: Path) -> None:
@@ -119,7 +128,7 @@ def test_a_cancel_that_was_refused_is_carried_out_when_it_can_be(system: AgentSy
     wait_for(lambda: effects(folder) == ["never"])
     away = file.rename(file.with_name("away"))
     with pytest.raises(StoreUnavailable):
-        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
+        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     wait_for(lambda: system.health().status == "unhealthy")
     away.rename(file)
     assert ended(system, task_id).status is Status.CANCELLED
@@ -155,9 +164,9 @@ def test_a_table_or_column_that_is_lost_is_named_by_health_and_refusals_and_cost
     task_id = submit(system, noting("first", "second"))
     wait_for(lambda: effects(folder) == ["first"])
     change(file, loss)
-    wait_for(lambda: system.health().status == "unhealthy")
-    with pytest.raises(StoreUnavailable, match=f"lacks {missing}"):
-        submit(system, "What is 3 + 3?")
+    wait_for(lambda: any(f"lacks {missing}" in problem for problem in system.health().problems))
+    assert system.health().status == "unhealthy"
+    wait_for(lambda: f"lacks {missing}" in refusal(system))  # health may have seen it before who writes has
     (folder / "first").touch()
     (folder / "second").touch()
     assert any(f"lacks {missing}" in problem and "backup" in problem for problem in system.health().problems)

@@ -64,7 +64,7 @@ def folders(tmp_path: Path) -> dict[str, Path]:
 
 
 def below(system: AgentSystem, task_id: str) -> list[TaskRecord]:
-    found = list(system.gateway.ask(ListTasks(parent_id=task_id, limit=100), timeout_s=5).tasks)
+    found = list(system.gateway.ask(ListTasks(parent_id=task_id, limit=100), timeout_s=30).tasks)
     return found + [inner for child in found for inner in below(system, child.task_id)]
 
 
@@ -100,7 +100,7 @@ def test_what_was_refused_stays_refused_when_the_script_begins_anew(
     with closing(sqlite3.connect(system.settings.data_dir / "callboard.db")) as history, history:
         assert history.execute("DELETE FROM snapshots").rowcount == 1
     system = start_system(max_subagents=20, **folders)
-    system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=10)
+    system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=30)
     record = ended(system, task_id)
     assert record.output == [1, 2, "refused"], record.error
     assert len(below(system, task_id)) == 2
@@ -139,7 +139,7 @@ def test_a_task_that_is_cancelled_while_it_delegates_leaves_nothing_running(
         task_id = submit(system, block(delegating(*["```python\nfrom skills import stop\nstop('x')\n```"] * 5)))
         for event in system.events(task_id):
             if event.topic is Topic.SKILL_STARTED:
-                system.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
+                system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
         for child in below(system, task_id):
             assert ended(system, child.task_id).status is Status.CANCELLED
 
@@ -177,7 +177,7 @@ def test_what_agents_have_spent_counts_in_the_sessions_budget_of_a_task_that_is_
     await_status(system, task_id, Status.PAUSED)
     [child] = below(system, task_id)
     await_stop(system, child.task_id)
-    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
+    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     assert ended(system, child.task_id).metadata["skillCalls"] == 7
     calls = "from skills import calculate\nfor n in range({}):\n    calculate('1 + 1')"  # 8 of 20 are spent
     within = ended(system, submit(system, block(calls.format(12)), session_id="s"))

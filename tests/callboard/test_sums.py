@@ -89,7 +89,7 @@ def family(request: Request) -> Reply:
 
 def children(system: AgentSystem, task_id: str) -> dict[str, TaskRecord]:
     return {
-        record.task.spec.task: record for record in system.gateway.ask(ListTasks(parent_id=task_id), timeout_s=5).tasks
+        record.task.spec.task: record for record in system.gateway.ask(ListTasks(parent_id=task_id), timeout_s=30).tasks
     }
 
 
@@ -216,7 +216,7 @@ def test_a_task_that_is_cancelled_has_what_its_agents_had_taken_on_every_level(
     task_id = submit(system, "outer")
     for name in ("stand-one", "stand-two"):
         gates.wait_entered(name)
-    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
+    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     for child in children(system, task_id).values():
         ended(system, child.task_id)
         for inner in children(system, child.task_id).values():
@@ -247,7 +247,7 @@ def test_a_redriven_task_goes_on_with_the_figures_of_the_dead_letter(
     dead = ended(system, task_id)
     assert dead.error_code == "dead_letter"
     assert (dead.metadata["llmCalls"], dead.metadata["totalTokens"]) == (1, CALL)
-    again = system.gateway.ask(RedriveTask(task_id=task_id), timeout_s=10)
+    again = system.gateway.ask(RedriveTask(task_id=task_id), timeout_s=30)
     record = ended(system, again.task_id)
     assert record.status is Status.COMPLETED, record.error
     assert (record.metadata["llmCalls"], record.metadata["totalTokens"], record.metadata["skillCalls"]) == (1, CALL, 2)
@@ -258,7 +258,7 @@ def test_a_redriven_task_goes_on_with_the_figures_of_the_dead_letter(
 
 
 def counts(system: AgentSystem, name: str) -> tuple[int, int]:
-    usage = system.gateway.ask(GetSkillUsage(), timeout_s=5).get(name)
+    usage = system.gateway.ask(GetSkillUsage(), timeout_s=30).get(name)
     return (0, 0) if usage is None else (usage.skill_calls, usage.failures)
 
 
@@ -285,7 +285,7 @@ def test_delegate_and_the_agents_are_counted_once_with_their_failures(
     assert record.output == "done", record.error
     assert record.metadata["own"]["skillCalls"] == 4
     assert counts(system, "delegate") == (4, 2)
-    agents = system.gateway.ask(GetAgentUsage(), timeout_s=5)
+    agents = system.gateway.ask(GetAgentUsage(), timeout_s=30)
     found = {name: (usage.tasks, usage.failures) for name, usage in agents.items()}
     assert found == {"master": (1, 0), "data-analyst": (1, 0), "code-reviewer": (2, 1)}
     refused = [event.data for event in system.events(record.task_id) if event.topic is Topic.SKILL_COMPLETED][-1]
@@ -301,7 +301,7 @@ def test_a_delegation_that_waits_for_approval_is_counted_once(
     system = start_system(**told, approve_skills=("delegate",))
     task_id = submit(system, "outer")
     await_status(system, task_id, Status.PAUSED)
-    system.gateway.ask(DecideTask(task_id=task_id, decision=decision), timeout_s=10)
+    system.gateway.ask(DecideTask(task_id=task_id, decision=decision), timeout_s=30)
     record = ended(system, task_id)
     approved = decision is Decision.APPROVE
     assert record.status is Status.COMPLETED, record.error
@@ -383,7 +383,7 @@ def test_the_attempts_before_a_pause_are_work_and_the_pause_is_none(start_system
             paused = await_status(system, task_id, Status.PAUSED)
             assert (paused.state.execution_time_ms, paused.elapsed_ms) == (None, None)
             waited_ms = others_work(system)
-            system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=10)
+            system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=30)
     record = ended(system, task_id)
     work_ms, elapsed_ms = times(record)
     assert work_ms >= worked_ms
@@ -405,7 +405,7 @@ def test_a_task_that_ends_while_it_is_paused_has_what_it_had_done(
     gates.open("before")
     await_status(system, task_id, Status.PAUSED)
     if end == "cancelled":
-        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
+        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     record = ended(system, task_id)
     assert record.status.value == end
     work_ms, elapsed_ms = times(record)
@@ -490,7 +490,7 @@ def test_a_clock_that_is_set_makes_no_time_negative_and_no_work_of_it(
     try:
         task_id = submit(system, block("from skills import pay\npay('a')"))
         await_status(system, task_id, Status.PAUSED)
-        system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=10)
+        system.gateway.ask(DecideTask(task_id=task_id, decision=Decision.APPROVE), timeout_s=30)
         gates.wait_entered("a")
         shift = timedelta(hours=hours)
         gates.open("a")
@@ -507,7 +507,7 @@ def test_a_task_that_nobody_worked_on_has_a_time_by_the_clock_alone(start_system
     busy = submit(system, block("from skills import stand\nstand('busy')"))
     gates.wait_entered("busy")
     task_id = submit(system, "What is 1 + 1?")
-    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
+    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     record = ended(system, task_id)
     gates.open("busy")
     ended(system, busy)

@@ -68,7 +68,7 @@ def test_a_task_is_worked_out_and_returned(shared: AgentSystem) -> None:
 
 
 def test_the_gateway_itself_takes_messages(shared: AgentSystem) -> None:
-    accepted = shared.gateway.ask(SubmitTask(task="What is 2 + 2?"), timeout_s=5)
+    accepted = shared.gateway.ask(SubmitTask(task="What is 2 + 2?"), timeout_s=30)
     events = list(shared.events(accepted.task_id))
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert [event.topic for event in events] == [
@@ -86,7 +86,7 @@ def test_the_gateway_itself_takes_messages(shared: AgentSystem) -> None:
 def test_the_events_of_an_ended_task_can_be_read_again_from_any_number(shared: AgentSystem) -> None:
     task_id = shared.execute("What is 2 + 2?").task_id
     assert [event.seq for event in shared.events(task_id, after=4)] == [5, 6]
-    page = shared.gateway.ask(GetEvents(task_id=task_id, after=6), timeout_s=5)
+    page = shared.gateway.ask(GetEvents(task_id=task_id, after=6), timeout_s=30)
     assert page.events == ()
     assert page.ended
 
@@ -104,19 +104,19 @@ def test_waiting_too_short_leaves_the_task_going_on(start_system: START, gates: 
     with pytest.raises(ReplyTimeout, match="has not ended within"):
         system.execute(at_gate("slow"), wait_s=0.05, session_id="s")
     gates.open("slow")
-    page = system.gateway.ask(ListTasks(session_id="s"), timeout_s=5)
+    page = system.gateway.ask(ListTasks(session_id="s"), timeout_s=30)
     assert ended(system, page.tasks[0].task_id).output == "slow"
 
 
 def test_unknown_things_are_named(shared: AgentSystem) -> None:
     with pytest.raises(TaskNotFound, match="no-such-task"):
-        shared.gateway.ask(GetTask(task_id="no-such-task"), timeout_s=5)
+        shared.gateway.ask(GetTask(task_id="no-such-task"), timeout_s=30)
     with pytest.raises(TaskNotFound):
-        shared.gateway.ask(CancelTask(task_id="no-such-task"), timeout_s=5)
+        shared.gateway.ask(CancelTask(task_id="no-such-task"), timeout_s=30)
     with pytest.raises(TaskNotFound):
-        shared.gateway.ask(AwaitTask(task_id="no-such-task", wait_s=1), timeout_s=5)
+        shared.gateway.ask(AwaitTask(task_id="no-such-task", wait_s=1), timeout_s=30)
     with pytest.raises(SessionNotFound):
-        shared.gateway.ask(GetSession(session_id="no-such-session"), timeout_s=5)
+        shared.gateway.ask(GetSession(session_id="no-such-session"), timeout_s=30)
     with pytest.raises(UnknownSkill, match=r"summarise.*summarize"):
         shared.execute("hello", available_skills=["summarise"])
 
@@ -166,7 +166,7 @@ def test_a_session_remembers_conversation_and_variables(shared: AgentSystem) -> 
     shared.execute("My name is Alice", session_id="alice")
     assert "Alice" in str(shared.execute("What is my name?", session_id="alice").output)
     assert "Alice" not in str(shared.execute("What is my name?", session_id="bob").output)
-    session = shared.gateway.ask(GetSession(session_id="alice"), timeout_s=5)
+    session = shared.gateway.ask(GetSession(session_id="alice"), timeout_s=30)
     assert [turn.role for turn in session.conversation] == ["user", "assistant"] * 2
     assert "memory" in session.variables
 
@@ -199,7 +199,7 @@ def test_tasks_of_one_session_run_one_at_a_time_in_order(start_system: START, ga
     third = submit(system, at_gate("three"), session_id="s")
     gates.wait_entered("one")
     for name in ("three", "two", "one"):
-        assert system.gateway.ask(GetTask(task_id=third), timeout_s=5).status is Status.PENDING
+        assert system.gateway.ask(GetTask(task_id=third), timeout_s=30).status is Status.PENDING
         gates.open(name)
     records = [ended(system, task_id) for task_id in (first, second, third)]
     assert [record.output for record in records] == ["one", "two", "three"]
@@ -226,7 +226,7 @@ def test_a_higher_priority_starts_first(start_system: START, gates: Gates) -> No
     low = submit(system, "What is 1 + 1?", priority=-5)
     high = submit(system, "What is 2 + 2?", priority=5)
     # answered by the master agent, which has both by then; that a worker is free may overtake what lies in its inbox
-    assert system.gateway.ask(AwaitTask(task_id=high, wait_s=0), timeout_s=5).status is Status.PENDING
+    assert system.gateway.ask(AwaitTask(task_id=high, wait_s=0), timeout_s=30).status is Status.PENDING
     gates.open("blocker")
     for task_id in (blocker, low, high):
         ended(system, task_id)
@@ -243,10 +243,10 @@ def test_a_session_is_forgotten_only_when_no_task_of_it_is_under_way(start_syste
     system.execute("My name is Alice", session_id="s")
     task_id = submit(system, at_gate("busy"), session_id="s")
     with pytest.raises(SessionBusy):
-        system.gateway.ask(DeleteSession(session_id="s"), timeout_s=5)
+        system.gateway.ask(DeleteSession(session_id="s"), timeout_s=30)
     gates.open("busy")
     ended(system, task_id)
-    system.gateway.ask(DeleteSession(session_id="s"), timeout_s=5)
+    system.gateway.ask(DeleteSession(session_id="s"), timeout_s=30)
     assert "Alice" not in str(system.execute("What is my name?", session_id="s").output)
 
 
@@ -261,7 +261,7 @@ def test_the_files_of_a_session_go_with_it(start_system: START, make_settings: C
     system, root = start_system(), make_settings().data_dir / "workspaces"
     for session in ("one", "two"):
         assert system.execute(WRITE, session_id=session).output == ["notes.txt"]
-    system.gateway.ask(DeleteSession(session_id="one"), timeout_s=5)
+    system.gateway.ask(DeleteSession(session_id="one"), timeout_s=30)
     assert not (root / "one").exists(), "gone before the answer, so that a new session of that name begins empty"
     assert (root / "two" / "notes.txt").read_text() == "kept"
     system.stop()
@@ -275,7 +275,7 @@ def test_the_files_of_a_session_in_use_stay(
     system.execute(WRITE, session_id="s")
     task_id = submit(system, at_gate("busy"), session_id="s")
     with pytest.raises(SessionBusy):
-        system.gateway.ask(DeleteSession(session_id="s"), timeout_s=5)
+        system.gateway.ask(DeleteSession(session_id="s"), timeout_s=30)
     assert (root / "s" / "notes.txt").exists()
     gates.open("busy")
     ended(system, task_id)
@@ -306,7 +306,7 @@ def test_a_cancelled_task_that_waits_never_starts(start_system: START, gates: Ga
     blocker = submit(system, at_gate("blocker"))
     gates.wait_entered("blocker")
     waiting = submit(system, at_gate("never"))
-    assert system.gateway.ask(CancelTask(task_id=waiting), timeout_s=5).status is Status.CANCELLED
+    assert system.gateway.ask(CancelTask(task_id=waiting), timeout_s=30).status is Status.CANCELLED
     gates.open("blocker")
     gates.open("never")
     ended(system, blocker)
@@ -320,7 +320,7 @@ def test_a_cancelled_task_in_the_middle_of_a_session_lets_the_next_one_start(sta
     first = submit(system, at_gate("one"), session_id="s")
     second = submit(system, at_gate("two"), session_id="s")
     third = submit(system, "What is 2 + 2?", session_id="s")
-    system.gateway.ask(CancelTask(task_id=second), timeout_s=5)
+    system.gateway.ask(CancelTask(task_id=second), timeout_s=30)
     gates.open("one")
     assert ended(system, first).output == "one"
     assert ended(system, third).output == 4
@@ -333,7 +333,7 @@ def test_a_running_loop_is_cancelled_within_a_second(shared: AgentSystem) -> Non
         if event.topic is Topic.STEP_STARTED:
             break
     before = time.monotonic()
-    record = shared.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)
+    record = shared.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     assert record.status is Status.CANCELLED
     assert shared.execute("What is 2 + 2?").output == 4
     assert time.monotonic() - before < 5
@@ -343,14 +343,14 @@ def test_a_skill_is_told_of_the_cancellation(start_system: START, gates: Gates) 
     system = start_system(skills_dir=gates.skills, workers=1)
     task_id = submit(system, at_gate("inside"))
     gates.wait_entered("inside")
-    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)
+    system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     assert system.execute("What is 2 + 2?", wait_s=5).output == 4, "the only worker must be free again"
     assert ended(system, task_id).status is Status.CANCELLED
 
 
 def test_cancelling_again_or_too_late_answers_what_is_true(shared: AgentSystem) -> None:
     done = shared.execute("What is 2 + 2?")
-    record = shared.gateway.ask(CancelTask(task_id=done.task_id), timeout_s=5)
+    record = shared.gateway.ask(CancelTask(task_id=done.task_id), timeout_s=30)
     assert (record.status, record.output) == (Status.COMPLETED, 4)
     assert [e.topic for e in shared.events(done.task_id)][-1] is Topic.TASK_COMPLETED
 
@@ -386,7 +386,7 @@ def test_a_skill_that_ignores_its_cancellation_does_not_block_the_others(
     system = start_system(skills_dir=gates.skills, workers=1)
     stuck = submit(system, at_gate("deaf", skill="deaf"))
     gates.wait_entered("deaf")
-    system.gateway.ask(CancelTask(task_id=stuck), timeout_s=5)
+    system.gateway.ask(CancelTask(task_id=stuck), timeout_s=30)
     assert system.execute("What is 2 + 2?", wait_s=10).output == 4
     gates.open("deaf")
     assert system.execute("What is 3 + 3?", wait_s=10).output == 6
@@ -428,7 +428,7 @@ def test_no_accepted_task_is_lost_when_an_actor_crashes(start_system: START, nam
         except Unavailable:
             continue
     outputs = [system_result(system, task_id) for task_id in accepted]
-    assert all(record.success for record in outputs)
+    assert [record for record in outputs if not record.success] == []
     assert len(accepted) > 30
     for record in outputs:
         events = list(system.events(record.task_id))
@@ -438,7 +438,7 @@ def test_no_accepted_task_is_lost_when_an_actor_crashes(start_system: START, nam
 
 def system_result(system: AgentSystem, task_id: str) -> TaskRecord:
     """Wait for a task's end although the actor that keeps our question may crash."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with contextlib.suppress(Unavailable):
             return ended(system, task_id)
@@ -525,7 +525,7 @@ def test_health_shows_every_part_and_counts_tasks(system: AgentSystem) -> None:
     assert set(report.services) >= {"api", "agent", "sandbox", "llm", "store"}
     system.execute("What is 2 + 2?")
     system.execute("Write a sonnet.")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (totals := system.health().totals).completed + totals.failed < 2 and time.monotonic() < deadline:
         threading.Event().wait(0.01)
     assert (totals.total, totals.completed, totals.failed, totals.live) == (2, 1, 1, 0)
@@ -535,7 +535,7 @@ def test_an_actor_that_was_given_up_turns_health_unhealthy(system: AgentSystem) 
     assert system.wait_until_probed(10)
     for _ in range(4):
         system._addresses["event bus"].tell("a message that nothing knows")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while system.health().status != "unhealthy" and time.monotonic() < deadline:
         threading.Event().wait(0.01)
     report = system.health()
@@ -579,18 +579,19 @@ def test_retention_by_count_keeps_the_newest_ended_tasks(start_system: START) ->
     ids = [before.execute(f"What is {number} + 1?").task_id for number in range(6)]
     before.stop()
     system = start_system(retention_tasks=3)  # it looks a second after its start, and then once a minute
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(listed(system)) > 3:
         assert time.monotonic() < deadline, "nothing was pruned"
         threading.Event().wait(0.02)
     assert listed(system) == ids[:2:-1]
     with pytest.raises(TaskNotFound):
-        system.gateway.ask(GetEvents(task_id=ids[0]), timeout_s=5)
+        system.gateway.ask(GetEvents(task_id=ids[0]), timeout_s=30)
+    assert system.wait_until_probed(60)
     assert system.health().totals.total == 6, "the counts go on over what was pruned"
 
 
 def listed(system: AgentSystem) -> list[str]:
-    page = system.gateway.ask(ListTasks(limit=100), timeout_s=5)
+    page = system.gateway.ask(ListTasks(limit=100), timeout_s=30)
     return [task.task_id for task in page.tasks]
 
 
@@ -618,7 +619,7 @@ def test_a_full_inbox_of_the_gateway_refuses_and_the_system_goes_on(start_system
 
 def _ended_at_last(system: AgentSystem, task_id: str) -> TaskRecord:
     """Return the task's end; as long as the inbox is full of what was accepted, ask again as the refusal says."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             return ended(system, task_id)

@@ -51,7 +51,7 @@ def test_a_line_that_a_skill_logs_names_its_task_and_request(
     configure_logging(make_settings(log_format="json"))  # here: pytest gives each phase a standard error of its own
     task = "Run this:\n```python\nfrom skills import chatty\nchatty()\n```"
     accepted = system.gateway.ask(SubmitTask(task=task), timeout_s=5, request_id="trace-9")
-    record = system.gateway.ask(AwaitTask(task_id=accepted.task_id, wait_s=20), timeout_s=25)
+    record = system.gateway.ask(AwaitTask(task_id=accepted.task_id, wait_s=60), timeout_s=65)
     assert record.output == "done"
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     mine = next(line for line in lines if line["logger"] == "my.skill")
@@ -71,7 +71,7 @@ def test_a_crash_is_logged_with_the_request_that_it_came_over_and_not_with_whose
     monkeypatch.setattr(Admission, "admit", lambda *_: 1 / 0)
     with pytest.raises(ActorCrashed):
         system.gateway.ask(SubmitTask(task="What is 1 + 1?"), timeout_s=5, **asker)
-    system.gateway.ask(Ping(), timeout_s=5)  # it has been started again by now
+    system.gateway.ask(Ping(), timeout_s=30)  # it has been started again by now
     [told] = [line for line in map(json.loads, capsys.readouterr().err.splitlines()) if "crashed" in line["event"]]
     assert told["event"].startswith("the gateway crashed (ZeroDivisionError")
     assert told["request_id"] == "trace-7"

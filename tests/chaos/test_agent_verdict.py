@@ -55,8 +55,8 @@ class Scene:
             self.memory.approvals.setdefault(token, time.time())
             wish: dict[str, Any] = {"decision": Decision(approval_on(token))}
             wish |= {"arguments": {"token": edited(token)}} if approval_on(token) == "edit" else {}
-            system.gateway.ask(DecideTask(task_id=task_id, **wish), timeout_s=10)
-        record = system.gateway.ask(AwaitTask(task_id=task_id, wait_s=20), timeout_s=25)
+            system.gateway.ask(DecideTask(task_id=task_id, **wish), timeout_s=30)
+        record = system.gateway.ask(AwaitTask(task_id=task_id, wait_s=60), timeout_s=65)
         self.memory.posted[work.name] = self.memory.accepted[task_id] = work
         self.memory.ends[task_id] = (record.status, record.error_code, record.output)
         self.ids[work.name] = task_id
@@ -64,14 +64,14 @@ class Scene:
     @staticmethod
     def _pause(system: AgentSystem, task_id: str) -> Any:
         """Return what the task asks a person, None once it has ended."""
-        after, until_s = 0, time.monotonic() + 20
+        after, until_s = 0, time.monotonic() + 60
         while time.monotonic() < until_s:
-            record = system.gateway.ask(GetTask(task_id=task_id), timeout_s=5)
+            record = system.gateway.ask(GetTask(task_id=task_id), timeout_s=30)
             if record.status.ended:
                 return None
             if record.status is Status.PAUSED and (pause := record.state.pause) and pause.reason == "approval":
                 return pause
-            page = system.gateway.ask(AwaitEvents(task_id=task_id, after=after, wait_s=2), timeout_s=10)
+            page = system.gateway.ask(AwaitEvents(task_id=task_id, after=after, wait_s=2), timeout_s=30)
             after = page.events[-1].seq if page.events else after
         raise AssertionError(record)
 
@@ -174,7 +174,7 @@ def test_an_agents_task_that_is_missing_is_seen(scene: Scene) -> None:
 
 
 def test_an_agents_task_that_outlived_its_parent_is_seen(scene: Scene) -> None:
-    scene.sql("UPDATE tasks SET ended_at = ended_at + 1500000 WHERE id = ?", scene.child())
+    scene.sql("UPDATE tasks SET ended_at = ended_at + 60000000 WHERE id = ?", scene.child())
     assert scene.missed() == ["agents' tasks that outlived the task above them"]
 
 

@@ -14,13 +14,14 @@ import httpx
 
 from callboard import Settings
 from tests.template import lay_history
+from tests.worker_processes import OF_TESTS
 
 BIN = Path(sys.executable).parent
 DEFAULT_ADDRESS = "http://127.0.0.1:3000"
 
 COMMON = {"RATE_LIMIT_MAX_REQUESTS": "1000", "CALLBOARD_WORKERS": "4"}
 VARIANTS = {
-    "default": {},
+    "default": {"CALLBOARD_WORKER_PROCESSES": "1"},
     "with skills": {"CALLBOARD_SKILLS_DIR": "skills"},
     "with agents": {"CALLBOARD_AGENTS_DIR": "agents"},
     "with a key": {"API_KEY": "your-secret-key"},
@@ -35,7 +36,7 @@ VARIANTS = {
 def environment(home: Path, **more: str) -> dict[str, str]:
     """Return an environment without settings of the developer's own."""
     kept = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT") if name in os.environ}
-    return {**kept, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": str(home), **more}
+    return {**kept, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": str(home), **OF_TESTS, **more}
 
 
 class Served:

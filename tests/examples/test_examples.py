@@ -145,14 +145,14 @@ def actor(load: Load) -> Iterator[tuple[ModuleType, Address]]:
     module, supervisor = load("actor.py"), Supervisor()
     address: Address = module.start(supervisor)
     yield module, address
-    supervisor.stop(address, timeout_s=5)
+    supervisor.stop(address, timeout_s=30)
     supervisor.close()
 
 
 def test_the_actor_answers_and_keeps_its_state(actor: tuple[ModuleType, Address]) -> None:
     module, address = actor
-    assert address.ask(module.CountWords(text="one two"), timeout_s=5) == module.WordsCounted(words=2, answered=1)
-    assert address.ask(module.CountWords(text="one"), timeout_s=5) == module.WordsCounted(words=1, answered=2)
+    assert address.ask(module.CountWords(text="one two"), timeout_s=30) == module.WordsCounted(words=2, answered=1)
+    assert address.ask(module.CountWords(text="one"), timeout_s=30) == module.WordsCounted(words=1, answered=2)
 
 
 class Unheard(Ask[None]):
@@ -162,7 +162,7 @@ class Unheard(Ask[None]):
 def test_the_actor_is_reachable_again_after_a_crash(actor: tuple[ModuleType, Address]) -> None:
     module, address = actor
     address.tell(Unheard())  # an ask would be answered
-    assert address.ask(module.CountWords(text="one two"), timeout_s=5) == module.WordsCounted(words=2, answered=1)
+    assert address.ask(module.CountWords(text="one two"), timeout_s=30) == module.WordsCounted(words=2, answered=1)
 
 
 def test_the_actors_file_runs(run_program: Run) -> None:

@@ -105,7 +105,8 @@ def run(system: AgentSystem, **headers: str) -> Running:
     thread = threading.Thread(target=server.run, name="http-loop")
     thread.start()
     hooks = {"response": [check_response]}
-    client = httpx.Client(base_url=server.url, timeout=30, headers=headers, event_hooks=hooks)
+    # PERF: an http:// address needs no CAs, and they take 27 ms to read
+    client = httpx.Client(base_url=server.url, timeout=30, headers=headers, event_hooks=hooks, verify=False)
     return Running(system, server, client, thread)
 
 

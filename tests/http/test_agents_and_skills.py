@@ -53,7 +53,7 @@ def test_the_catalogue_counts_calls_and_failures(start_server: Callable[..., Run
         pass
     spent = ((Account("skill", "web-search"), Usage(skill_calls=3, failures=1)),)
     record = RecordEvents(task_id=task_id, attempt=task.state.attempt, events=(), charges=spent)
-    assert server.system._addresses["result logger"].ask(record, timeout_s=10) is True
+    assert server.system._addresses["result logger"].ask(record, timeout_s=30) is True
     listed = server.client.get("/agent/skills").json()["skills"]
     found = {skill["name"]: (skill["calls"], skill["failures"]) for skill in listed}
     assert (found["web-search"], found["weekday"]) == ((3, 1), (0, 0))
@@ -104,7 +104,7 @@ def test_the_tasks_that_a_task_has_delegated_are_listed_and_say_whose_they_are(s
     ]
     for child in children:
         event = TaskExecute(at=now, task=child.spec.task, session_id=child.session_id)
-        shared.system._addresses["result logger"].ask(RecordAcceptance(task=child, event=event), timeout_s=10)
+        shared.system._addresses["result logger"].ask(RecordAcceptance(task=child, event=event), timeout_s=30)
     page = shared.client.get("/agent/results", params={"parentId": parent, "limit": 1}).json()
     assert [result["taskId"] for result in page["results"]] == [children[1].task_id]
     page = shared.client.get("/agent/results", params={"parentId": parent, "cursor": page["nextCursor"]}).json()

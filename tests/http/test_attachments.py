@@ -177,7 +177,7 @@ def test_the_same_key_with_another_file_or_budget_is_another_request(
 def test_a_python_program_asks_in_the_same_way(shared: Running, gate: Any) -> None:
     attachments = (Attachment(name="numbers.csv", media_type="text/csv", data=DATA),)
     task = SubmitTask(task=gate.task, attachments=attachments, budget=Budget(tokens=5))
-    reply = shared.system.gateway.ask(task, timeout_s=10)
+    reply = shared.system.gateway.ask(task, timeout_s=30)
     assert shared.system._store.reader.files(reply.task_id)[0].data == CSV
     assert shared.system._store.reader.task(reply.task_id).task.spec.budget == Budget(tokens=5)
     spec = TaskSpec(task="x", attachments=attachments)

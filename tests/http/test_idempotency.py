@@ -45,7 +45,7 @@ def replayed(answer: httpx.Response) -> bool:
 
 
 def tasks_of(running: Running, session_id: str) -> int:
-    return len(running.system.gateway.ask(ListTasks(session_id=session_id, limit=100), timeout_s=10).tasks)
+    return len(running.system.gateway.ask(ListTasks(session_id=session_id, limit=100), timeout_s=30).tasks)
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_an_expired_key_makes_a_new_task(make_settings: Callable[..., Settings])
     settings = make_settings()
 
     def submit(system: AgentSystem) -> str:
-        return str(system.gateway.ask(SubmitTask(**SUM, idempotency_key="k"), timeout_s=10).task_id)
+        return str(system.gateway.ask(SubmitTask(**SUM, idempotency_key="k"), timeout_s=30).task_id)
 
     def later(hours: float) -> AgentSystem:
         now = Clock().now
@@ -164,15 +164,15 @@ def test_an_expired_key_makes_a_new_task(make_settings: Callable[..., Settings])
 
     with later(0) as system:
         first = submit(system)
-        system.gateway.ask(AwaitTask(task_id=first, wait_s=20), timeout_s=25)
+        system.gateway.ask(AwaitTask(task_id=first, wait_s=60), timeout_s=65)
         kept = system._store.reader.kept_answer("", "k")
         assert kept is not None
     with later(23.9) as system:
         assert submit(system) == first
     with later(24.1) as system:
         asked = GetKeptAnswer(key="k", fingerprint=kept.fingerprint)
-        deadline = time.monotonic() + 20
-        while system.gateway.ask(asked, timeout_s=10) is not None:  # the logger forgets it at its first tick
+        deadline = time.monotonic() + 60
+        while system.gateway.ask(asked, timeout_s=30) is not None:  # the logger forgets it at its first tick
             assert time.monotonic() < deadline
         assert submit(system) != first
 
@@ -352,9 +352,9 @@ def test_a_task_from_python_takes_a_key_too(system: AgentSystem) -> None:
 
 def test_a_kept_error_is_the_reply_to_a_task_of_whoever_keeps_errors(system: AgentSystem) -> None:
     wish = KeepRefusal(key="k", fingerprint="f", answer={"status": 400, "body": {}})
-    kept = system.gateway.ask(wish, timeout_s=10)
+    kept = system.gateway.ask(wish, timeout_s=30)
     assert isinstance(kept, KeptAnswer)
-    assert system.gateway.ask(SubmitOnce(**SUM, idempotency_key="k", fingerprint="f"), timeout_s=10) == kept
+    assert system.gateway.ask(SubmitOnce(**SUM, idempotency_key="k", fingerprint="f"), timeout_s=30) == kept
 
 
 def test_a_repeat_gives_its_place_in_the_backlog_back(start_system: Callable[..., AgentSystem]) -> None:

@@ -26,7 +26,7 @@ def retry(running: Running, task_id: str, **headers: str) -> Any:
 
 
 def end_of(running: Running, task_id: str) -> TaskRecord:
-    record: TaskRecord = running.system.gateway.ask(AwaitTask(task_id=task_id, wait_s=20), timeout_s=25)
+    record: TaskRecord = running.system.gateway.ask(AwaitTask(task_id=task_id, wait_s=60), timeout_s=65)
     assert record.status.ended
     return record
 
@@ -127,7 +127,7 @@ def test_a_delegated_task_is_done_again_as_nobodys(shared: Running) -> None:
     delegated = {"parent_id": parent, "root_id": parent, "depth": 1}
     task = make_task(task_id, "What is 2 + 3?", created_at=now, **delegated)
     event = TaskExecute(at=now, task=task.spec.task, session_id=task_id)
-    shared.system._addresses["result logger"].ask(RecordAcceptance(task=task, event=event), timeout_s=10)
+    shared.system._addresses["result logger"].ask(RecordAcceptance(task=task, event=event), timeout_s=30)
     end_of(shared, task_id)
     again = end_of(shared, retry(shared, task_id).json()["taskId"])
     assert (again.task.parent_id, again.task.root_id, again.task.depth, again.session_id) == (None, None, 0, task_id)
@@ -136,7 +136,7 @@ def test_a_delegated_task_is_done_again_as_nobodys(shared: Running) -> None:
 
 def test_a_task_can_be_retried_from_python(shared: Running, blocked: Callable[..., str]) -> None:
     done = shared.result("What is 6 * 7?")["taskId"]
-    accepted = shared.system.gateway.ask(RetryTask(task_id=done), timeout_s=10)
+    accepted = shared.system.gateway.ask(RetryTask(task_id=done), timeout_s=30)
     assert end_of(shared, accepted.task_id).output == 42
     with pytest.raises(TaskNotEnded):
-        shared.system.gateway.ask(RetryTask(task_id=blocked()), timeout_s=10)
+        shared.system.gateway.ask(RetryTask(task_id=blocked()), timeout_s=30)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from callboard.http.channel import LingeringChannel
 from callboard.http.server import Server, listen
 from callboard.limits import SOCKET_BYTES
 
@@ -135,3 +136,31 @@ def test_the_system_holds_little_for_a_connection(make_settings: Callable[..., A
                 assert (
                     accepted.getsockopt(socket.SOL_SOCKET, option) <= 2 * SOCKET_BYTES
                 )  # Linux doubles what it is told
+
+
+@pytest.mark.parametrize(
+    ("request_line", "has_body"),
+    [
+        ("GET /health/live HTTP/1.1", True),
+        ("GET / HTTP/1.0", True),
+        ("HEAD /health/live HTTP/1.1", False),
+        ("OPTIONS /health/live HTTP/1.1", False),
+    ],
+)
+def test_an_answer_that_is_whole_leaves_in_one_piece_with_its_head(
+    shared: Running, request_line: str, has_body: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[bytes] = []
+    real = LingeringChannel.send
+
+    def sending(self: LingeringChannel, data: bytes, **options: Any) -> Any:
+        sent.append(bytes(data))
+        return real(self, data, **options)
+
+    monkeypatch.setattr(LingeringChannel, "send", sending)
+    with socket.create_connection(("127.0.0.1", shared.server.port), timeout=20) as connection:
+        connection.sendall(f"{request_line}\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        with connection.makefile("rb") as stream:
+            answer = stream.read()
+    assert sent == [answer]
+    assert bool(answer.partition(b"\r\n\r\n")[2]) == has_body

@@ -62,7 +62,7 @@ def _hold(running: Running, task_id: str, after: int) -> socket.socket:
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
 

@@ -126,3 +126,18 @@ def test_a_channel_is_made_at_accept_and_reads_what_ours_reads_in_its_own_way() 
     for name in ("header_bytes_received", "body_bytes_received", "headers_finished", "expect_continue", "error"):
         assert hasattr(HTTPRequestParser, name)
     assert "close" in vars(HTTPRequestParser)
+
+
+def test_a_task_writes_its_head_and_its_body_by_what_ours_joins() -> None:
+    write = inspect.getsource(Task.write)
+    for step in (
+        "if not self.complete",
+        "channel.write_soon(rh)",
+        "self.wrote_header = True",
+        "if data and self.has_body",
+    ):
+        assert step in write
+    assert "towrite = data[: cl - self.content_bytes_written]" in write
+    assert "self.content_bytes_written += len(towrite)" in write
+    assert "channel.write_soon(towrite)" in write
+    assert "self.write(chunk)" in inspect.getsource(WSGITask.execute)

@@ -43,7 +43,7 @@ def receiver() -> Iterator[Receiver]:
 
 def ended(running: Running, task_id: str) -> dict[str, Any]:
     """Return the delivery of a task once it is over."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while True:
         page = running.client.get("/agent/deliveries", params={"taskId": task_id}).json()
         if page["count"] and page["deliveries"][0]["endedAt"] is not None:

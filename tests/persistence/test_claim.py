@@ -263,7 +263,7 @@ def test_work_stops_at_its_next_step_when_the_database_is_another_one(
         submit(system, "What is 3 + 3?")
     assert not system._pool.running, "none is started either"
     with contextlib.suppress(CallboardError):
-        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)
+        system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     system.stop()
     if how == "replaced":
         assert (file.read_bytes(), log.read_bytes()) == (b"of somebody else", b"their log")
@@ -371,7 +371,7 @@ def held_by(engine: Engine) -> int:
 
 
 def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline
         threading.Event().wait(0.01)

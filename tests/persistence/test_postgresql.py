@@ -137,7 +137,7 @@ def test_a_task_whose_acceptance_was_in_doubt_is_worked_out_once_and_its_caller_
     assert wire.cut is None, "a commit was cut off"
     events = list(system.events(record.task_id))
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
-    page = system.gateway.ask(ListTasks(), timeout_s=5)
+    page = system.gateway.ask(ListTasks(), timeout_s=30)
     assert [task.status for task in page.tasks] == [Status.COMPLETED] * 2
     system.stop()
 

@@ -70,13 +70,13 @@ class Hell:
         return {one["pid"] for one in self.processes}
 
     def submit(self, task: str, **spec: Any) -> str:
-        return str(self.system.gateway.ask(SubmitTask(task=task, **spec), timeout_s=10).task_id)
+        return str(self.system.gateway.ask(SubmitTask(task=task, **spec), timeout_s=30).task_id)
 
     def task(self, task_id: str) -> TaskRecord:
-        found: TaskRecord = self.system.gateway.ask(GetTask(task_id=task_id), timeout_s=10)
+        found: TaskRecord = self.system.gateway.ask(GetTask(task_id=task_id), timeout_s=30)
         return found
 
-    def ended(self, task_id: str, wait_s: float = 20) -> TaskRecord:
+    def ended(self, task_id: str, wait_s: float = 60) -> TaskRecord:
         record: TaskRecord = self.system.gateway.ask(AwaitTask(task_id=task_id, wait_s=wait_s), timeout_s=wait_s + 5)
         assert record.status.ended, record
         return record
@@ -90,7 +90,7 @@ class Hell:
 
     def reasons(self, task_id: str) -> list[str]:
         """Return why a task was set back, in order."""
-        page = self.system.gateway.ask(AwaitEvents(task_id=task_id, after=0, wait_s=0), timeout_s=10)
+        page = self.system.gateway.ask(AwaitEvents(task_id=task_id, after=0, wait_s=0), timeout_s=30)
         return [event.data["reason"] for event in page.events if event.topic == "agent.task.requeued"]
 
     def calls(self, token: str, phase: str = "begin") -> list[dict[str, Any]]:
@@ -107,10 +107,10 @@ class Hell:
         (self.folder / gate).touch()
 
     def decide(self, task_id: str, decision: Decision, result: Any = None) -> None:
-        self.system.gateway.ask(DecideTask(task_id=task_id, decision=decision, result=result), timeout_s=10)
+        self.system.gateway.ask(DecideTask(task_id=task_id, decision=decision, result=result), timeout_s=30)
 
     def cancel(self, task_id: str) -> None:
-        self.system.gateway.ask(CancelTask(task_id=task_id), timeout_s=10)
+        self.system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
 
     def innocents(self, *policies: str) -> dict[str, str]:
         """Have tasks begin that mean well, each in a call at the gate; by token."""

@@ -125,7 +125,7 @@ def same(one: Any, other: Any) -> bool:
 @pytest.mark.parametrize("cls", [*MESSAGES, *EVENTS], ids=lambda cls: cls.__name__)
 def test_every_message_and_every_event_comes_back_equal(cls: Any, full: bool) -> None:
     made = whole(cls, full=full)
-    message = Told(RUN, made) if isinstance(made, NewEvent) else made
+    message = Told(RUN, (made,)) if isinstance(made, NewEvent) else made
     assert same(message, sent(message)), sent(message)
 
 

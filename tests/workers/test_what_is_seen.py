@@ -25,7 +25,7 @@ def test_what_was_printed_before_a_call_is_the_output_of_a_task_cancelled_in_it(
     task_id = submit(system, code("from skills import deaf\nprint('so far')\ndeaf('g')"))
     next(event for event in system.events(task_id) if event.topic is Topic.SKILL_STARTED)  # told with what was printed
     gates.wait_entered("g")
-    record = system.gateway.ask(CancelTask(task_id=task_id), timeout_s=5)
+    record = system.gateway.ask(CancelTask(task_id=task_id), timeout_s=30)
     assert (record.status, record.output) == (Status.CANCELLED, "so far\n")
     assert record.metadata["skillCalls"] == 1
     topics = [event.topic for event in system.events(task_id)]

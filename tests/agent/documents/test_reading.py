@@ -19,6 +19,7 @@ from callboard.agent.documents.kinds import kind_of
 from callboard.agent.documents.reading import CannotRead, is_readable, is_textual, read
 from tests.agent.documents.pdfs import pdf
 from tests.agent.pages import packed_zeros
+from tests.at_once import LATE_S
 from tests.profiles import examples
 
 PAGE = """<!doctype html><html><head><title>Actors &amp; you</title><style>p{}</style><script>steal()</script></head>
@@ -179,7 +180,7 @@ HOSTILE = {
 def test_no_page_takes_longer_than_it_may(page: str) -> None:
     started_s = time.monotonic()
     outcome(page.encode(), "text/html", timeout_s=2)
-    assert time.monotonic() - started_s < 6
+    assert time.monotonic() - started_s < 2 + 2 * LATE_S  # with the start of the process
 
 
 def test_a_cell_that_spans_hundreds_is_written_once() -> None:
@@ -192,7 +193,7 @@ def test_a_cancel_ends_the_process() -> None:
     started_s = time.monotonic()
     with pytest.raises(CannotRead):
         read(HOSTILE["misnested tables"].encode(), "text/html", stop=stop)
-    assert time.monotonic() - started_s < 2
+    assert time.monotonic() - started_s < LATE_S
     assert _children() == []
 
 

@@ -15,6 +15,7 @@ import pytest
 from callboard.agent.fetch.client import Fetched, FetchFailed, FetchLimits, fetch
 from callboard.agent.fetch.target import FetchRefused, parse_url
 from tests.agent.pages import Names, Site, drip, drip_head, endless, page, serving, silent, to, zipped, zipped_zeros
+from tests.at_once import LATE_S
 
 
 @pytest.fixture
@@ -218,7 +219,7 @@ def test_the_time_holds_whatever_a_server_does(site: Site, sent: Any) -> None:
     started_s = time.monotonic()
     with pytest.raises(FetchFailed, match=r"did not send its whole answer within 0\.5 s") as failed:
         get(site.url, timeout_s=0.5)
-    assert 0.4 < time.monotonic() - started_s < 2
+    assert 0.4 < time.monotonic() - started_s < 0.5 + LATE_S
     assert failed.value.retryable
 
 
@@ -239,7 +240,7 @@ def test_a_cancel_ends_it_at_once(site: Site, sent: Any) -> None:
         get(site.url, stop=stop)
     ended_s = time.monotonic()
     thread.join()
-    assert ended_s - took[0] < 1  # a tenth of a second, on a machine that has nothing else to do
+    assert ended_s - took[0] < LATE_S
 
 
 def test_a_connection_that_is_never_accepted_is_given_up_in_time_and_when_told_to(names: Names) -> None:
@@ -256,7 +257,7 @@ def test_a_connection_that_is_never_accepted_is_given_up_in_time_and_when_told_t
         started_s = time.monotonic()
         with pytest.raises(FetchFailed, match="did not send"):
             get(f"http://127.0.0.1:{port}/", timeout_s=0.5)
-        assert time.monotonic() - started_s < 2
+        assert time.monotonic() - started_s < 0.5 + LATE_S
         for sock in waiting:
             sock.close()
 
@@ -348,7 +349,7 @@ def test_a_tls_handshake_that_never_comes_is_given_up_in_time() -> None:
         started_s = time.monotonic()
         with pytest.raises(FetchFailed, match="did not send"):
             get(f"https://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=0.5)
-    assert time.monotonic() - started_s < 2
+    assert time.monotonic() - started_s < 0.5 + LATE_S
 
 
 def test_the_clients_of_http_are_not_loaded_before_the_first_request() -> None:

@@ -23,7 +23,7 @@ from tests.agent.mcp.changing import Changing
 HERE = Path(__file__).parent
 TOOLS_SERVER = str(HERE / "tools_server.py")
 PLAIN = {"command": sys.executable, "args": ["-S", "-E", str(HERE / "plain_server.py")]}
-"""The entry of a server that starts fast, for one that only has to be there; its skills are add, process and pong."""
+"""The entry of a server that starts fast, for one that only has to be there; its skills are add, process, pong, and those that fail: die, die_reading, wait."""
 
 PATIENCE_S = 20.0
 Server = Callable[..., Changing]

@@ -1,6 +1,8 @@
 """An MCP server over HTTP by hand, in a thread, that answers what a test says, byte for byte."""
 
+import contextlib
 import json
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,6 +37,21 @@ def text(said: str) -> dict[str, Any]:
 class Quiet(ThreadingHTTPServer):
     daemon_threads = False
 
+    def __init__(self, *args: Any) -> None:
+        self._taken: list[socket.socket] = []
+        super().__init__(*args)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self._taken.append(connection)
+        return connection, address
+
+    def hang_up(self) -> None:
+        """Have no thread wait for the next request of a client that keeps its connection."""
+        for connection in self._taken:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a client that hangs up on an answer that is too large."""
 
@@ -66,6 +83,7 @@ class OddWeb:
 
     def close(self) -> None:
         self._server.shutdown()
+        self._server.hang_up()
         self._server.server_close()
         self._thread.join()
 

@@ -12,6 +12,7 @@ from callboard.agent.mcp.wire import MAX_MESSAGE_BYTES
 from callboard.agent.skill import RetryableError
 from callboard.errors import TaskError
 from tests.agent.mcp.conftest import HttpServer, Running, Start, context, stdio
+from tests.at_once import LATE_S
 
 
 def test_the_newest_protocol_that_both_speak_is_spoken(start: Start, http_server: Callable[..., HttpServer]) -> None:
@@ -88,7 +89,7 @@ def test_a_cancelled_call_returns_at_once_and_the_server_hears_of_it(tools: Runn
     started_s = time.monotonic()
     with pytest.raises(Cancelled):
         tools.skill("tools-sleep").call((60.0,), {}, context(cancel_event=cancel))
-    assert time.monotonic() - started_s < 0.3 + 0.25
+    assert time.monotonic() - started_s < 0.3 + LATE_S
     assert tools.call("tools-was-cancelled") == {"result": True}
 
 
@@ -97,7 +98,7 @@ def test_a_call_ends_at_the_tasks_deadline(tools: Running) -> None:
     with pytest.raises(TaskError) as raised:
         tools.skill("tools-sleep").call((60.0,), {}, context(deadline_s=started_s + 0.3))
     assert raised.value.code == "deadline_exceeded"
-    assert 0.3 <= time.monotonic() - started_s < 0.3 + 0.25
+    assert 0.3 <= time.monotonic() - started_s < 0.3 + LATE_S
 
 
 def test_a_call_ends_at_the_servers_own_limit(start: Start) -> None:
@@ -115,4 +116,4 @@ def test_calls_of_one_server_run_side_by_side(tools: Running) -> None:
         thread.start()
     for thread in with_it:
         thread.join()
-    assert time.monotonic() - started_s < 4
+    assert time.monotonic() - started_s < 7  # one after another, they would take 8 s

@@ -12,9 +12,10 @@ import pytest
 from callboard.agent.mcp import splitter
 from callboard.agent.mcp.results import ToolFailed
 from tests.agent.mcp.conftest import Running, Start
+from tests.at_once import LATE_S
 
 ODD_SERVER = str(Path(__file__).parent / "odd_server.py")
-AT_ONCE_S = 3.0
+AT_ONCE_S = 3 + LATE_S
 Serve = Callable[..., Running]
 
 NOISE = {

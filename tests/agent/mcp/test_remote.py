@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,19 @@ from callboard.agent.mcp.results import ToolFailed
 from callboard.agent.skill import RetryableError, SkillContext
 from callboard.errors import TaskError
 from tests.agent.mcp.changing import ANNOUNCE, tool
-from tests.agent.mcp.conftest import PLAIN, SOON_S, Crossing, Running, Server, Start, context, crossed, stdio, until
+from tests.agent.mcp.conftest import (
+    PLAIN,
+    SOON_S,
+    Crossing,
+    Running,
+    Server,
+    Start,
+    context,
+    crossed,
+    started,
+    stdio,
+    until,
+)
 from tests.agent.mcp.test_servers import listed
 
 
@@ -60,9 +73,19 @@ def looks(catalogue: Catalogue) -> list[tuple[Any, ...]]:
     ]
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The SDK's server, which takes a second to start: it does not change by what the tests with `apart` ask of it."""
+    entry = stdio(approval=["put"], replay={"work": "safe"}, env={"TOKEN": "s3cret-token"})
+    servers = started(tmp_path_factory.mktemp("mcp"), {"tools": entry}, {})
+    servers.start()
+    yield Running(servers)
+    servers.close()
+
+
 @pytest.fixture
-def apart(start: Start) -> Worker:
-    return Worker(start({"tools": stdio(approval=["put"], replay={"work": "safe"}, env={"TOKEN": "s3cret-token"})}))
+def apart(shared: Running) -> Worker:
+    return Worker(shared)
 
 
 # --- the skills ---

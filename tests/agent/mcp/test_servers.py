@@ -24,7 +24,7 @@ LISTED_SERVER = str(Path(__file__).parent / "listed_server.py")
 def listed(tmp_path: Path, *tools: dict[str, Any]) -> dict[str, Any]:
     path = tmp_path / "tools.json"
     path.write_text(json.dumps([{"inputSchema": {"type": "object", "properties": {}}, **tool} for tool in tools]))
-    return {"command": sys.executable, "args": [LISTED_SERVER, str(path)]}
+    return {"command": sys.executable, "args": ["-S", "-E", LISTED_SERVER, str(path)]}
 
 
 def test_the_tools_of_a_server_are_skills(start: Start) -> None:

@@ -13,8 +13,9 @@ from callboard.agent.skill import RetryableError
 from callboard.clock import Clock
 from tests.agent.mcp.conftest import HttpServer, Running, Start, until
 from tests.agent.mcp.odd_web import SSE, OddWeb, Reply, result, text
+from tests.at_once import LATE_S
 
-AT_ONCE_S = 3.0
+AT_ONCE_S = 3 + LATE_S
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from callboard.agent.models.breaker import FAILURES, MOST_ALONE_S, OPEN_S, Break
 from callboard.agent.models.loading import LoadedModel, load_model
 from callboard.errors import TaskError
 from tests.agent.models.conftest import Bench, call
+from tests.at_once import LATE_S
 
 
 @dataclass
@@ -340,13 +341,15 @@ def test_who_has_no_time_to_wait_for_what_another_was_asked_fails_at_once_and_se
     for model in (node.model("worker-1"), node.model("worker-2")):
         began = time.monotonic()
         with pytest.raises(TaskError) as caught:
-            model.complete(call(5))
-        assert time.monotonic() - began < 3
+            model.complete(call(20))
+        assert time.monotonic() - began < LATE_S
         errors.append(caught.value)
     first, second = errors
     assert (first.code, first.retryable) == (second.code, second.retryable)
     for error in errors:
-        assert re.search(r"answered \d+: slow down.*; it asks to wait (60|59) s, and [45] s are left\.", error.message)
+        assert re.search(
+            r"answered \d+: slow down.*; it asks to wait (60|5\d) s, and (20|1\d) s are left\.", error.message
+        )
     assert node.bench.provider.count == 1
 
 
@@ -369,7 +372,7 @@ def test_a_token_ends_the_wait_for_what_another_was_asked_at_once(node: Node) ->
     began = time.monotonic()
     with pytest.raises(Cancelled):
         model.complete(call(30, token=token))
-    assert 0.1 < time.monotonic() - began < 1
+    assert 0.1 < time.monotonic() - began < LATE_S
     timer.join()
     assert node.bench.provider.count == 1
 

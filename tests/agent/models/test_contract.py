@@ -17,8 +17,8 @@ from callboard.agent.models.base import Completion
 from callboard.agent.models.loading import LoadedModel
 from callboard.errors import TaskError
 from tests.agent.models.conftest import HELLO, KEY, Bench, Heard, call
+from tests.at_once import LATE_S
 
-LATE_S = 0.5
 LONG = "The answer is forty-two, as everybody knows by now. " * 4
 
 
@@ -307,10 +307,10 @@ def test_an_account_without_money_is_not_asked_again(bench: Bench) -> None:
 def test_a_deadline_holds_whatever_hangs(bench: Bench, fault: Any) -> None:
     model = bench.model(Reply(text=LONG, fault=fault, every_s=0.02))
     began = time.monotonic()
-    error = failing(model, within_s=0.4)
-    assert time.monotonic() - began < 0.4 + 1  # the text would take half a minute
+    error = failing(model, within_s=1)
+    assert time.monotonic() - began < 1 + LATE_S  # the text would take half a minute
     assert error.code == "model_timeout"
-    assert re.search(r"in time, 0\.[34]\d* s;", error.message)  # what was left of the 0.4 s when it was asked
+    assert re.search(r"in time, (1|0\.\d+) s;", error.message)  # what was left of the second when it was asked
     assert error.retryable
 
 
@@ -340,7 +340,7 @@ def test_a_token_ends_a_call_at_once(bench: Bench, fault: Any, how: str) -> None
     stopper.start()
     with pytest.raises(Cancelled):
         model.complete(call(30, token=token))
-    assert time.monotonic() - set_at[0] < 0.2
+    assert time.monotonic() - set_at[0] < LATE_S
     stopper.join()
 
 
@@ -360,7 +360,7 @@ def test_a_token_ends_a_pause_between_tries_at_once(bench: Bench) -> None:
     token.cancel()
     began = time.monotonic()
     thread.join()
-    assert ended[0] - began < 0.2
+    assert ended[0] - began < LATE_S
 
 
 def test_a_token_that_is_set_already_sends_nothing(bench: Bench) -> None:
@@ -387,8 +387,8 @@ def test_a_retry_after_is_honoured(bench: Bench, form: str) -> None:
 def test_a_retry_after_beyond_the_deadline_fails_at_once(bench: Bench, status: int) -> None:
     model = bench.model(Reply(status=status, headers={"Retry-After": "60"}))
     began = time.monotonic()
-    error = failing(model, within_s=5)
-    assert time.monotonic() - began < 1
+    error = failing(model, within_s=20)
+    assert time.monotonic() - began < LATE_S
     assert error.code == ("model_rate_limited" if status == 429 else "model_unavailable")
     assert "asks to wait 60 s" in error.message
     assert bench.provider.count == 1

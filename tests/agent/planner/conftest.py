@@ -9,7 +9,8 @@ import pytest
 from callboard.agent.bindings import bound_names
 from callboard.agent.cancel import CancelToken
 from callboard.agent.catalogue import Catalogue
-from callboard.agent.planner import OfflinePlanner, Plan, PlanRequest
+from callboard.agent.planner import Plan, PlanRequest
+from callboard.agent.planner.offline import OfflinePlanner
 from callboard.agent.sandbox import Sandbox
 from callboard.agent.sandbox_run import Script
 from callboard.agent.skill import SkillContext

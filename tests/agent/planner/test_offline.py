@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from callboard.agent.planner import OfflinePlanner, Plan, PlanRequest
+from callboard.agent.planner import Plan, PlanRequest
+from callboard.agent.planner.offline import OfflinePlanner
 from callboard.errors import TaskError
 
 BEYOND = [
