@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import os
 import random
 import re
 import time
@@ -119,8 +120,9 @@ def workers_of(pid: int) -> list[psutil.Process]:
     found = []
     with contextlib.suppress(psutil.NoSuchProcess):
         for child in psutil.Process(pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if "callboard.workers.child" in " ".join(child.cmdline()):
+            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+                # what a worker starts looks like the worker for a moment, but leads no group
+                if "callboard.workers.child" in " ".join(child.cmdline()) and os.getpgid(child.pid) == child.pid:
                     found.append(child)
     return found
 

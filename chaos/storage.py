@@ -156,7 +156,7 @@ def four_processes(folder: Path, *, seconds: float, transactions: int = 10_000) 
 
 def _survive(folder: Path, fault: Fault, *, seconds: float, statuses: set[int]) -> Figures:
     data = folder / "data"
-    with Server(folder, data, probe_s=min(5.0, seconds)) as server:
+    with Server(folder, data, probe_s=min(1.0, seconds)) as server:
         blows = Blows(server, random.Random(f"{fault.__qualname__}"))
         load = Load(server.url)
         with load:

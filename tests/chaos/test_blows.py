@@ -36,7 +36,7 @@ def target(tmp_path: Path) -> Target:
 
 @pytest.fixture
 def worker() -> Iterator["subprocess.Popen[bytes]"]:
-    with subprocess.Popen([sys.executable, "-c", SLEEPS]) as process:
+    with subprocess.Popen([sys.executable, "-c", SLEEPS], start_new_session=True) as process:
         yield process
         process.kill()
 
