@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -49,15 +50,16 @@ class WorkerProcess:
     """A process, from before it is started until it is gone.
 
     `send` is for any thread, `receive` and what starts and ends it for the workers' thread, the rest for whoever holds
-    the lock of `ProcessWorkers`. `condemned_s` is since when it is to be ended, `answers` whether it has said since that it gets on; `alone` the run that it has to itself.
+    the lock of `ProcessWorkers`. `condemned_s` is since when it is to be ended, `answers` whether it has said since that it gets on; `alone` the run that it has to itself, `spare_since_s` since when it has had one and has it no more.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
         """`wake` is called when there is something that could not be sent at once."""
         self._wake = wake
         self.runs: dict[Run, Given] = {}
-        self.ready = self.answers = self.killed = self.closing = self.was_alone = False
+        self.ready = self.answers = self.killed = self.closing = False
         self.condemned_s: float | None = None
+        self.spare_since_s: float | None = None
         self.alone: Run | None = None
         self.connection, self._theirs = socket.socketpair()
         self.connection.setblocking(False)
@@ -81,13 +83,18 @@ class WorkerProcess:
         assignment = replace(given.assignment, slot=slot)
         self.runs[assignment.run] = replace(given, assignment=assignment)
         if given.alone:
-            self.alone, self.was_alone = assignment.run, True
+            self.alone = assignment.run
         return assignment
 
     def take_back(self, run: Run) -> None:
         self.runs.pop(run, None)
         if self.alone == run:
-            self.alone = None
+            self.alone, self.spare_since_s = None, time.monotonic()
+
+    @property
+    def is_spare(self) -> bool:
+        """Whether it was there for one run alone, and is idle."""
+        return self.spare_since_s is not None and self.ready and not (self.runs or self.closing)
 
     def is_in_call(self, run: Run, *, never: bool = False) -> bool:
         """Whether a call of a skill is under way for a run, one that is `never` repeated; also when the process is gone."""

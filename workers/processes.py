@@ -57,6 +57,9 @@ DEAF_S = 20.0
 _IS_THERE = 0
 """The number of the probe that asks a process whether anything in it gets on."""
 
+SPARE_S = 5.0
+"""How long a process that was there for one run alone is kept for the next such run: many are suspects at once, and a start takes a second."""
+
 _LOOK_S = 0.1
 _PROBE_S = 10.0
 _AGAIN_S = 1.0
@@ -152,9 +155,8 @@ class ProcessWorkers:
                 usable = self._usable()
                 if self._closing or (not usable and time.monotonic() < self._start_at_s):
                     raise Unavailable("There is no worker's process that could be asked now.")
-                process = (
-                    max(usable, key=lambda one: one.ready) if usable else self._start()
-                )  # answers once it is ready
+                # one that is not ready answers as soon as it is
+                process = max(usable, key=lambda one: one.ready) if usable else self._start()
                 asked = _Asked(process)
                 number = max(self._probes, default=0) + 1
                 self._probes[number] = asked
@@ -287,7 +289,8 @@ class ProcessWorkers:
 
     def _patience_s(self) -> float | None:
         with self._lock:
-            waits = self._closing or any(one.condemned_s is not None for one in self._processes) or self._start_at_s
+            passing = any(one.condemned_s is not None or one.is_spare for one in self._processes)
+            waits = self._closing or passing or self._start_at_s
         return _LOOK_S if waits else None
 
     def _keep_up(self) -> None:
@@ -311,9 +314,9 @@ class ProcessWorkers:
                     self._start_at_s = now_s + _AGAIN_S
                     continue
                 self._selector.register(process.connection, selectors.EVENT_READ, process)
-            self._look_at(process, now_s, surplus=len(usable) > self._count)
+            self._look_at(process, now_s)
 
-    def _look_at(self, process: WorkerProcess, now_s: float, *, surplus: bool) -> None:
+    def _look_at(self, process: WorkerProcess, now_s: float) -> None:
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if process.waits_to_send else 0)
         if self._selector.get_key(process.connection).events != events:
             self._selector.modify(process.connection, events, process)
@@ -324,9 +327,10 @@ class ProcessWorkers:
             waited_for = may_end and any(process.is_in_call(run, never=True) for run in others)
             if not others or (waits_s > GRACE_S and not waited_for):
                 process.kill()
-        elif surplus and process.ready and process.was_alone and not process.runs and not process.closing:
-            process.closing = True
-            process.send(Close())
+        elif process.is_spare and now_s - (process.spare_since_s or now_s) > SPARE_S:
+            process.spare_since_s, process.closing = None, len(self._usable()) > self._count
+            if process.closing:
+                process.send(Close())
 
     def _read(self, process: WorkerProcess) -> None:
         messages, ended = process.receive()

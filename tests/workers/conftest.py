@@ -29,7 +29,7 @@ OPEN = Path("/proc/self/fd")
 PACK = Path("chaos/hell_pack").resolve()
 
 
-def wait_for(met: Callable[[], Any], what: str, within_s: float = 20.0) -> Any:
+def wait_for(met: Callable[[], Any], what: str, within_s: float = 60.0) -> Any:
     """Return what `met` returns as soon as that is something."""
     until_s = time.monotonic() + within_s
     while not (found := met()):

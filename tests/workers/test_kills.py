@@ -126,3 +126,24 @@ def test_a_stop_does_not_wait_for_a_worker_that_is_still_starting(hell: Hell) ->
     hell.start()
     hell.open("gate")
     assert hell.ended(task_id).output == "held"
+
+
+def test_a_process_that_was_there_for_a_suspect_alone_is_there_for_the_next_one(hell: Hell) -> None:
+    hell.start(max_crashes=2)
+    suspects = hell.innocents("pure", "safe")
+    (worker,) = hell.pids
+    os.kill(worker, signal.SIGKILL)
+    first, second = (hell.wait_begun(token, 2)["pid"] for token in suspects)
+    assert first != second
+    hell.open("gate")
+    for task_id in suspects.values():
+        hell.ended(task_id)
+    assert hell.pids == {first, second}
+
+    next_one = hell.submit(calling("held_safe", "next", "next gate"))
+    its_first = hell.wait_begun("next")["pid"]
+    os.kill(its_first, signal.SIGKILL)
+    assert {its_first, hell.wait_begun("next", 2)["pid"]} == {first, second}
+    hell.open("next gate")
+    assert hell.ended(next_one).output == "next"
+    wait_for(lambda: len(hell.pids) == 1, "the one that was too many goes on")
