@@ -26,7 +26,6 @@ class Lacking:
     """A pool whose store is away; `told` is what it says of an attempt."""
 
     def __init__(self) -> None:
-        self.asked = 0
         self.logger = Mailbox("result logger", 100)
         self.pool = TaskPool(
             lambda desk: ThreadWorkers(desk, 1, self.tools, lost=lambda: False),
@@ -41,10 +40,10 @@ class Lacking:
         )
 
     def tools(self) -> Any:
-        self.asked += 1
-        if self.asked:
-            raise StoreUnavailable("The database is locked.")
-        return SimpleNamespace(clock=Clock(now=lambda: AT))
+        return SimpleNamespace(roster=SimpleNamespace(get=self.agent))
+
+    def agent(self, _name: str) -> Any:
+        raise StoreUnavailable("The database is locked.")
 
     def told(self, retry: RetryPolicy | None = None) -> RecordRequeue | RecordResult:
         self.pool.submit(Job(task=make_task(retry=retry), attempt=1, session=None, deadline=AT, deadline_s=0.0))

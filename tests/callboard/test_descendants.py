@@ -45,7 +45,7 @@ wait_for(lambda: state(left) == "S" and state(stopped.pid) == "T")
 spared = subprocess.Popen(["sleep", "1000"])
 ours.spare(spared.pid)
 assert ours.end(0.4) >= 4
-assert [state(pid) for pid in (session.pid, stopped.pid, deaf.pid, left)] == [""] * 4
+wait_for(lambda: [state(pid) for pid in (session.pid, stopped.pid, deaf.pid, left)] == [""] * 4)
 assert ours.end(0.1) == 0
 assert before.poll() is None and spared.poll() is None
 before.kill(); spared.kill(); before.wait(); spared.wait()
