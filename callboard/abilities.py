@@ -122,16 +122,16 @@ class Abilities:
         """Have `told` called with the listing of MCP servers, for worker processes, now and whenever it has become another."""
         with self._lock:
             self._told = told
-            self._tell()
+            self._tell(self._catalogue)
 
     def renew(self, servers: "RemoteServers") -> None:
         """Take up what the control side has said of MCP servers."""
         self._remote = servers
         self._renew()
 
-    def _tell(self) -> None:
+    def _tell(self, catalogue: Catalogue) -> None:
         if self._told is not None and self._mcp is not None:
-            listing = self._mcp.listing(self._catalogue.has)
+            listing = self._mcp.listing(catalogue.has)
             if listing != self._listing:
                 self._listing = listing
                 self._told(listing)
@@ -142,17 +142,20 @@ class Abilities:
         The one place where skills come and go.
         """
         with self._lock:
+            catalogue, roster = self._catalogue, self._roster
             if (servers := self._mcp or self._remote) is not None:
-                self._catalogue = self._own.with_tools(servers.skills, servers.late, before=self._catalogue)
-                self._roster = self._roster.knowing(self._catalogue, self._catalogue.late)
-                self._tell()
+                catalogue = self._own.with_tools(servers.skills, servers.late, before=catalogue)
+                roster = roster.knowing(catalogue, catalogue.late)
+                self._tell(catalogue)
             if self._sandbox is not None:
                 self.tools = replace(
                     self.tools,
-                    roster=self._roster,
-                    catalogue=self._catalogue,
-                    sandbox=_offering(self._sandbox, self._catalogue),
+                    roster=roster,
+                    catalogue=catalogue,
+                    sandbox=_offering(self._sandbox, catalogue),
                 )
+            # last: of a skill that is seen to be there, runs that begin know
+            self._catalogue, self._roster = catalogue, roster
             problems = (*self._catalogue.problems, *self._roster.problems)
             for problem in problems:
                 if problem not in self._said and self._remote is None:

@@ -1,25 +1,35 @@
 """Of each two kills one hits a worker, and what did not end is told."""
 
-import os
 import random
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from chaos.blows import Blows, workers_of
 
 SLEEPS = "import time; time.sleep(60)  # callboard.workers.child"
+SERVER = f"""
+import subprocess, sys
+worker = subprocess.Popen([sys.executable, "-c", {SLEEPS!r}], start_new_session=True)
+print(worker.pid, flush=True)
+sys.stdin.read()
+worker.kill()
+worker.wait()
+"""
 
 
 class Target:
-    """Stands for a server, and is this process; its kills are only counted."""
+    """Stands for a server, with one worker; its kills are only counted."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, process: "subprocess.Popen[str]") -> None:
         self.kills = 0
-        self.pid = os.getpid()
+        self.pid = process.pid
+        assert process.stdout is not None
+        self.worker = psutil.Process(int(process.stdout.readline()))
         self.logs = [log]
         self.lives = False
 
@@ -28,17 +38,12 @@ class Target:
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Target:
+def target(tmp_path: Path) -> Iterator[Target]:
     log = tmp_path / "log"
     log.touch()
-    return Target(log)
-
-
-@pytest.fixture
-def worker() -> Iterator["subprocess.Popen[bytes]"]:
-    with subprocess.Popen([sys.executable, "-c", SLEEPS], start_new_session=True) as process:
-        yield process
-        process.kill()
+    command = [sys.executable, "-c", SERVER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Target(log, process)
 
 
 def values(blows: Blows) -> dict[str, float]:
@@ -52,8 +57,9 @@ def test_half_of_the_kills_are_a_workers_turn_in_an_order_of_chance(target: Targ
     assert len(set(turns[::2])) == 2
 
 
-def test_a_worker_is_hit_and_what_it_had_under_way_is_told(target: Target, worker: "subprocess.Popen[bytes]") -> None:
-    assert [one.pid for one in workers_of(os.getpid())] == [worker.pid]
+def test_a_worker_is_hit_and_what_it_had_under_way_is_told(target: Target) -> None:
+    worker = target.worker
+    assert workers_of(target.pid) == [worker]
     blows = Blows(target, random.Random(1))
     blows.strike_worker()
     target.logs[0].write_text(
@@ -61,7 +67,7 @@ def test_a_worker_is_hit_and_what_it_had_under_way_is_told(target: Target, worke
         "worker 1 has died (signal 9) with 5 tasks under way; another one takes its place\n"
     )
     found = values(blows)
-    assert worker.wait(20) < 0
+    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
     assert found["kills of a worker"] == 1
     assert found["kills that have not ended whom they hit"] == 0
     assert found["tasks that killed workers had under way"] == 3
