@@ -120,9 +120,8 @@ class Checker:
         if token.stopped:
             return CheckerCancelled()
         if _took_too_long(error):
-            return TaskError(
-                "time_limit", f"The type check took longer than {CHECK_TIME_S:g} s; write shorter functions."
-            )
+            took = f"{_patience_s() if error.timed_out else CHECK_TIME_S:g} s"
+            return TaskError("time_limit", f"The type check took longer than {took}; write shorter functions.")
         return TaskError("sandbox_crashed", "The type checker's process died; try the task again.", retryable=True)
 
     def _borrow(self, modules: Modules) -> "_Warm":
@@ -149,7 +148,7 @@ class Checker:
                     self._made += 1
                     return None
         try:
-            return self._idle.get(timeout=_MOST * CHECK_TIME_S)
+            return self._idle.get(timeout=max(_MOST * CHECK_TIME_S, _patience_s()))
         except queue.Empty:
             raise TaskError(
                 "sandbox_crashed", "Every type checker is busy; try the task again.", retryable=True

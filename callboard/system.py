@@ -84,6 +84,7 @@ class AgentSystem:
                 workspace_root=self._workspace_root,
                 lost=lambda: self._claim.lost,
             )
+            undo.callback(self._workforce.kill)  # before the store and the claim are let go of: what runs needs both
             opened = undo.pop_all()
         self._board = HealthBoard(clock, settings.health_interval_s)
         self._supervisor = Supervisor(on_give_up=self._board.give_up)

@@ -61,14 +61,18 @@ class Workforce:
         self._processes: ProcessWorkers | None = None
         self._lock = _opened(settings.require_data_dir() / lock_name(settings.database_url))
         self._end_withholding = inheritance.withhold(lambda: (self._lock,))
-        if settings.worker_processes:
-            self._processes = ProcessWorkers(
-                settings.worker_processes,
-                begin=self._begin,
-                environment=worker_environment(),
-                lock=self._lock,
-                calls_at_once=4 + settings.workers * settings.parallel_calls,
-            )
+        try:
+            if settings.worker_processes:
+                self._processes = ProcessWorkers(
+                    settings.worker_processes,
+                    begin=self._begin,
+                    environment=worker_environment(),
+                    lock=self._lock,
+                    calls_at_once=4 + settings.workers * settings.parallel_calls,
+                )
+        except BaseException:
+            self._let_go()
+            raise
 
     def equip(
         self,
@@ -128,8 +132,15 @@ class Workforce:
 
     def close(self) -> None:
         """End the workers that are left, and let go of the lock."""
+        self.kill()
+        self._let_go()
+
+    def kill(self) -> None:
+        """End the workers that are left; any number of times."""
         if self._processes is not None:
             self._processes.kill()
+
+    def _let_go(self) -> None:
         self._end_withholding()
         os.close(self._lock)
 

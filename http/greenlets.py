@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
+from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped]
 
 from callboard.http.codec import TASKS_PATH, may_prefer_text
 from callboard.http.fair_queue import FairQueue, Turn
@@ -60,9 +60,10 @@ def in_request() -> bool:
 class Greenlets:
     """The requests of one server that run as greenlets; it stands where waitress's threads do for others."""
 
-    def __init__(self, wake_loop: Callable[[], None]) -> None:
-        """`wake_loop` ends the loop's sleep; any thread."""
+    def __init__(self, wake_loop: Callable[[], None], most: int) -> None:
+        """`wake_loop` ends the loop's sleep, in any thread; no more than `most` wait at once, the others in the queue."""
         self.queue = FairQueue(self)
+        self._most = most
         self._wake_loop = wake_loop
         self._woken = False
         self._resumed: deque[Suspension] = deque()
@@ -77,7 +78,11 @@ class Greenlets:
 
     def sleep_s(self, most_s: float) -> float:
         """Return how long the loop may sleep."""
-        return 0.0 if self._resumed or self.queue else most_s
+        return 0.0 if self._resumed or self._may_begin else most_s
+
+    @property
+    def _may_begin(self) -> bool:
+        return len(self._waiting) < self._most and bool(self.queue)
 
     def run(self) -> None:
         """Have those go on who have their reply, then begin others; for `_TURN_S` seconds at most."""
@@ -89,14 +94,16 @@ class Greenlets:
         while now_s < began_s + _TURN_S:
             if self._resumed:
                 self._go_on(self._resumed.popleft())
-            elif self.queue:
+            elif self._may_begin:
                 _Request(self, self.queue.popleft()).switch()
             else:
                 return
             now_s = time.monotonic()
 
     def close(self) -> None:
-        """End those that wait, and cancel those that have not begun."""
+        """Have those answer whose reply is there, end those that wait, and cancel those that have not begun."""
+        while self._resumed:
+            self._go_on(self._resumed.popleft())
         for one in list(self._waiting):
             del self._waiting[one]
             one.request.throw()
@@ -133,7 +140,9 @@ class _Request(greenlet):  # type: ignore[misc]  # it is written in C
     def run(self) -> None:
         try:
             self._turn.service()
-        except Exception:  # noqa: BLE001  # whatever it is, the loop goes on
+        except (GreenletExit, KeyboardInterrupt):
+            raise
+        except BaseException:  # noqa: BLE001  # whatever it is, the loop goes on: an extension's panic is no `Exception`
             _log.exception("a request ended badly")
 
 

@@ -79,7 +79,7 @@ class Server:
         self._socket = listening or listen(settings)
         self._connections = Connections(settings, descriptors.allow(settings.max_connections))
         self._health = FairDispatcher(_HEALTH_THREADS)
-        self._greenlets = Greenlets(self._wake)
+        self._greenlets = Greenlets(self._wake, settings.http_threads + settings.max_waiting)
         threads = settings.http_threads + settings.max_waiting
         self._waitress = create_server(
             app or build_app(system),

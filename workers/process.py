@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from callboard.agent.cancel import Cancelled, CancelToken
@@ -211,12 +211,23 @@ class WorkerProcess:
     def close(self) -> None:
         """Let go of its descriptors."""
         self.connection.close()
+        self._theirs.close()
         self._numbers.release()
         os.close(self._board)
 
     @property
     def descriptors(self) -> list[int]:
         return [number for number in (self.connection.fileno(), self._theirs.fileno(), self._board) if number >= 0]
+
+
+@dataclass(slots=True)
+class Asked:
+    """A probe that somebody waits for; it is over when it was answered, or the process that was asked is gone."""
+
+    process: WorkerProcess
+    over: threading.Event = field(default_factory=threading.Event)
+    answered: bool = False
+    fault: str | None = None
 
 
 def _answered(number: int, value: Any, error: BaseException | None) -> Answered:

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
 from callboard import inheritance
@@ -21,7 +20,7 @@ from callboard.agent.job import Progress
 from callboard.agent.purse import Spent
 from callboard.errors import CallboardError, Unavailable
 from callboard.workers.codec import CALLED
-from callboard.workers.process import Given, WorkerProcess
+from callboard.workers.process import Asked, Given, WorkerProcess
 from callboard.workers.protocol import (
     Assignment,
     Begin,
@@ -66,16 +65,6 @@ _AGAIN_S = 1.0
 """How long it takes until a process is started again in place of one that has ended before it could be given anything."""
 
 
-@dataclass(slots=True)
-class _Asked:
-    """A probe that somebody waits for; it is over when it was answered, or the process that was asked is gone."""
-
-    process: WorkerProcess
-    over: threading.Event = field(default_factory=threading.Event)
-    answered: bool = False
-    fault: str | None = None
-
-
 class ProcessWorkers:
     """Fulfils `Workers`. `count` processes, each with as many runs as come; more where one stands in, or a run is to be alone."""
 
@@ -106,7 +95,7 @@ class ProcessWorkers:
         self._waiting: list[Given] = []
         self._start_at_s = 0.0
         self._closing = False
-        self._probes: dict[int, _Asked] = {}
+        self._probes: dict[int, Asked] = {}
         self._ready = threading.Event()
         self.deaths = 0
         self._thread = threading.Thread(target=self._loop, name="workers", daemon=True)
@@ -157,7 +146,7 @@ class ProcessWorkers:
                     raise Unavailable("There is no worker's process that could be asked now.")
                 # one that is not ready answers as soon as it is
                 process = max(usable, key=lambda one: one.ready) if usable else self._start()
-                asked = _Asked(process)
+                asked = Asked(process)
                 number = max(self._probes, default=0) + 1
                 self._probes[number] = asked
                 process.send(Probe(number))
@@ -185,7 +174,7 @@ class ProcessWorkers:
             if not self._closing:
                 self._closing = True
                 for process in self._processes:
-                    if process.ready:
+                    if process.ready or any(map(process.is_in_call, process.runs)):
                         process.send(Close())
                     else:  # what it was given has not begun, and it may not be loaded in time
                         process.kill()
@@ -270,9 +259,12 @@ class ProcessWorkers:
         while True:
             try:
                 with self._lock:
-                    self._keep_up()
-                    if self._closing and not self._processes:
-                        return
+                    left = self._keep_up()
+                    has_ended = self._closing and not self._processes
+                for run in left:
+                    self._desk.lost(run, crashed=False)
+                if has_ended:
+                    return
                 for key, events in self._selector.select(self._patience_s()):
                     if key.fileobj is self._woken:
                         with contextlib.suppress(BlockingIOError):
@@ -293,9 +285,9 @@ class ProcessWorkers:
             waits = self._closing or passing or self._start_at_s
         return _LOOK_S if waits else None
 
-    def _keep_up(self) -> None:
-        """Start the processes that there should be, and end those that are to end; have those watched that have something to send."""
-        now_s = time.monotonic()
+    def _keep_up(self) -> list[Run]:
+        """Start and end the processes that are to be, and watch those that have something to send; return the runs that nobody takes."""
+        now_s, left = time.monotonic(), list[Run]()
         usable = self._usable()
         if not self._closing and now_s >= self._start_at_s:
             self._start_at_s = 0.0
@@ -304,8 +296,17 @@ class ProcessWorkers:
                     self._start()
             waiting, self._waiting = self._waiting, []
             for given in waiting:
-                self._give(given)
-        for process in self._processes:
+                try:
+                    self._give(given)
+                except Exception:
+                    logger.exception("task %s cannot be given to a process", given.assignment.run.task_id)
+                    left.append(given.assignment.run)
+        for process in list(self._processes):
+            if process.killed and not process.is_started:  # before it could be
+                self._processes.remove(process)
+                left += process.runs
+                process.close()
+                continue
             if not process.is_started:
                 try:
                     process.spawn(self._environment, self._lock_file)
@@ -315,6 +316,7 @@ class ProcessWorkers:
                     continue
                 self._selector.register(process.connection, selectors.EVENT_READ, process)
             self._look_at(process, now_s)
+        return left
 
     def _look_at(self, process: WorkerProcess, now_s: float) -> None:
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if process.waits_to_send else 0)
@@ -372,11 +374,9 @@ class ProcessWorkers:
                     asked.over.set()
 
     def _print(self, process: WorkerProcess, run: Run, text: str | None) -> None:
-        given = process.runs.get(run)
-        if given is not None and text is None:
-            given.progress.printed.clear()
-        elif given is not None and text is not None:
-            given.progress.printed.append(text)
+        if (given := process.runs.get(run)) is not None:
+            printed = given.progress.printed
+            printed.clear() if text is None else printed.append(text)
 
     def _note(self, process: WorkerProcess, message: Progressed) -> None:
         given = process.runs.get(message.run)

@@ -117,17 +117,33 @@ def hang(how: str) -> str:
 '''
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+@contextlib.contextmanager
+def serving(tmp_path: Path, worker_processes: int) -> Iterator[Server]:
     skills = tmp_path / "skills"
     skills.mkdir()
     (skills / "hostile.py").write_text(SKILLS.format(folder=str(tmp_path)))
-    with Server(tmp_path, skills_dir=str(skills), drain_s=DRAIN_S, workers=2) as server:
+    with Server(
+        tmp_path, skills_dir=str(skills), drain_s=DRAIN_S, workers=2, worker_processes=worker_processes
+    ) as server:
         server.start()
         yield server
         for pid in left(server.folder).values():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server in whose own process skills run, which is the worst case."""
+    with serving(tmp_path, 0) as server:
+        yield server
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Iterator[Server]:
+    """A server with a worker's process."""
+    with serving(tmp_path, 1) as server:
+        yield server
 
 
 def left(folder: Path) -> dict[str, int]:
@@ -222,6 +238,12 @@ def test_a_skill_that_holds_the_interpreter_does_not_hold_the_end(server: Server
     shutil.rmtree(server.folder / "skills")
     (server.folder / "skills").mkdir()
     assert server.start() < 20, "the next start goes on"
+
+
+@pytest.mark.parametrize("how", ["sleep", "interpreter", "thread", "hook"])
+def test_a_server_whose_worker_hangs_ends_in_order(apart: Server, how: str) -> None:
+    assert hang(apart, how, signal.SIGTERM) in (0, 1)  # the latter where the worker had to be killed at the end
+    assert apart.start() < 20
 
 
 def test_a_second_signal_ends_at_once_a_server_whose_interpreter_is_held(server: Server) -> None:

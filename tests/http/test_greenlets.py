@@ -13,7 +13,7 @@ import falcon
 import pytest
 
 from callboard.http import greenlets
-from callboard.http.greenlets import Greenlets, in_request, suspension
+from callboard.http.greenlets import Greenlets, Suspension, in_request, suspension
 from callboard.http.request import Request
 from callboard.http.server import Server
 from callboard.http.waiting import Waiting
@@ -290,7 +290,7 @@ def test_a_request_that_still_waits_at_the_end_of_the_server_is_ended(
 
 def test_who_is_resumed_before_it_waits_or_twice_goes_on_once() -> None:
     woken = list[None]()
-    loop = Greenlets(lambda: woken.append(None))
+    loop = Greenlets(lambda: woken.append(None), 8)
 
     class Channel:
         caller = "ip:127.0.0.1"
@@ -310,6 +310,34 @@ def test_who_is_resumed_before_it_waits_or_twice_goes_on_once() -> None:
     assert loop.sleep_s(1) == 0
     loop.run()
     assert (channel.went_on, len(woken), loop.sleep_s(1)) == (1, 1, 1)
+
+
+def test_no_more_wait_at_once_than_may_and_one_that_breaks_ends_no_other() -> None:
+    loop = Greenlets(lambda: None, 2)
+    suspended = list[Suspension]()
+
+    class Panic(BaseException):
+        """What an extension may raise."""
+
+    class Channel:
+        caller = "ip:127.0.0.1"
+        turn = None
+
+        def service(self) -> None:
+            waits = suspension()
+            assert waits is not None
+            suspended.append(waits)
+            waits.wait(60)
+            raise Panic
+
+    for _ in range(3):
+        loop.add_task(Channel())
+    loop.run()
+    assert (len(suspended), loop.sleep_s(1)) == (2, 1)
+    suspended[0].resume()
+    loop.run()
+    assert (len(suspended), len(loop.queue)) == (3, 0)
+    loop.close()
 
 
 def test_only_a_greenlet_can_be_suspended() -> None:
