@@ -98,7 +98,8 @@ class Settings(BaseSettings):
     port: int = _setting(3000, "Port to listen on; 0 takes a free one.", ge=0, le=65_535)
     http_threads: int = _setting(16, "Threads that answer requests.", ge=2, le=256)
     http_greenlets: bool = _setting(
-        False, "Whether posted tasks are answered in the loop's thread, as greenlets, instead of in a thread each."
+        False,
+        "Whether posted tasks are answered in the loop's thread, as greenlets, instead of in a thread each; whoever reads the log must then keep up, since that thread writes it.",
     )
     max_waiting: int = _setting(
         64,
