@@ -388,6 +388,12 @@ def _end_with(parent: int) -> None:
 def main(arguments: list[str]) -> None:
     """Work for the server of the process id that comes first; then come the descriptors of the pipe, of the board and of the lock."""
     parent, pipe, board, lock = map(int, arguments)
+    for number in (
+        pipe,
+        board,
+        lock,
+    ):  # sandboxes outlive this process where a fork of a skill has their pipe, and are no workers
+        os.set_inheritable(number, False)
     _end_with(parent)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the server hears of it, and decides

@@ -26,7 +26,7 @@ def test_a_lap_follows_tasks_to_their_end_and_none_is_sent_twice(run: Run, tmp_p
         assert one.worked_off_s > 0
         assert one.cpu_ms > 0
     assert many.ended_meanwhile == many.tasks >= 64
-    assert accepted.through <= accepted.load.rate
+    assert accepted.through <= accepted.load.rate * 1.1  # an answer comes after the end that it tells of
     with checks.history(tmp_path / "load-0") as connection:
         tasks, distinct = connection.execute("SELECT count(*), count(DISTINCT task) FROM tasks").fetchone()
     assert tasks == distinct >= accepted.tasks + many.tasks
