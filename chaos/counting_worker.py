@@ -6,8 +6,8 @@
 import os
 from pathlib import Path
 
-from callboard.workers.child import Pipe
 from callboard.workers.codec import HEAD, unpacked
+from callboard.workers.pipe import Pipe
 from callboard.workers.protocol import Request
 from chaos.order import SERVER, WORKER, Order
 

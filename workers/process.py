@@ -1,6 +1,7 @@
 """One worker's process, as the control side has it: its pipe, what it was given, its end. Used by `processes.py` alone."""
 
 import contextlib
+import itertools
 import json
 import logging
 import mmap
@@ -20,12 +21,15 @@ from callboard.agent.cancel import Cancelled, CancelToken
 from callboard.agent.job import Progress
 from callboard.errors import CallboardError, TaskError
 from callboard.workers.codec import HEAD, as_argument, packed, unpacked
-from callboard.workers.protocol import Answered, Assignment, Run
+from callboard.workers.protocol import Answered, Assignment, Probe, Probed, Run
 
 logger = logging.getLogger("callboard.workers")
 
 SLOTS = 1024
 """Most runs that one process has at once, those that do not let go included."""
+
+_IS_THERE = 0
+"""The number of the probe that asks a process whether anything in it gets on."""
 
 _ENDS_WITHIN_S = 2.0
 _PIECE_BYTES = 1 << 18
@@ -46,6 +50,15 @@ class Given:
     alone: bool = False
 
 
+@dataclass(slots=True)
+class Asked:
+    """A probe that somebody waits for; it is over when it was answered, or nobody will answer it."""
+
+    over: threading.Event = field(default_factory=threading.Event)
+    answered: bool = False
+    fault: str | None = None
+
+
 class WorkerProcess:
     """A process, from before it is started until it is gone.
 
@@ -61,6 +74,8 @@ class WorkerProcess:
         self.condemned_s: float | None = None
         self.spare_since_s: float | None = None
         self.alone: Run | None = None
+        self._probe_numbers = itertools.count(_IS_THERE + 1)
+        self._asked: dict[int, Asked] = {}
         self.connection, self._theirs = socket.socketpair()
         self.connection.setblocking(False)
         self._board = os.memfd_create("callboard-calls") if hasattr(os, "memfd_create") else _unnamed_file()
@@ -119,6 +134,29 @@ class WorkerProcess:
             self.send(_answered(number, value, error))
         except Exception as unsendable:  # noqa: BLE001  # whoever asked waits
             self.send(_answered(number, None, unsendable))
+
+    def probe(self) -> Asked:
+        """Have it try its sandbox."""
+        number, asked = next(self._probe_numbers), Asked()
+        self._asked[number] = asked
+        self.send(Probe(number))
+        return asked
+
+    def ask_whether_it_is_there(self) -> None:
+        """Have `answers` say, once it has, that something in it gets on."""
+        self.send(Probe(_IS_THERE))
+
+    def probed(self, message: Probed) -> None:
+        if message.number == _IS_THERE:
+            self.answers = True
+        elif (asked := self._asked.pop(message.number, None)) is not None:
+            asked.answered, asked.fault = True, message.fault
+            asked.over.set()
+
+    def end_probes(self) -> None:
+        """Have nobody wait for an answer any more."""
+        for asked in list(self._asked.values()):
+            asked.over.set()
 
     def go_on_sending(self) -> None:
         with self._sending:
@@ -218,16 +256,6 @@ class WorkerProcess:
     @property
     def descriptors(self) -> list[int]:
         return [number for number in (self.connection.fileno(), self._theirs.fileno(), self._board) if number >= 0]
-
-
-@dataclass(slots=True)
-class Asked:
-    """A probe that somebody waits for; it is over when it was answered, or the process that was asked is gone."""
-
-    process: WorkerProcess
-    over: threading.Event = field(default_factory=threading.Event)
-    answered: bool = False
-    fault: str | None = None
 
 
 def _answered(number: int, value: Any, error: BaseException | None) -> Answered:

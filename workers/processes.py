@@ -20,7 +20,7 @@ from callboard.agent.job import Progress
 from callboard.agent.purse import Spent
 from callboard.errors import CallboardError, Unavailable
 from callboard.workers.codec import CALLED
-from callboard.workers.process import Asked, Given, WorkerProcess
+from callboard.workers.process import Given, WorkerProcess
 from callboard.workers.protocol import (
     Assignment,
     Begin,
@@ -33,7 +33,6 @@ from callboard.workers.protocol import (
     Ended,
     HandBack,
     Printed,
-    Probe,
     Probed,
     Progressed,
     Ready,
@@ -52,9 +51,6 @@ GRACE_S = 5.0
 
 DEAF_S = 20.0
 """How long one that does not answer is waited for over a call that must not be repeated, which is then in doubt."""
-
-_IS_THERE = 0
-"""The number of the probe that asks a process whether anything in it gets on."""
 
 SPARE_S = 5.0
 """How long a process that was there for one run alone is kept for the next such run: many are suspects at once, and a start takes a second."""
@@ -95,7 +91,6 @@ class ProcessWorkers:
         self._waiting: list[Given] = []
         self._start_at_s = 0.0
         self._closing = False
-        self._probes: dict[int, Asked] = {}
         self._ready = threading.Event()
         self.deaths = 0
         self._thread = threading.Thread(target=self._loop, name="workers", daemon=True)
@@ -130,7 +125,7 @@ class ProcessWorkers:
             if process is None or process.condemned_s is not None:
                 return
             process.condemned_s = time.monotonic()
-            process.send(Probe(_IS_THERE))
+            process.ask_whether_it_is_there()
             others = [given.token for other, given in process.runs.items() if other != run]
         logger.error("worker %d is ended once its other runs are handed back; another one stands in", process.pid)
         for token in others:
@@ -146,13 +141,8 @@ class ProcessWorkers:
                     raise Unavailable("There is no worker's process that could be asked now.")
                 # one that is not ready answers as soon as it is
                 process = max(usable, key=lambda one: one.ready) if usable else self._start()
-                asked = Asked(process)
-                number = max(self._probes, default=0) + 1
-                self._probes[number] = asked
-                process.send(Probe(number))
-            over = asked.over.wait(max(0.0, until_s - time.monotonic()))
-            self._probes.pop(number, None)
-            if not over:
+                asked = process.probe()
+            if not asked.over.wait(max(0.0, until_s - time.monotonic())):
                 raise Unavailable(f"The worker's process {process.pid} did not answer within {_PROBE_S:g} s.")
             if asked.fault is not None:
                 raise RuntimeError(asked.fault)
@@ -174,12 +164,11 @@ class ProcessWorkers:
             if not self._closing:
                 self._closing = True
                 for process in self._processes:
+                    process.end_probes()
                     if process.ready or any(map(process.is_in_call, process.runs)):
                         process.send(Close())
                     else:  # what it was given has not begun, and it may not be loaded in time
                         process.kill()
-                for asked in list(self._probes.values()):
-                    asked.over.set()
             waiting = list(self._waiting)
         for given in waiting:
             given.token.hand_back()
@@ -366,12 +355,8 @@ class ProcessWorkers:
             case Ready():
                 process.ready = True
                 self._ready.set()
-            case Probed(number=number) if number == _IS_THERE:
-                process.answers = True
-            case Probed(number=number, fault=fault):
-                if (asked := self._probes.pop(number, None)) is not None:
-                    asked.answered, asked.fault = True, fault
-                    asked.over.set()
+            case Probed():
+                process.probed(message)
 
     def _print(self, process: WorkerProcess, run: Run, text: str | None) -> None:
         if (given := process.runs.get(run)) is not None:
@@ -425,8 +410,7 @@ class ProcessWorkers:
                 self._start_at_s = time.monotonic() + _AGAIN_S
                 self._waiting += [given for given in runs.values() if not given.token.stopped]
                 runs = {run: given for run, given in runs.items() if given.token.stopped}
-            for asked in [one for one in list(self._probes.values()) if one.process is process]:
-                asked.over.set()
+            process.end_probes()
             unasked = not killed and not process.closing and not self._closing
             self.deaths += unasked
         if unasked:

@@ -106,7 +106,7 @@ def test_a_probe_of_a_worker_that_dies_over_it_is_answered_by_the_next_one(hell:
     assert workers is not None
     with ThreadPoolExecutor(1) as threads:
         probed = threads.submit(workers.probe)
-        wait_for(lambda: workers._probes, "nobody is asked")
+        wait_for(lambda: any(one._asked for one in workers._processes), "nobody is asked")
         os.kill(pid, signal.SIGKILL)
         probed.result(60)
     assert pid not in hell.pids

@@ -18,7 +18,7 @@ STEPS = tuple(
 _BEGINS = """
 import os, socket
 from callboard.agent.job import Progress
-from callboard.workers.child import Pipe
+from callboard.workers.pipe import Pipe
 from tests.workers.test_way_up import *
 
 theirs, ours = socket.socketpair()
