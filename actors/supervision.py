@@ -52,6 +52,7 @@ class SupervisedActor(pykka.ThreadingActor, Generic[M]):
         self.mailbox = mailbox
         self.delivery = Delivery(None)
         self.died: Callable[[BaseException, str | None], None] = lambda _error, _request_id: None
+        self.begins: Callable[[], None] = lambda: None
         super().__init__()
 
     def setup(self) -> None:
@@ -92,6 +93,7 @@ class SupervisedActor(pykka.ThreadingActor, Generic[M]):
 
     def on_start(self) -> None:
         try:
+            self.begins()
             while not self._set_up():  # the store is away: to crash would only have it given up
                 if self.actor_stopped.wait(SETUP_AGAIN_S):
                     return
@@ -146,6 +148,7 @@ class SupervisedActor(pykka.ThreadingActor, Generic[M]):
 class _Child:
     address: Address[Any]
     make: Callable[[Mailbox], SupervisedActor[Any]]
+    begins: Callable[[], None]
     ref: "pykka.ActorRef[Any] | None" = None
     stopped: bool = False
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_RESTARTS + 1))
@@ -178,9 +181,15 @@ class Supervisor:
     def __init__(self, *, on_give_up: Callable[[str, BaseException], None] = lambda _name, _error: None) -> None:
         self._worker = _SupervisorActor.start(on_give_up)
 
-    def start(self, address: Address[M], make: Callable[[Mailbox], SupervisedActor[M]]) -> None:
-        """Start an actor behind `address`; `make` builds each of its incarnations."""
-        self._worker.ask(_Child(address=address, make=make), timeout=30)
+    def start(
+        self,
+        address: Address[M],
+        make: Callable[[Mailbox], SupervisedActor[M]],
+        *,
+        begins: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Start an actor behind `address`; `make` builds each of its incarnations, whose thread calls `begins` first."""
+        self._worker.ask(_Child(address=address, make=make, begins=begins), timeout=30)
 
     def stop(self, address: Address[Any], *, timeout_s: float) -> bool:
         """Let an actor finish its queue, stop it and close its mailbox; False if it did not end in time."""
@@ -241,7 +250,7 @@ class _SupervisorActor(pykka.ThreadingActor):
             except pykka.ActorDeadError:
                 child.address.mailbox.close()
 
-        actor.died = died
+        actor.died, actor.begins = died, child.begins
         pykka.ActorRegistry.register(actor.actor_ref)
         child.ref = actor.actor_ref
         actor._start_actor_loop()  # what Actor.start() does, with the instance built by us

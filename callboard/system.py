@@ -36,6 +36,7 @@ from callboard.errors import ActorStopped, ReplyTimeout, StoreUnavailable, Unava
 from callboard.messages.events import AwaitEvents, ListEvents, TaskEvent
 from callboard.messages.health import Drain, HealthReport, Ping, WorkersReport
 from callboard.messages.tasks import AwaitTask, ExecuteTask, TaskRecord
+from callboard.one_core import OneCore
 from callboard.persistence.claim import claim
 from callboard.persistence.store import SqlStore
 from callboard.principal import PROCESS, Principal
@@ -63,9 +64,10 @@ class AgentSystem:
         self._end_copying = inheritance.in_copies(self._be_of_no_use)
         self._signer = Signer(load_key(settings.secret_key, settings.require_data_dir()))
         self._webhook_signer = WebhookSigner(load_webhook_secret(settings.webhook_secret, settings.data_dir))
+        self.core = OneCore(settings.one_core == "on")
         # Invariant: one server at a time works on a history; the master agent takes up whatever has not ended in it
         with ExitStack() as undo:  # what has been opened when something later cannot be
-            self._workforce = Workforce(settings)
+            self._workforce = Workforce(settings, self.core)
             undo.callback(self._workforce.close)
             self._abilities = Abilities(settings)
             undo.callback(self._abilities.close)
@@ -121,6 +123,7 @@ class AgentSystem:
             workforce=self._workforce,
             webhook_signer=self._webhook_signer,
             supervisor=self._supervisor,
+            core=self.core,
             board=self._board,
             buffer=self._buffer,
             subscriptions=self._subscriptions,

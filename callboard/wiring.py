@@ -14,6 +14,7 @@ Called once, by `system.py`, in the thread that starts a system.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
@@ -44,6 +45,7 @@ from callboard.agent.signing import Signer
 from callboard.agent.workspaces import Workspaces
 from callboard.clock import Clock
 from callboard.messages.events import ENDS
+from callboard.one_core import OneCore
 from callboard.persistence.claim import Claim
 from callboard.persistence.store import SqlStore
 from callboard.settings import Settings
@@ -85,6 +87,7 @@ class Parts:
     workforce: Workforce
     webhook_signer: WebhookSigner
     supervisor: Supervisor
+    core: OneCore
     board: HealthBoard
     buffer: Buffer
     subscriptions: Subscriptions
@@ -120,7 +123,8 @@ def start_actors(parts: Parts, at: Addresses) -> tuple[TaskPool, Senders]:
     storage = MemoryStorage()
     workspaces = Workspaces(parts.workspace_root)
     start = parts.supervisor.start
-    start(
+    start_busy = partial(start, begins=parts.core.join)
+    start_busy(
         at["event bus"],
         lambda mailbox: EventBus(
             mailbox,
@@ -130,8 +134,8 @@ def start_actors(parts: Parts, at: Addresses) -> tuple[TaskPool, Senders]:
             waiters=parts.waiters,
         ),
     )
-    start(at["statistics"], lambda mailbox: Statistics(mailbox, reader=store.reader, clock=clock))
-    start(
+    start_busy(at["statistics"], lambda mailbox: Statistics(mailbox, reader=store.reader, clock=clock))
+    start_busy(
         at["result logger"],
         lambda mailbox: ResultLogger(
             mailbox,
@@ -164,7 +168,7 @@ def start_actors(parts: Parts, at: Addresses) -> tuple[TaskPool, Senders]:
                 result_logger=at["result logger"],
             ),
         )
-    start(
+    start_busy(
         at["master agent"],
         lambda mailbox: MasterAgent(
             mailbox,
@@ -178,11 +182,11 @@ def start_actors(parts: Parts, at: Addresses) -> tuple[TaskPool, Senders]:
             draining=lambda: parts.draining() or claim.lost,
         ),
     )
-    start(
+    start_busy(
         at["rate limiter"],
         lambda mailbox: RateLimiter(mailbox, storage=storage, window_ms=settings.rate_limit_window_ms),
     )
-    start(
+    start_busy(
         at["gateway"],
         lambda mailbox: Gateway(
             mailbox,

@@ -24,6 +24,7 @@ from callboard.agent.spending import Accounts, Limit, holder_of
 from callboard.clock import Clock
 from callboard.errors import ConfigurationError, StoreUnavailable, UnknownAgent
 from callboard.messages.health import WorkersReport, WorkerState
+from callboard.one_core import OneCore
 from callboard.paths import why_not
 from callboard.persistence.store import Reader
 from callboard.processes import lockers, who
@@ -45,16 +46,19 @@ _MOST_UNASKED = 4
 
 def for_serving(settings: Settings) -> Settings:
     """Return the settings of a server that is nothing else: processes work for it, which load its skills from files."""
-    if settings.worker_processes is not None:
-        return settings
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return settings.model_copy(update={"worker_processes": max(1, min(_MOST_UNASKED, cores - 1))})
+    processes, one_core = settings.worker_processes, settings.one_core
+    if processes is None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        processes = max(1, min(_MOST_UNASKED, cores - 1))
+    if one_core == "auto" and processes:
+        one_core = "on"  # skills, which may want every core, are elsewhere
+    return settings.model_copy(update={"worker_processes": processes, "one_core": one_core})
 
 
 class Workforce:
     """The workers of one system. Processes load while the control side does: they are started first, and given runs last."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, core: OneCore) -> None:
         """Start what processes there are to be; raise `ConfigurationError` where the data folder takes no file."""
         self._settings = settings
         self._listing: object = []
@@ -69,6 +73,7 @@ class Workforce:
                     environment=worker_environment(),
                     lock=self._lock,
                     calls_at_once=4 + settings.workers * settings.parallel_calls,
+                    core=core,
                 )
         except BaseException:
             self._let_go()

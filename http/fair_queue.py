@@ -15,6 +15,7 @@ import heapq
 import itertools
 import time
 from collections import defaultdict, deque
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from waitress.task import ThreadedTaskDispatcher  # type: ignore[import-untyped]
@@ -122,10 +123,16 @@ class FairQueue:
 class FairDispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has no types
     """waitress's threads behind a fair queue."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, *, begins: Callable[[], None] = lambda: None) -> None:
+        """Have this many threads, each of which calls `begins` first."""
         super().__init__()
+        self._begins = begins
         self.queue = FairQueue(self)
         self.set_thread_count(threads)
+
+    def handler_thread(self, thread_no: int) -> None:
+        self._begins()
+        super().handler_thread(thread_no)
 
     def rests(self, turn: Turn) -> None:
         with self.lock:

@@ -85,7 +85,7 @@ class Server:
             app or build_app(system),
             map=self._map,
             sockets=[self._socket],
-            _dispatcher=FairDispatcher(threads),
+            _dispatcher=FairDispatcher(threads, begins=system.core.join),
             threads=threads,
             # waitress refuses what is not below the limit
             max_request_body_size=settings.max_body_bytes + 1,
@@ -130,6 +130,7 @@ class Server:
         `between` is called again and again, at least once a second, and must take no time.
         """
         self._runner = threading.get_ident()
+        self._system.core.join()
         if self._stopping.is_set():  # closed before it began
             return self._shut()
         _log.info("listening", url=self.url, keys="asked" if self._system.settings.api_key else "not asked")
@@ -189,6 +190,7 @@ class Server:
         now_s = time.monotonic()
         if now_s >= self._look_at_s:
             self._connections.look(now_s)
+            self._system.core.look(now_s)
             self._look_at_s = time.monotonic() + _LOOK_S
 
     def _accept_others(self) -> None:

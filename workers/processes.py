@@ -19,6 +19,7 @@ from callboard.agent.cancel import CancelToken
 from callboard.agent.job import Progress
 from callboard.agent.purse import Spent
 from callboard.errors import CallboardError, Unavailable
+from callboard.one_core import OneCore
 from callboard.workers.codec import CALLED
 from callboard.workers.process import Given, WorkerProcess
 from callboard.workers.protocol import (
@@ -72,6 +73,7 @@ class ProcessWorkers:
         environment: Mapping[str, str],
         lock: int,
         calls_at_once: int,
+        core: OneCore,
     ) -> None:
         """Start them: they load while the control side does; `attend` comes before anything is assigned."""
         self._count = count
@@ -79,7 +81,8 @@ class ProcessWorkers:
         self._environment = environment
         self._lock_file = lock
         self._gone: Callable[[str], None] = lambda _process: None
-        self._callers = ThreadPoolExecutor(calls_at_once, thread_name_prefix="worker-call")
+        self._core = core
+        self._callers = ThreadPoolExecutor(calls_at_once, thread_name_prefix="worker-call", initializer=core.leave)
         self._selector = selectors.DefaultSelector()
         self._waking, self._woken = socket.socketpair()
         self._waking.setblocking(False)
@@ -245,6 +248,7 @@ class ProcessWorkers:
     # --- the workers' thread ---
 
     def _loop(self) -> None:
+        self._core.join()
         while True:
             try:
                 with self._lock:
@@ -298,7 +302,8 @@ class ProcessWorkers:
                 continue
             if not process.is_started:
                 try:
-                    process.spawn(self._environment, self._lock_file)
+                    with self._core.left():
+                        process.spawn(self._environment, self._lock_file)
                 except OSError as error:  # the machine gives none now; those that are there go on
                     logger.error("no worker's process can be started: %s", error)
                     self._start_at_s = now_s + _AGAIN_S

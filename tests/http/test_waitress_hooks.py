@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import threading
 
 from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
@@ -13,6 +14,7 @@ from waitress.server import BaseWSGIServer, create_server  # type: ignore[import
 from waitress.task import ErrorTask, Task, ThreadedTaskDispatcher, WSGITask  # type: ignore[import-untyped]
 from waitress.utilities import Error  # type: ignore[import-untyped]
 
+from callboard.http.fair_queue import FairDispatcher
 from callboard.http.parser import StrictParser
 from callboard.http.request_head import Fault
 
@@ -141,3 +143,11 @@ def test_a_task_writes_its_head_and_its_body_by_what_ours_joins() -> None:
     assert "self.content_bytes_written += len(towrite)" in write
     assert "channel.write_soon(towrite)" in write
     assert "self.write(chunk)" in inspect.getsource(WSGITask.execute)
+
+
+def test_each_thread_is_made_of_the_method_that_ours_begins_with() -> None:
+    assert "self.start_new_thread(self.handler_thread, " in inspect.getsource(ThreadedTaskDispatcher.set_thread_count)
+    began = list[int]()
+    dispatcher = FairDispatcher(3, begins=lambda: began.append(threading.get_ident()))
+    dispatcher.shutdown()
+    assert len(set(began)) == 3
