@@ -33,10 +33,10 @@ from callboard.agent.signing import Signer, load_key
 from callboard.clock import Clock, new_id
 from callboard.data_folder import tidy
 from callboard.errors import ActorStopped, ReplyTimeout, StoreUnavailable, Unavailable
+from callboard.head_start import HeadStart
 from callboard.messages.events import AwaitEvents, ListEvents, TaskEvent
 from callboard.messages.health import Drain, HealthReport, Ping, WorkersReport
 from callboard.messages.tasks import AwaitTask, ExecuteTask, TaskRecord
-from callboard.one_core import OneCore
 from callboard.persistence.claim import claim
 from callboard.persistence.store import SqlStore
 from callboard.principal import PROCESS, Principal
@@ -54,21 +54,22 @@ _SENDERS_STOP_S = 2.0
 class AgentSystem:
     """A running system of actors over one store; `AgentSystem.start()` makes one, `stop()` or `with` ends it."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, head_start: HeadStart) -> None:
         """Build everything and start it. Raises `ConfigurationError`, or the store's errors; nothing is left running."""
         self.settings, self.clock = settings, clock
         self.draining = self.closing = self._stopped = False
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._started_s = clock.monotonic()
         self._stop_lock = threading.Lock()  # guards `_stopped`: stop() may come from a signal's thread and from `with`
-        self._end_copying = inheritance.in_copies(self._be_of_no_use)
-        self._signer = Signer(load_key(settings.secret_key, settings.require_data_dir()))
-        self._webhook_signer = WebhookSigner(load_webhook_secret(settings.webhook_secret, settings.data_dir))
-        self.core = OneCore(settings.one_core == "on")
+        self.core = head_start.core
         # Invariant: one server at a time works on a history; the master agent takes up whatever has not ended in it
         with ExitStack() as undo:  # what has been opened when something later cannot be
-            self._workforce = Workforce(settings, self.core)
-            undo.callback(self._workforce.close)
+            undo.callback(head_start.close)
+            self._head_start = head_start
+            self._end_copying = inheritance.in_copies(self._be_of_no_use)
+            self._signer = Signer(load_key(settings.secret_key, settings.require_data_dir()))
+            self._webhook_signer = WebhookSigner(load_webhook_secret(settings.webhook_secret, settings.data_dir))
+            self._workforce = Workforce(settings, head_start)
             self._abilities = Abilities(settings)
             undo.callback(self._abilities.close)
             self._claim = claim(settings)
@@ -86,7 +87,7 @@ class AgentSystem:
                 workspace_root=self._workspace_root,
                 lost=lambda: self._claim.lost,
             )
-            undo.callback(self._workforce.kill)  # before the store and the claim are let go of: what runs needs both
+            undo.callback(head_start.kill)  # before the store and the claim are let go of: what runs needs both
             opened = undo.pop_all()
         self._board = HealthBoard(clock, settings.health_interval_s)
         self._supervisor = Supervisor(on_give_up=self._board.give_up)
@@ -102,9 +103,12 @@ class AgentSystem:
             opened.pop_all()
 
     @classmethod
-    def start(cls, settings: Settings | None = None, *, clock: Clock | None = None) -> "AgentSystem":
-        """Start a system with these settings, or with those of the environment."""
-        return cls(settings or Settings.load(), clock or Clock())
+    def start(
+        cls, settings: Settings | None = None, *, clock: Clock | None = None, head_start: HeadStart | None = None
+    ) -> "AgentSystem":
+        """Start a system with these settings, or with those of the environment; `head_start` is what a server has started before."""
+        settings = settings or Settings.load()
+        return cls(settings, clock or Clock(), head_start or HeadStart(settings))
 
     def _start_actors(self) -> None:
         names = Addresses.__annotations__
@@ -327,7 +331,7 @@ class AgentSystem:
         last = ("courier", "result logger", "event bus", "statistics", "janitor", *FOR_ONE, *FOR_PAGES)
         in_time += [self._stop_actor(name, left_s()) for name in last]
         self._supervisor.close()
-        self._workforce.close()
+        self._head_start.close()
         self._abilities.close()
         self._store.close()
         self._claim.let_go()

@@ -6,12 +6,10 @@ for them in a fair queue (http/fair_queue.py), and one more thread has a queue o
 say so, tasks that are posted are answered in the loop's thread (http/greenlets.py). `close` may be called from any thread and from a signal handler. Imported by the command line and by tests.
 """
 
-import errno
 import socket
 import threading
 import time
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import falcon
@@ -19,23 +17,19 @@ from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.server import create_server  # type: ignore[import-untyped]
 
 from callboard import descriptors, inheritance
-from callboard.errors import ConfigurationError
 from callboard.http.access_log import request_line
 from callboard.http.app import build_app
 from callboard.http.channel import channel_class
 from callboard.http.connections import Connections
 from callboard.http.fair_queue import FairDispatcher
 from callboard.http.greenlets import Greenlets, in_request
+from callboard.http.listening import BACKLOG, listen
 from callboard.http.request import Request
-from callboard.limits import HEAD_BYTES, SOCKET_BYTES
+from callboard.limits import HEAD_BYTES
 from callboard.logs import get_logger
-from callboard.settings import Settings
 
 if TYPE_CHECKING:
     from callboard.system import AgentSystem
-
-BACKLOG = 4096
-"""Connections that wait to be taken in; the system may allow fewer. Where they are full, others try again after a second."""
 
 _MOST_ACCEPTED = 500
 """Connections that are taken in at one turn of the loop; waitress takes one, and each turn looks at all that are open."""
@@ -47,9 +41,6 @@ _OUTBUF_BYTES = 1024 * 1024
 _LOOK_S = 0.25
 _HEALTH_THREADS = 1
 _DRAIN_TURN_S = 0.05
-_PATIENCE_S = 0.5
-"""How long a port that is in use is tried for: a server that was killed while it started a program leaves it to that one until it is
-loaded."""
 
 _log = get_logger("callboard.http")
 
@@ -227,40 +218,3 @@ class Server:
         wasyncore.close_all(self._map)
         self._socket.close()
         self._ended.set()
-
-
-def listen(settings: Settings) -> socket.socket:
-    """Return a listening socket; what the host resolves to first decides between IPv4 and IPv6.
-
-    Raises `OSError`, and `ConfigurationError` where that would open a server without keys to other machines, unasked.
-    """
-    host = settings.host
-    found = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, _, _, _, address = found[0]
-    if not (settings.api_key or settings.allow_keyless or ip_address(address[0]).is_loopback):
-        raise ConfigurationError(
-            f"CALLBOARD_HOST is {host}, which other machines reach, and without a key anybody there could run tasks and "
-            "read the history; set API_KEY, or CALLBOARD_ALLOW_KEYLESS=true if that is meant."
-        )
-    dual = host == "::" and socket.has_dualstack_ipv6()
-    until_s = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            return _holding_little(
-                socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual)
-            )
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or time.monotonic() > until_s:
-                raise
-        time.sleep(0.01)
-
-
-def _holding_little(listening: socket.socket) -> socket.socket:
-    """Have the system hold little for each connection, which inherits it from the socket that listens.
-
-    By itself Linux goes up to some megabytes in each direction: 500 clients who take no answers had it copy and hold over a
-    gigabyte, which no limit of ours counted, and kept others waiting meanwhile.
-    """
-    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-        listening.setsockopt(socket.SOL_SOCKET, option, SOCKET_BYTES)
-    return listening

@@ -43,7 +43,7 @@ def _layer(module: str) -> str:
         return parts[1]
     if len(parts) > 1 and parts[1] == "client":
         return "client"
-    if len(parts) > 1 and parts[1] in ("system", "wiring", "workforce"):
+    if len(parts) > 1 and parts[1] in ("system", "wiring", "workforce", "head_start"):
         return "system"
     if len(parts) > 1 and parts[1] == "abilities":
         return "abilities"

@@ -75,10 +75,9 @@ def serve(host: str | None, port: int | None) -> None:
 def _serve(settings: "Settings") -> bool:
     """Listen, start the actors, answer until a signal, stop in order; return whether all ended in time."""
     from callboard.cli.ending import Ending
-    from callboard.http.server import Server, listen
+    from callboard.head_start import HeadStart, for_serving
+    from callboard.http.listening import listen
     from callboard.logs import get_logger
-    from callboard.system import AgentSystem
-    from callboard.workforce import for_serving
 
     try:
         listening = listen(settings)  # first: a server that cannot listen must touch no task
@@ -90,7 +89,12 @@ def _serve(settings: "Settings") -> bool:
     with listening:
         inheritance.withhold(lambda: (listening.fileno(),))
         with starting(settings):
-            system = AgentSystem.start(for_serving(settings))
+            settings = for_serving(settings)
+            head_start = HeadStart(settings)  # PERF: its processes load while this one does
+            from callboard.http.server import Server
+            from callboard.system import AgentSystem
+
+            system = AgentSystem.start(settings, head_start=head_start)
         try:
             with starting(settings):
                 server = Server(system, listening=listening)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from callboard import one_core
+from callboard.head_start import for_serving
 from callboard.one_core import OneCore
 from callboard.settings import Settings
 from callboard.system import AgentSystem
-from callboard.workforce import for_serving
 from chaos.server import CALLBOARD, Server
 
 ALL = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()

@@ -10,7 +10,7 @@ import pytest
 from callboard import Settings
 from callboard.errors import ConfigurationError
 from callboard.http.cross_origin import AllowedHosts
-from callboard.http.server import listen
+from callboard.http.listening import listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from callboard.http.channel import LingeringChannel
-from callboard.http.server import Server, listen
+from callboard.http.listening import listen
+from callboard.http.server import Server
 from callboard.limits import SOCKET_BYTES
 
 if TYPE_CHECKING:
