@@ -147,7 +147,7 @@ class MasterAgent(SupervisedActor[MasterAgentMessage]):
             deadline_s=job.deadline_s,
             ending=job.token.cancelled,
         )
-        self._places.adopt(record.task_id, job.attempt)
+        self._places.adopt(record.task_id, job.attempt, suspect=self._is_suspect(self._live[record.task_id]))
         self._watch(job.deadline_s, record.task_id)
 
     def _take_over(self, record: TaskRecord) -> None:
@@ -283,23 +283,23 @@ class MasterAgent(SupervisedActor[MasterAgentMessage]):
         self._ready.add(record.task, live.turn)
 
     def _dispatch(self) -> None:
-        """Start what may start: by priority; of tasks on their last chance one by one, so that only the one at fault dies once more."""
-        put_back, last = [], self._settings.max_crashes - 1
-        while self._places.free > 0 and self._ready and not self._draining():
-            entry = self._ready.take()
+        """Start what may start: by priority; of tasks on their last chance as many as workers keep apart: only the one at fault dies once more."""
+        while self._places.free > 0 and not self._draining():
+            room = self._places.suspects < self._pool.most_alone
+            if (entry := self._ready.take(held=room)) is None:
+                return
             live = self._live.get(entry[-2])
             if live is None or live.turn != entry[-1] or live.job is not None or live.ending:
                 continue
-            if live.on_last_chance(last) and any(
-                o.job is not None and o.on_last_chance(last) for o in self._live.values()
-            ):
-                put_back.append(entry)
-                continue
-            self._start(live)
-        for entry in put_back:
-            self._ready.put_back(entry)
+            if (suspect := self._is_suspect(live)) and not room:
+                self._ready.hold_back(entry)
+            else:
+                self._start(live, suspect=suspect)
 
-    def _start(self, live: Live) -> None:
+    def _is_suspect(self, live: Live) -> bool:
+        return live.on_last_chance(self._settings.max_crashes - 1)
+
+    def _start(self, live: Live, *, suspect: bool) -> None:
         task, state = live.record.task, live.record.state
         live.started_at = self._clock.now()
         now_s, most_s = self._clock.monotonic(), self._settings.run_timeout_s
@@ -314,8 +314,8 @@ class MasterAgent(SupervisedActor[MasterAgentMessage]):
             deadline_s=live.deadline_s,
             ends_by_s=live.ends_by_s,
         )
-        self._places.take(task.task_id, live.job.attempt)
-        self._pool.submit(live.job, alone=live.on_last_chance(self._settings.max_crashes - 1))
+        self._places.take(task.task_id, live.job.attempt, suspect=suspect)
+        self._pool.submit(live.job, alone=suspect)
 
     def _ended(self, message: TaskEnded) -> None:
         task_id = message.record.task_id
@@ -330,7 +330,7 @@ class MasterAgent(SupervisedActor[MasterAgentMessage]):
         following = self._sessions.release(message.record.task, message.session, time.monotonic())
         if following is not None and (next_live := self._live.get(following.task_id)) is not None:
             self._make_ready(next_live)
-        self._dispatch()  # its worker may have been free before this: another one on its last chance has waited for it
+        self._dispatch()
 
     # --- cancelling, forgetting ---
 

@@ -26,16 +26,26 @@ class Places:
         self._most = most
         self.free = most
         self._taken: dict[tuple[str, int], _Held | None] = {}
+        self._suspects: set[tuple[str, int]] = set()
 
-    def take(self, task_id: str, attempt: int) -> None:
-        """Have an attempt begin."""
+    @property
+    def suspects(self) -> int:
+        """How many places are held by tasks on their last chance, which they are until their worker has let go of them."""
+        return len(self._suspects)
+
+    def take(self, task_id: str, attempt: int, *, suspect: bool = False) -> None:
+        """Have an attempt begin; `suspect`: of a task on its last chance."""
         self.free -= 1
         self._taken[task_id, attempt] = None
+        if suspect:
+            self._suspects.add((task_id, attempt))
 
-    def adopt(self, task_id: str, attempt: int, *, over: bool = False) -> None:
+    def adopt(self, task_id: str, attempt: int, *, over: bool = False, suspect: bool = False) -> None:
         """Take note of an attempt that was under way before this."""
         self.free = max(0, self.free - 1)
         self._taken[task_id, attempt] = _Held(time.monotonic()) if over else None
+        if suspect:
+            self._suspects.add((task_id, attempt))
 
     def over(self, task_id: str, attempt: int) -> None:
         """Take note that the task is over, whose worker may be at it still."""
@@ -44,6 +54,7 @@ class Places:
 
     def leave(self, task_id: str, attempt: int) -> None:
         """Have the place free again, unless somebody stands in already, or it was free when this began."""
+        self._suspects.discard((task_id, attempt))
         if (task_id, attempt) in self._taken:
             held = self._taken.pop((task_id, attempt))
             if held is None or not held.replaced:
@@ -55,6 +66,7 @@ class Places:
             if held is not None and not held.replaced and time.monotonic() - held.since_s >= STUCK_AFTER_S:
                 held.replaced = True
                 self.free += 1
+                self._suspects.discard(key)
                 yield key
 
     @property

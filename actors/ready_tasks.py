@@ -25,12 +25,10 @@ class ReadyTasks:
     def __init__(self, max_priority: int) -> None:
         self._max_priority = max_priority
         self._heap: list[Entry] = []
+        self._held: list[Entry] = []
         self._orders: dict[tuple[int, int], FairOrder] = defaultdict(FairOrder)  # of each priority and depth
         self._later: list[tuple[float, str, int]] = []
         self._arrivals = itertools.count()
-
-    def __bool__(self) -> bool:
-        return bool(self._heap)
 
     def add(self, task: Task, turn: int) -> None:
         rank = (-min(task.spec.priority, self._max_priority), -task.depth)
@@ -41,14 +39,21 @@ class ReadyTasks:
         """Keep a task until a time; `due` gives it back then."""
         heapq.heappush(self._later, (at_s, task.task_id, turn))
 
-    def take(self) -> Entry:
-        """Take the first one out, as an entry that `put_back` takes; its last two items are the task's id and turn."""
-        entry = heapq.heappop(self._heap)
+    def take(self, *, held: bool = True) -> Entry | None:
+        """Take the first one out, of those that are held back too if these may start now; None where there is none.
+
+        An entry is what `hold_back` takes; its last two items are the task's id and turn.
+        """
+        heaps = [heap for heap in (self._heap, self._held if held else []) if heap]
+        if not heaps:
+            return None
+        entry = heapq.heappop(min(heaps, key=lambda heap: heap[0]))
         self._orders[entry[:2]].reached(entry[2])
         return entry
 
-    def put_back(self, entry: Entry) -> None:
-        heapq.heappush(self._heap, entry)
+    def hold_back(self, entry: Entry) -> None:
+        """Put one back that may not start now; it keeps its place, and costs the others nothing while it waits."""
+        heapq.heappush(self._held, entry)
 
     def due(self, now_s: float) -> Iterator[tuple[str, int]]:
         """Take out the tasks whose time has come: ids and turns."""

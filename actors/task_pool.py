@@ -42,7 +42,7 @@ _MOST_LOSSES = 10
 class TaskPool:
     """The runs under way, and the workers that they are assigned to; fulfils `Desk`.
 
-    `submit`, `stand_in` and `running` are called by the master agent's thread, `close` by the wiring, what `Desk` has by any thread.
+    `submit`, `most_alone`, `stand_in` and `running` are called by the master agent's thread, `close` by the wiring, what `Desk` has by any thread.
     `workers` makes the workers of this desk; `over` is told of each attempt that is over.
     """
 
@@ -98,6 +98,11 @@ class TaskPool:
         except BaseException:  # nobody works on it, so whoever looks is to find that out
             self._gone(assignment.run)
             raise
+
+    @property
+    def most_alone(self) -> int:
+        """How many jobs can be worked on `alone` at once, so that none of them dies with another."""
+        return self._workers.most_alone
 
     def stand_in(self, task_id: str, attempt: int) -> None:
         """Have another worker stand in for one that does not let go of an attempt which is over."""

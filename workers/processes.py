@@ -44,6 +44,7 @@ from callboard.workers.protocol import (
     Told,
     Up,
 )
+from callboard.workers.team import MOST_ALONE, Team
 
 logger = logging.getLogger("callboard.workers")
 
@@ -53,9 +54,6 @@ GRACE_S = 5.0
 DEAF_S = 20.0
 """How long one that does not answer is waited for over a call that must not be repeated, which is then in doubt."""
 
-SPARE_S = 5.0
-"""How long a process that was there for one run alone is kept for the next such run: many are suspects at once, and a start takes a second."""
-
 _LOOK_S = 0.1
 _PROBE_S = 10.0
 _AGAIN_S = 1.0
@@ -63,7 +61,9 @@ _AGAIN_S = 1.0
 
 
 class ProcessWorkers:
-    """Fulfils `Workers`. `count` processes, each with as many runs as come; more where one stands in, or a run is to be alone."""
+    """Fulfils `Workers`, by `count` processes and those beside them that `team.py` tells of."""
+
+    most_alone = MOST_ALONE
 
     def __init__(
         self,
@@ -76,7 +76,6 @@ class ProcessWorkers:
         core: OneCore,
     ) -> None:
         """Start them: they load while the control side does; `attend` comes before anything is assigned."""
-        self._count = count
         self._begin = begin
         self._environment = environment
         self._lock_file = lock
@@ -90,7 +89,8 @@ class ProcessWorkers:
         self._end_withholding = inheritance.withhold(self._descriptors)
         # Guards all below, and each process's runs: the master agent's thread assigns, the workers' thread hears of ends.
         self._lock = threading.RLock()
-        self._processes: list[WorkerProcess] = []
+        self._team = Team(count)
+        self._processes = self._team.all
         self._waiting: list[Given] = []
         self._start_at_s = 0.0
         self._closing = False
@@ -124,7 +124,7 @@ class ProcessWorkers:
 
     def stand_in(self, run: Run) -> None:
         with self._lock:
-            process = next((one for one in self._processes if run in one.runs), None)
+            process = self._team.of(run)
             if process is None or process.condemned_s is not None:
                 return
             process.condemned_s = time.monotonic()
@@ -139,7 +139,7 @@ class ProcessWorkers:
         until_s = time.monotonic() + _PROBE_S
         while True:  # one that is gone before it has answered says nothing of the others
             with self._lock:
-                usable = self._usable()
+                usable = self._team.usable
                 if self._closing or (not usable and time.monotonic() < self._start_at_s):
                     raise Unavailable("There is no worker's process that could be asked now.")
                 # one that is not ready answers as soon as it is
@@ -206,13 +206,11 @@ class ProcessWorkers:
 
     def _give(self, given: Given) -> None:
         """Give a run to a process that takes one; where none can be started now, it waits for that."""
-        usable = [one for one in self._usable() if one.alone is None and not (given.alone and one.runs)]
-        if usable:
-            process = min(usable, key=lambda one: (not one.ready, len(one.runs)))
-        elif time.monotonic() < self._start_at_s:
-            self._waiting.append(given)
-            return
-        else:
+        process = self._team.taker(alone=given.alone)
+        if process is None:
+            if time.monotonic() < self._start_at_s:
+                self._waiting.append(given)
+                return
             process = self._start()
         assignment = process.give(given)
         try:
@@ -220,9 +218,6 @@ class ProcessWorkers:
         except Exception:  # it has no wire form
             process.take_back(assignment.run)
             raise
-
-    def _usable(self) -> list[WorkerProcess]:
-        return [one for one in self._processes if one.condemned_s is None and not one.closing]
 
     def _start(self) -> WorkerProcess:
         """Have a process started by the workers' thread, which lives as long as the server: the kernel ends it with that thread."""
@@ -236,7 +231,7 @@ class ProcessWorkers:
         """Pass on that a run is to stop."""
         run = given.assignment.run
         with self._lock:
-            process = next((one for one in self._processes if run in one.runs), None)
+            process = self._team.of(run)
             before = len(self._waiting)
             self._waiting = [one for one in self._waiting if one.assignment.run != run]
             waited = len(self._waiting) < before
@@ -274,18 +269,17 @@ class ProcessWorkers:
 
     def _patience_s(self) -> float | None:
         with self._lock:
-            passing = any(one.condemned_s is not None or one.is_spare for one in self._processes)
+            passing = any(one.condemned_s is not None or self._team.is_to_spare(one) for one in self._processes)
             waits = self._closing or passing or self._start_at_s
         return _LOOK_S if waits else None
 
     def _keep_up(self) -> list[Run]:
         """Start and end the processes that are to be, and watch those that have something to send; return the runs that nobody takes."""
         now_s, left = time.monotonic(), list[Run]()
-        usable = self._usable()
         if not self._closing and now_s >= self._start_at_s:
             self._start_at_s = 0.0
             with contextlib.suppress(OSError):  # the machine gives none now; those that are there go on
-                for _ in range(self._count - len(usable)):
+                for _ in range(self._team.lacks):
                     self._start()
             waiting, self._waiting = self._waiting, []
             for given in waiting:
@@ -323,10 +317,9 @@ class ProcessWorkers:
             waited_for = may_end and any(process.is_in_call(run, never=True) for run in others)
             if not others or (waits_s > GRACE_S and not waited_for):
                 process.kill()
-        elif process.is_spare and now_s - (process.spare_since_s or now_s) > SPARE_S:
-            process.spare_since_s, process.closing = None, len(self._usable()) > self._count
-            if process.closing:
-                process.send(Close())
+        elif self._team.may_end(process):
+            process.closing = True
+            process.send(Close())
 
     def _read(self, process: WorkerProcess) -> None:
         messages, ended = process.receive()
@@ -354,9 +347,9 @@ class ProcessWorkers:
                 else:
                     self._callers.submit(self._call, process, number, asks)
             case Ended(run=run):
-                self._desk.take(message)
-                with self._lock:
+                with self._lock:  # first, so that who comes next finds the process free
                     process.take_back(run)
+                self._desk.take(message)
             case Ready():
                 process.ready = True
                 self._ready.set()

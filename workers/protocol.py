@@ -247,6 +247,10 @@ class Desk(Protocol):
 class Workers(Protocol):
     """Where runs are worked on: threads of this process, or processes. Any thread."""
 
+    @property
+    def most_alone(self) -> int:
+        """How many runs that are suspected of killing what they run in may go at once, each without the others dying of it."""
+
     def assign(self, assignment: Assignment, token: CancelToken, progress: Progress, *, alone: bool = False) -> None:
         """Have a run worked on, at once; it stops when the token is set, and `progress` tells how far it has come.
 

@@ -14,12 +14,15 @@ from callboard.workers.work import Work
 class ThreadWorkers:
     """Fulfils `Workers`. A run that does not let go keeps its thread; whatever is assigned beside it gets another one."""
 
+    most_alone = 1
+    """All threads are of one process, and what kills it kills them all."""
+
     def __init__(self, desk: Desk, threads: int, tools: Callable[[], Tools], *, lost: Callable[[], bool]) -> None:
         self._tools = tools
         self._work = Work(_Direct(desk), tools, threads=threads, lost=lost)
 
     def assign(self, assignment: Assignment, token: CancelToken, progress: Progress, *, alone: bool = False) -> None:
-        del alone  # every thread is of one process
+        del alone  # see `most_alone`
         self._work.assign(assignment, token, progress)
 
     def stand_in(self, run: Run) -> None:

@@ -19,10 +19,7 @@ def order_of(*tasks: Task) -> list[str]:
     ready = ReadyTasks(max_priority=100)
     for task in tasks:
         ready.add(task, 1)
-    found = []
-    while ready:
-        found.append(ready.take()[-2])
-    return found
+    return [entry[-2] for entry in iter(ready.take, None)]
 
 
 def test_tasks_of_one_caller_start_in_the_order_of_their_arrival() -> None:
@@ -42,7 +39,24 @@ def test_who_comes_when_a_crowd_is_under_way_waits_for_one_of_it_at_most() -> No
     for _ in range(20):
         ready.take()
     ready.add(task("one", "one"), 1)
-    assert "one" in (ready.take()[-2], ready.take()[-2])
+    assert "one" in [entry[-2] for entry in iter(ready.take, None)][:2]
+
+
+def test_one_that_is_held_back_keeps_its_place_and_comes_only_where_those_may_start() -> None:
+    ready = ReadyTasks(max_priority=100)
+    for name, priority in (("held", 1), ("other", 0), ("urgent", 2)):
+        ready.add(task(name, "one", priority=priority), 1)
+    urgent, held = ready.take(), ready.take()
+    assert urgent is not None
+    assert held is not None
+    assert (urgent[-2], held[-2]) == ("urgent", "held")
+    ready.hold_back(held)
+    ready.add(task("late", "one"), 1)
+    other = ready.take(held=False)
+    assert other is not None
+    assert other[-2] == "other"
+    assert [entry[-2] for entry in iter(ready.take, None)] == ["held", "late"]
+    assert ready.take() is None
 
 
 def test_priority_and_parts_come_before_turns() -> None:

@@ -700,6 +700,29 @@ def test_bystanders_of_a_task_that_kills_servers_live(
     assert ended(system, poison).error_code == "dead_letter"
 
 
+def test_in_threads_suspects_go_one_at_a_time_and_one_that_waits_holds_nobody_up(
+    make_settings: Callable[..., Settings], start: START, world: World
+) -> None:
+    process = Killed(make_settings(), world.gates)
+    suspects = [process.submit(code(f"from skills import gate\ngate('g{n}')\n{n}")) for n in range(2)]
+    for n in range(2):
+        world.wait_entered(f"g{n}")
+    process.kill()
+    with sqlite3.connect(make_settings().data_dir / "callboard.db") as connection:  # the takeover counts one more
+        connection.execute("UPDATE tasks SET crashes = 1")
+    connection.close()
+    for n in range(2):
+        (world.folder / f"g{n}.entered").unlink()
+    system = start(workers=4)
+    world.wait_entered("g0")
+    assert system.execute("6*7", wait_s=20).output == 42
+    assert not (world.folder / "g1.entered").exists()
+    for n in range(2):
+        world.wait_entered(f"g{n}")
+        world.open(f"g{n}")
+        assert ended(system, suspects[n]).output == n
+
+
 def test_a_task_on_its_last_chance_starts_as_soon_as_the_one_before_it_has_ended_or_waits(
     make_settings: Callable[..., Settings], start: START, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,4 +38,4 @@ def test_a_task_from_before_the_setting_goes_before_nobody() -> None:
     ready = ReadyTasks(0)
     for task_id, priority in (("one", 0), ("before", 100), ("low", -1), ("last", 0)):
         ready.add(make_task(task_id, priority=priority), 1)
-    assert [ready.take()[-2] for _ in range(4)] == ["one", "before", "last", "low"]
+    assert [entry[-2] for entry in iter(ready.take, None)] == ["one", "before", "last", "low"]

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from callboard import Settings
+from callboard import Settings, Status
+from callboard.workers.team import MOST_ALONE
 from chaos.api import Api
 from chaos.server import CALLBOARD, Server
 from tests.workers.conftest import PACK, Hell, calling, code, wait_for
@@ -128,19 +129,75 @@ def test_a_stop_does_not_wait_for_a_worker_that_is_still_starting(hell: Hell) ->
     assert hell.ended(task_id).output == "held"
 
 
-def test_a_process_that_was_there_for_a_suspect_alone_is_there_for_the_next_one(hell: Hell) -> None:
+def held(hell: Hell, *tokens: str) -> dict[str, str]:
+    """Have tasks begin that are repeated after a crash, each in a call at the gate; by token."""
+    found = {token: hell.submit(calling("held_safe", token, "gate")) for token in tokens}
+    for token in found:
+        hell.wait_begun(token)
+    return found
+
+
+def begun_again(hell: Hell, tokens: Iterable[str]) -> dict[str, int]:
+    """Return in which process each is whose task is worked on for the second time."""
+    return {token: calls[1]["pid"] for token in tokens if len(calls := hell.calls(token)) == 2}
+
+
+def test_a_suspect_does_not_die_with_the_guilty_one_that_runs_at_the_same_time(hell: Hell) -> None:
     hell.start(max_crashes=2)
-    suspects = hell.innocents("pure", "safe")
+    innocent = held(hell, "one", "two", "three")
+    guilty = hell.submit(calling("hell_safe", "kills_itself"))  # with all four, and then alone
+    wait_for(lambda: len(begun_again(hell, innocent)) == 3, "the innocent do not begin again at once")
+    assert hell.ended(guilty).error_code == "dead_letter"
+    processes = begun_again(hell, innocent).values()
+    assert len(set(processes)) == 3
+    assert hell.pids >= set(processes)
+    hell.open("gate")
+    for token, task_id in innocent.items():
+        record = hell.ended(task_id)
+        assert (record.output, record.state.crashes, len(hell.calls(token))) == (token, 1, 2)
+
+
+def test_so_many_suspects_go_at_once_and_the_others_hold_nobody_up(hell: Hell) -> None:
+    hell.start(max_crashes=2)
+    suspects = held(hell, *(f"suspect {n}" for n in range(MOST_ALONE + 2)))
     (worker,) = hell.pids
     os.kill(worker, signal.SIGKILL)
-    wait_for(lambda: any(len(hell.calls(token)) == 2 for token in suspects), "no suspect begins again")
-    other = hell.submit(calling("held_safe", "other", "other gate"))
-    its_process = hell.wait_begun("other")["pid"]
-    hell.open("gate")  # suspects go one after the other
-    for task_id in suspects.values():
-        hell.ended(task_id)
-    (apart,) = {hell.wait_begun(token, 2)["pid"] for token in suspects}
-    assert hell.pids == {apart, its_process}
-    wait_for(lambda: hell.pids == {its_process}, "the one that was too many goes on")
+    wait_for(lambda: len(begun_again(hell, suspects)) == MOST_ALONE, "they do not begin again at once")
+    assert hell.system.execute("6*7", wait_s=60).output == 42
+    assert len(set(begun_again(hell, suspects).values())) == MOST_ALONE
+    processes = hell.pids
+    assert len(processes) == MOST_ALONE + 1
+    hell.open("gate")
+    for token, task_id in suspects.items():
+        assert hell.ended(task_id).output == token
+    assert set(begun_again(hell, suspects).values()) <= processes  # which are there for the next ones
+    wait_for(lambda: len(hell.pids) == 1, "those that were too many go on")
+
+
+def test_where_there_are_fewer_places_as_many_suspects_go_at_once(hell: Hell) -> None:
+    hell.start(max_crashes=2, workers=2)
+    suspects = held(hell, "one", "two")
+    (worker,) = hell.pids
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: len(begun_again(hell, suspects)) == 2, "they do not begin again at once")
+    hell.open("gate")
+    for token, task_id in suspects.items():
+        assert hell.ended(task_id).output == token
+
+
+def test_a_process_that_was_there_for_a_suspect_takes_others_only_where_one_is_lacking(hell: Hell) -> None:
+    hell.start(max_crashes=2)
+    suspect = held(hell, "suspect")["suspect"]
+    (worker,) = hell.pids
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: begun_again(hell, ["suspect"]), "it does not begin again")
+    beside = hell.submit(calling("held_safe", "beside", "other gate"))
+    standing = hell.wait_begun("beside")["pid"]
+    hell.open("gate")
+    assert hell.ended(suspect).output == "suspect"
+    others = [hell.submit(calling("held_safe", f"other {n}", "other gate")) for n in range(3)]
+    assert {hell.wait_begun(f"other {n}")["pid"] for n in range(3)} == {standing}
+    wait_for(lambda: hell.pids == {standing}, "the one that was too many goes on")
     hell.open("other gate")
-    assert hell.ended(other).output == "other"
+    for task_id in (beside, *others):
+        assert hell.ended(task_id).status is Status.COMPLETED
