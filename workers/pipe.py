@@ -219,8 +219,11 @@ class PrintedText(list[str]):
         self._pipe.tell(Printed(self._run, text))
 
     def clear(self) -> None:
-        super().clear()
-        self._pipe.tell(Printed(self._run, None))
+        if (
+            self
+        ):  # PERF: each run begins with this, and what is printed goes up before a skill is called: a frame more a task
+            super().clear()
+            self._pipe.tell(Printed(self._run, None))
 
 
 def end_at_once() -> Never:

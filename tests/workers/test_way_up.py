@@ -18,7 +18,7 @@ STEPS = tuple(
 _BEGINS = """
 import os, socket
 from callboard.agent.job import Progress
-from callboard.workers.pipe import Pipe
+from callboard.workers.pipe import Pipe, PrintedText
 from tests.workers.test_way_up import *
 
 theirs, ours = socket.socketpair()
@@ -66,6 +66,22 @@ pipe.tell(Told(ONE, STEPS[2:]))
 """
     (frame,) = frames_of(told, 1)
     assert frame[1:] == [Told(ONE, STEPS[:1]), Printed(ONE, "between"), Told(ONE, STEPS[1:])]
+
+
+def test_a_run_that_has_printed_nothing_is_one_frame_though_it_begins_by_forgetting_that_and_calls_a_skill() -> None:
+    told = """
+printed = PrintedText(ONE, pipe)
+printed.clear()
+pipe.tell(Told(ONE, STEPS))
+pipe.tell_printed(ONE)
+printed.append("x")
+printed.clear()
+pipe.tell_now(Ended(run=ONE, outcome=Outcome(metadata={})))
+"""
+    end = Ended(run=ONE, outcome=Outcome(metadata={}))
+    assert frames_of(told, 1) == [
+        [Progressed(ONE, None, ()), Told(ONE, STEPS), Printed(ONE, "x"), Printed(ONE, None), end]
+    ]
 
 
 def test_what_has_no_wire_form_takes_nothing_else_of_its_run_along() -> None:
