@@ -127,8 +127,7 @@ class Server:
         _log.info("listening", url=self.url, keys="asked" if self._system.settings.api_key else "not asked")
         try:
             while not self._stopping.is_set():
-                self._turn(timeout_s=1)
-                between()
+                self._turn(timeout_s=1, between=between)
             self._drain()
         finally:
             self._shut()
@@ -173,15 +172,18 @@ class Server:
                     channel.will_close = True
             self._turn(timeout_s=_DRAIN_TURN_S)
 
-    def _turn(self, *, timeout_s: float) -> None:
+    def _turn(self, *, timeout_s: float, between: Callable[[], None] = lambda: None) -> None:
         """Turn the loop once: read and write what is ready. poll(), since select() dies near 1024 descriptors."""
+        offered = self._connections.offered
         wasyncore.loop(timeout=self._greenlets.sleep_s(timeout_s), use_poll=True, map=self._map, count=1)
         self._greenlets.run()
-        self._accept_others()
+        if self._connections.offered > offered:
+            self._accept_others()
         now_s = time.monotonic()
         if now_s >= self._look_at_s:
             self._connections.look(now_s)
             self._system.core.look(now_s)
+            between()
             self._look_at_s = time.monotonic() + _LOOK_S
 
     def _accept_others(self) -> None:
