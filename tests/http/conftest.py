@@ -14,7 +14,9 @@ import pytest
 
 from callboard import AgentSystem, Settings
 from callboard.http.server import Server
+from callboard.http.waiting import Waiting
 from callboard.messages.tasks import NewTask
+from callboard.shares import Places
 from tests.http.conformance import check_documented, check_response
 from tests.template import lay_history
 
@@ -239,3 +241,17 @@ def fail_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(type(gateway), "ask", ask)
 
     return fail
+
+
+@pytest.fixture
+def held_now(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Return a function that counts the requests that are held, each with a place."""
+    found: list[Places] = []
+    hold_by = Waiting.hold_by
+
+    def noting(self: Waiting, *args: Any) -> Any:
+        found.append(self._places)
+        return hold_by(self, *args)
+
+    monkeypatch.setattr(Waiting, "hold_by", noting)
+    return lambda: found[-1].taken if found else 0

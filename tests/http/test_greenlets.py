@@ -16,14 +16,12 @@ from callboard.http import greenlets
 from callboard.http.greenlets import Greenlets, Suspension, in_request, suspension
 from callboard.http.request import Request
 from callboard.http.server import Server
-from callboard.http.waiting import Waiting
 from tests.at_once import LATE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from callboard import AgentSystem
-    from callboard.shares import Places
     from tests.http.conftest import Gate, Running
 
 EXECUTE = "/agent/execute"
@@ -143,29 +141,15 @@ def test_a_stream_begins_as_ever(server: Running) -> None:
             assert b"agent.task.completed" in stream.read()
 
 
-@pytest.fixture
-def places(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """Return a function that counts the requests that are held."""
-    found: list[Places] = []
-    hold_by = Waiting.hold_by
-
-    def noting(self: Waiting, *args: Any) -> Any:
-        found.append(self._places)
-        return hold_by(self, *args)
-
-    monkeypatch.setattr(Waiting, "hold_by", noting)
-    return lambda: found[-1].taken if found else 0
-
-
 def test_the_place_of_a_client_that_vanishes_is_free_again(
-    server: Running, gate: Gate, places: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+    server: Running, gate: Gate, held_now: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("callboard.http.waiting.SLICE_S", 0.05)
     connection = connect(server)
     connection.sendall(post(task(gate.task), "Prefer: wait=60"))
-    until(lambda: places() == 1)
+    until(lambda: held_now() == 1)
     connection.close()
-    until(lambda: places() == 0)
+    until(lambda: held_now() == 0)
     channels = server.server._waitress.active_channels
     until(lambda: all(not channel.requests for channel in list(channels.values())))
     assert server.result("What is 1 + 1?")["output"] == 2
@@ -192,12 +176,12 @@ def test_a_slow_body_holds_up_nobody(server: Running) -> None:
 
 @pytest.mark.parametrize("handed_back", [False, True])
 def test_a_drain_answers_who_waits(
-    start_server: Callable[..., Running], skills_dir: Path, gate: Gate, handed_back: bool, places: Callable[[], int]
+    start_server: Callable[..., Running], skills_dir: Path, gate: Gate, handed_back: bool, held_now: Callable[[], int]
 ) -> None:
     running = start_server(http_greenlets=True, skills_dir=skills_dir, drain_s=3 if handed_back else 20)
     with connect(running) as held, connect(running) as late:
         held.sendall(post(task(gate.task), "Prefer: wait=60", "Connection: close"))
-        until(lambda: places() == 1 and running.client.get("/agent/results").json()["count"] == 1)
+        until(lambda: held_now() == 1 and running.client.get("/agent/results").json()["count"] == 1)
         closing = threading.Thread(target=running.server.close)
         closing.start()
         until(lambda: running.system.draining)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from callboard.http.waiting import preferred_wait_s
-from callboard.shares import Places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,22 +64,6 @@ def _until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
-
-
-@pytest.fixture
-def held_now(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """Return a function that counts the requests that are held, each with a place."""
-    from callboard.http.waiting import Waiting
-
-    found: list[Places] = []
-    hold_by = Waiting.hold_by
-
-    def noting(self: Waiting, *args: Any) -> Any:
-        found.append(self._places)
-        return hold_by(self, *args)
-
-    monkeypatch.setattr(Waiting, "hold_by", noting)
-    return lambda: found[-1].taken if found else 0
 
 
 def test_held_requests_beyond_the_cap_are_answered_at_once_and_others_go_on(
