@@ -33,6 +33,7 @@ from callboard.settings import Settings
 
 _LACKS = re.compile(r"Module `skills` has no member `(\w+)`")
 _TWINS = re.compile(rf"\b{TWIN}([a-z]\w*)")
+_IMPORT = re.compile(r"^from skills import ([a-z][a-z0-9_]*(?:, [a-z][a-z0-9_]*)*)$", re.MULTILINE)
 _AFTER_DEADLINE_S = 1.0
 """How long after its task's deadline code is stopped if nobody has: before it, the limit of the code would be blamed."""
 
@@ -54,7 +55,8 @@ class Sandbox:
 
     def __init__(self, settings: Settings, *, stubs: str = "", skills: Iterable[str] = ()) -> None:
         self._settings = settings
-        self._modules = _modules(stubs, skills)
+        self._names = _names(skills)
+        self._modules = _modules(stubs, self._names)
         self._pool = Monty(
             min_processes=1,
             # made on demand: a skill that does not return keeps its process, and another worker stands in for its own
@@ -69,7 +71,8 @@ class Sandbox:
     def offering(self, *, stubs: str, skills: Iterable[str]) -> "Sandbox":
         """Return this sandbox, its processes too, for code that may call these skills; of both, only the first is closed."""
         other = copy.copy(self)
-        other._modules = _modules(stubs, skills)
+        other._names = _names(skills)
+        other._modules = _modules(stubs, other._names)
         other._shapes = Shapes(other._checker, other._modules)
         return other
 
@@ -157,7 +160,7 @@ class Sandbox:
                 "max_recursion_depth": limits.sandbox_recursion,
                 "max_suspensions": limits.sandbox_skill_calls + 100,  # imports count as well
             },
-            external_modules=self._modules,
+            external_modules=self._reached_by(script),
         ) as session:
             run = ScriptRun(session, script, answer, token, limits, [] if printed is None else printed)
             with token.on_stop(run.kill):
@@ -168,10 +171,26 @@ class Sandbox:
                         run.dump_to(keep_failed)
                     raise
 
+    def _reached_by(self, script: Script) -> Modules:
+        """Return the modules with what a script can reach of them: of code that stands alone and imports skills by name, those.
 
-def _modules(stubs: str, skills: Iterable[str]) -> Modules:
-    names = [name for skill in skills for name in (skill, TWIN + skill)]
+        PERF: when `skills` is imported, all that it has is sent: 40 µs here and 55 µs in the process for the built-in skills.
+        """
+        if script.before or script.state is not None or script.snapshot is not None or script.keep_state:
+            return self._modules  # other code reaches it too, or will
+        imported = _IMPORT.findall(script.code)
+        if not imported or len(imported) != script.code.count("import"):
+            return self._modules
+        names = {name for line in imported for name in line.split(", ")}
+        return _modules("", names & self._names)
+
+
+def _modules(stubs: str, names: Collection[str]) -> Modules:
     return {"skills": ExternalModule(dict.fromkeys(names, _never_called), stubs=stubs)}
+
+
+def _names(skills: Iterable[str]) -> frozenset[str]:
+    return frozenset(name for skill in skills for name in (skill, TWIN + skill))
 
 
 def _no_skill(asked: list[Asked], _dump: object) -> list[Any]:

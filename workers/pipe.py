@@ -219,9 +219,7 @@ class PrintedText(list[str]):
         self._pipe.tell(Printed(self._run, text))
 
     def clear(self) -> None:
-        if (
-            self
-        ):  # PERF: each run begins with this, and what is printed goes up before a skill is called: a frame more a task
+        if self:  # PERF: each run begins with this, and its first call would have it sent at once: a frame more a task
             super().clear()
             self._pipe.tell(Printed(self._run, None))
 

@@ -72,6 +72,40 @@ def test_a_skill_is_reached_through_the_module_too(sandbox: Sandbox) -> None:
     assert run(sandbox, "import skills\nskills.shout('hi')").value == "HI"
 
 
+@pytest.mark.parametrize(
+    ("code", "value"),
+    [
+        ("from skills import shout\nshout('hi')", "HI"),
+        ("from skills import calculate, shout\n[calculate('x'), shout('hi')]", [84.0, "HI"]),
+        ("from skills import shout\nimport skills\n[skills.calculate('x'), shout('hi')]", [84.0, "HI"]),
+        ("from skills import shout\nfrom skills import calculate as c\n[c('x'), shout('hi')]", [84.0, "HI"]),
+        ("from skills import shout\ndef f():\n    from skills import calculate\n    return calculate('x')\nf()", 84.0),
+        ("from skills import shout\nimport skills as s\ngetattr(s, 'calcu' + 'late')('x')", 84.0),
+        ("from skills import shout, async_shout\nawait async_shout('hi')", "HI"),
+        ('"""\nfrom skills import shout\n"""\nfrom skills import calculate\ncalculate("x")', 84.0),
+    ],
+)
+@pytest.mark.parametrize("keep_state", [True, False])
+def test_a_skill_is_reached_however_it_is_imported(
+    sandbox: Sandbox, code: str, value: Any, *, keep_state: bool
+) -> None:
+    script = Script(code=code, keep_state=keep_state)
+    assert sandbox.run(script, answer=one_by_one(call_skill), token=CancelToken()).value == value
+
+
+@pytest.mark.parametrize("keep_state", [True, False])
+def test_what_is_no_skill_is_not_there(sandbox: Sandbox, *, keep_state: bool) -> None:
+    script = Script(code="from skills import shout, whisper\nshout('hi')", keep_state=keep_state)
+    with pytest.raises(TaskError, match="cannot import name 'whisper' from 'skills'"):
+        sandbox.run(script, answer=one_by_one(call_skill), token=CancelToken())
+
+
+def test_a_module_that_a_session_keeps_has_every_skill(sandbox: Sandbox) -> None:
+    first = run(sandbox, "from skills import shout\nimport skills\nshout('hi')")
+    script = Script(code="skills.calculate('x')", state=first.state, keep_state=False)
+    assert sandbox.run(script, answer=one_by_one(call_skill), token=CancelToken()).value == 84.0
+
+
 def test_what_is_printed_is_kept(sandbox: Sandbox) -> None:
     assert run(sandbox, "print('a')\nprint('b')").printed == "a\nb\n"
 
