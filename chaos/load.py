@@ -5,12 +5,12 @@ they share: what was accepted is what got a 200.
 """
 
 import contextlib
+import itertools
 import random
 import threading
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,18 +131,20 @@ class Load:
     def _post_all(self, number: int) -> None:
         chance = self._run.random(self._name, number)
         with Api(self._port) as api:
-            for name in self._names(number):
-                for work in self._mix.take(name, chance):
+            for turn in itertools.count(1):
+                for work in self._mix.take(f"{self._name}{number}-{turn}", chance):
+                    if not self._has_room():
+                        return
                     if not self._post(api, work, chance):
                         break  # what follows in the session cannot work without it
 
-    def _names(self, client: int) -> Iterator[str]:
-        number = 0
+    def _has_room(self) -> bool:
+        """Wait until one more task may be open, each of a session too; False if no more are to be posted."""
         while not self._stop_posting.is_set():
             if self._room.acquire(timeout=0.1):
-                number += 1
                 self._stop_posting.wait(self._pace_s)
-                yield f"{self._name}{client}-{number}"
+                return True
+        return False
 
     def _post(self, api: Api, work: Work, chance: random.Random) -> bool:
         """Post a task until it is accepted; False if that is not known."""

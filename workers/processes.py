@@ -139,7 +139,7 @@ class ProcessWorkers:
         until_s = time.monotonic() + _PROBE_S
         while True:  # one that is gone before it has answered says nothing of the others
             with self._lock:
-                usable = self._team.usable
+                usable = self._team.shared  # what a suspect does to its process says nothing of the others
                 if self._closing or (not usable and time.monotonic() < self._start_at_s):
                     raise Unavailable("There is no worker's process that could be asked now.")
                 # one that is not ready answers as soon as it is

@@ -716,6 +716,8 @@ def test_in_threads_suspects_go_one_at_a_time_and_one_that_waits_holds_nobody_up
     system = start(workers=4)
     world.wait_entered("g0")
     assert system.execute("6*7", wait_s=20).output == 42
+    system._addresses["master agent"].tell("a message that nothing knows")  # the next instance knows of it too
+    assert system.execute("6*8", wait_s=20).output == 48
     assert not (world.folder / "g1.entered").exists()
     for n in range(2):
         world.wait_entered(f"g{n}")

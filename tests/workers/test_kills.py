@@ -201,3 +201,21 @@ def test_a_process_that_was_there_for_a_suspect_takes_others_only_where_one_is_l
     hell.open("other gate")
     for task_id in (beside, *others):
         assert hell.ended(task_id).status is Status.COMPLETED
+
+
+def test_a_suspect_that_holds_its_process_is_not_what_a_probe_finds(hell: Hell) -> None:
+    hell.start(max_crashes=2)
+    suspect = hell.submit(calling("hell_safe", "backtracks"))
+    hell.wait_begun("backtracks")
+    (worker,) = hell.pids
+    os.kill(worker, signal.SIGKILL)
+    apart = hell.wait_begun("backtracks", 2)["pid"]
+    (standing,) = hell.pids - {apart, 0}
+    os.kill(standing, signal.SIGKILL)  # the suspect's is now the one that has been there longest
+    wait_for(lambda: hell.pids - {standing, apart, 0}, "it is replaced")
+    workers = hell.system._workforce._processes
+    assert workers is not None
+    workers.probe()
+    assert apart in hell.pids
+    hell.cancel(suspect)
+    wait_for(lambda: apart not in hell.pids, "it is not ended")
