@@ -294,6 +294,7 @@ class MasterAgent(SupervisedActor[MasterAgentMessage]):
             if (suspect := self._is_suspect(live)) and not room:
                 self._ready.hold_back(entry)
             else:
+                self._ready.starts(entry)
                 self._start(live, suspect=suspect)
 
     def _is_suspect(self, live: Live) -> bool:

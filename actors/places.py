@@ -30,7 +30,7 @@ class Places:
 
     @property
     def suspects(self) -> int:
-        """How many places are held by tasks on their last chance, which they are until their worker has let go of them."""
+        """How many places are held by tasks on their last chance, until their worker has let go of them or another one stands in."""
         return len(self._suspects)
 
     def take(self, task_id: str, attempt: int, *, suspect: bool = False) -> None:

@@ -42,14 +42,16 @@ class ReadyTasks:
     def take(self, *, held: bool = True) -> Entry | None:
         """Take the first one out, of those that are held back too if these may start now; None where there is none.
 
-        An entry is what `hold_back` takes; its last two items are the task's id and turn.
+        An entry is what `hold_back` and `starts` take; its last two items are the task's id and turn.
         """
         heaps = [heap for heap in (self._heap, self._held if held else []) if heap]
         if not heaps:
             return None
-        entry = heapq.heappop(min(heaps, key=lambda heap: heap[0]))
+        return heapq.heappop(min(heaps, key=lambda heap: heap[0]))
+
+    def starts(self, entry: Entry) -> None:
+        """Take note that one that was taken out starts: it was its caller's turn."""
         self._orders[entry[:2]].reached(entry[2])
-        return entry
 
     def hold_back(self, entry: Entry) -> None:
         """Put one back that may not start now; it keeps its place, and costs the others nothing while it waits."""

@@ -32,13 +32,10 @@ _MOST_UNASKED = 4
 
 def for_serving(settings: Settings) -> Settings:
     """Return the settings of a server that is nothing else: processes work for it, which load its skills from files."""
-    processes, one_core = settings.worker_processes, settings.one_core
-    if processes is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        processes = max(1, min(_MOST_UNASKED, cores - 1))
-    if one_core == "auto" and processes:
-        one_core = "on"  # skills, which may want every core, are elsewhere
-    return settings.model_copy(update={"worker_processes": processes, "one_core": one_core})
+    if settings.worker_processes is not None:
+        return settings
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return settings.model_copy(update={"worker_processes": max(1, min(_MOST_UNASKED, cores - 1))})
 
 
 class HeadStart:
@@ -48,7 +45,7 @@ class HeadStart:
         """Start them; raise `ConfigurationError` where the data folder takes no file."""
         self._settings = settings
         self._listing: object = []
-        self.core = OneCore(settings.one_core == "on")
+        self.core = OneCore(wanted=settings.one_core and bool(settings.worker_processes))
         self.processes: ProcessWorkers | None = None
         self._lock = _opened(settings.require_data_dir() / lock_name(settings.database_url))
         self._end_withholding = inheritance.withhold(lambda: (self._lock,))

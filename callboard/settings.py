@@ -174,8 +174,8 @@ class Settings(BaseSettings):
     worker_memory_bytes: int = _setting(
         4 * 1024**3, "Most memory that one such process may take, in bytes; 0: no limit.", ge=0
     )
-    one_core: Literal["auto", "on", "off"] = _setting(
-        "auto", "Whether the server's busy threads share one core (Linux); `auto`: where processes work on its tasks."
+    one_core: bool = _setting(
+        True, "Whether the server's busy threads share one core, where processes work on its tasks (Linux)."
     )
     max_backlog: int = _setting(10_000, "Accepted tasks that have not ended; beyond it new ones get 503.", ge=1)
     max_priority: int = _setting(MAX_PRIORITY, "Highest priority that a task may ask for.", ge=0, le=MAX_PRIORITY)

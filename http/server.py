@@ -118,7 +118,7 @@ class Server:
     def run(self, between: Callable[[], None] = lambda: None) -> None:
         """Answer requests until `close`, then finish those under way; returns when all is closed.
 
-        `between` is called again and again, at least once a second, and must take no time.
+        `between` is called again and again, about once a second at least, and must take no time.
         """
         self._runner = threading.get_ident()
         self._system.core.join()
@@ -131,6 +131,7 @@ class Server:
             self._drain()
         finally:
             self._shut()
+            self._system.core.leave()
 
     def close(self) -> None:
         """Have `run` take no more requests, finish and return; wait for that, unless called inside it (a signal)."""

@@ -97,7 +97,11 @@ class ProcessWorkers:
         self._ready = threading.Event()
         self.deaths = 0
         self._thread = threading.Thread(target=self._loop, name="workers", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:  # the machine gives no more threads
+            self._let_go()
+            raise
 
     def attend(
         self,
@@ -191,11 +195,14 @@ class ProcessWorkers:
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             return False
+        self._let_go()
+        return True
+
+    def _let_go(self) -> None:
         self._callers.shutdown(wait=False, cancel_futures=True)
         self._end_withholding()
         for one in (self._selector, self._waking, self._woken):
             one.close()
-        return True
 
     def described(self) -> list[dict[str, Any]]:
         """Return what there is to say of each process."""

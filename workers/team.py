@@ -43,7 +43,7 @@ class Team:
 
     def taker(self, *, alone: bool) -> WorkerProcess | None:
         """Return the one that takes a run: `alone`, an idle one that is to spare; else that with the least to do. None: start one."""
-        shared = sorted(self.shared, key=lambda one: (not one.ready, not one.runs))  # so that those to spare stay idle
+        shared = sorted(self.shared, key=lambda one: (not one.ready, one.spare_since_s is not None, not one.runs))
         if alone:
             return next((one for one in shared if not one.runs), None) if len(shared) > self._count else None
         return min(shared[: self._count], key=lambda one: (not one.ready, len(one.runs)), default=None)

@@ -37,7 +37,9 @@ def test_who_comes_when_a_crowd_is_under_way_waits_for_one_of_it_at_most() -> No
     for n in range(50):
         ready.add(task(f"crowd {n}", "crowd"), 1)
     for _ in range(20):
-        ready.take()
+        first = ready.take()
+        assert first is not None
+        ready.starts(first)
     ready.add(task("one", "one"), 1)
     assert "one" in [entry[-2] for entry in iter(ready.take, None)][:2]
 
@@ -57,6 +59,21 @@ def test_one_that_is_held_back_keeps_its_place_and_comes_only_where_those_may_st
     assert other[-2] == "other"
     assert [entry[-2] for entry in iter(ready.take, None)] == ["held", "late"]
     assert ready.take() is None
+
+
+def test_callers_take_turns_among_those_that_were_held_back_too() -> None:
+    ready = ReadyTasks(max_priority=100)
+    for n in range(50):
+        ready.add(task(f"crowd {n}", "crowd"), 1)
+    for n in range(50):
+        entry = ready.take(held=False)
+        assert entry is not None
+        if n:
+            ready.hold_back(entry)
+        else:
+            ready.starts(entry)
+    ready.add(task("one", "one"), 1)
+    assert "one" in [entry[-2] for entry in iter(ready.take, None)][:2]
 
 
 def test_priority_and_parts_come_before_turns() -> None:

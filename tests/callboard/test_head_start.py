@@ -1,14 +1,18 @@
-"""What a server starts before it loads itself, and that none of it is left where it cannot start."""
+"""What a server starts before it loads itself, and that none of it is left where the rest cannot start."""
 
 import subprocess
 import sys
-from pathlib import Path
+import threading
+from collections.abc import Callable
 
 import psutil
 import pytest
 
-from bench.server import environment
-from chaos.server import CALLBOARD
+from callboard import Settings
+from callboard.actors.supervision import Supervisor
+from callboard.head_start import HeadStart
+from callboard.system import AgentSystem
+from callboard.workforce import Workforce
 
 LOADED = """
 import sys
@@ -27,30 +31,42 @@ def test_it_loads_little_itself() -> None:
     loaded = done.stdout.split()
     assert "callboard.workers.processes" in loaded
     kept = (
-        "sqlalchemy",
-        "falcon",
-        "waitress",
-        "callboard.system",
-        "callboard.abilities",
-        "callboard.http",
+        *("sqlalchemy", "falcon", "waitress", "callboard.system", "callboard.abilities", "callboard.http"),
         "callboard.actors",
     )
     assert [name for name in loaded if name.startswith(kept)] == []
 
 
+def _breaks(*_arguments: object, **_named: object) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 @pytest.mark.parametrize(
-    "cannot", [{"database_url": "sqlite:////proc/none/all.db"}, {"secret_key": "x" * 20, "webhook_secret": "short"}]
+    ("owner", "method"),
+    [
+        ("callboard.system", "load_key"),
+        ("callboard.system", "claim"),
+        (Workforce, "equip"),
+        (Supervisor, "__init__"),
+        (AgentSystem, "_start_actors"),
+        (Workforce, "wait_until_ready"),
+    ],
 )
-def test_no_worker_is_left_where_the_server_cannot_start(tmp_path: Path, cannot: dict[str, str]) -> None:
-    given: dict[str, str | int | float] = {"data_dir": str(tmp_path), "port": 0, "worker_processes": 2, **cannot}
-    done = subprocess.run(
-        [sys.executable, *CALLBOARD],
-        env=environment(given),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode != 0, done.stderr
-    assert [one.pid for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == str(tmp_path)] == []
+def test_nothing_is_left_of_it_where_the_system_cannot_start(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, owner: object, method: str
+) -> None:
+    settings = make_settings(worker_processes=2)
+    before = set(psutil.Process().children()), set(threading.enumerate()), psutil.Process().num_fds()
+    head_start = HeadStart(settings)
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            f"{owner}.{method}" if isinstance(owner, str) else owner,
+            *((_breaks,) if isinstance(owner, str) else (method, _breaks)),
+        )
+        with pytest.raises(RuntimeError, match="new thread"):
+            AgentSystem.start(settings, head_start=head_start)
+    assert set(psutil.Process().children()) <= before[0]
+    assert [one.name for one in set(threading.enumerate()) - before[1] if one.name == "workers"] == []
+    with AgentSystem.start(settings) as system:  # neither lock is held
+        assert system.execute("6*7", wait_s=60).output == 42
+    assert psutil.Process().num_fds() <= before[2]
