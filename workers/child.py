@@ -4,14 +4,12 @@ Started by `processes.py` with the descriptors that it needs; it ends with the c
 loads is what a server loads: skills, agents, the planner or the model's client, the sandbox. Nobody imports this.
 """
 
-import ctypes
 import gc
 import mmap
 import os
 import resource
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -26,7 +24,8 @@ from callboard.settings import Settings
 from callboard.workers import codec
 from callboard.workers.codec import HEAD, unpacked
 from callboard.workers.equipment import Equipment
-from callboard.workers.pipe import Pipe, PrintedText, end_at_once
+from callboard.workers.lifeline import end_at_once
+from callboard.workers.pipe import Pipe, PrintedText
 from callboard.workers.protocol import (
     Answered,
     Assignment,
@@ -45,8 +44,6 @@ from callboard.workers.protocol import (
 from callboard.workers.work import Work
 
 logger = get_logger("callboard.worker")
-
-_PR_SET_PDEATHSIG = 1
 
 
 class Board:
@@ -174,24 +171,15 @@ def _limit_memory(most_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most_bytes, most_bytes))
 
 
-def _end_with(parent: int) -> None:
-    """Have the kernel kill this process with the thread that has started it, which lives as long as the server."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        end_at_once()
-
-
 def main(arguments: list[str]) -> None:
-    """Work for the server of the process id that comes first; then come the descriptors of the pipe, of the board and of the lock."""
-    parent, pipe, board, lock = map(int, arguments)
+    """Work for the server at the other end; the arguments are the descriptors of the pipe, of the board and of the lock."""
+    pipe, board, lock = map(int, arguments)
     for number in (
         pipe,
         board,
         lock,
     ):  # sandboxes outlive this process where a fork of a skill has their pipe, and are no workers
         os.set_inheritable(number, False)
-    _end_with(parent)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the server hears of it, and decides
     os.dup2(2, 1)  # what skills print belongs to the log

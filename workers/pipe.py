@@ -3,21 +3,20 @@
 Imported by child.py only; any thread of the process calls.
 """
 
-import contextlib
 import os
 import queue
-import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Never
+from typing import Any
 
 from callboard.agent.cancel import Cancelled
 from callboard.agent.job import Outcome, Progress
 from callboard.errors import TaskError
 from callboard.logs import get_logger
 from callboard.workers.codec import packed
+from callboard.workers.lifeline import end_at_once
 from callboard.workers.protocol import (
     Answered,
     Call,
@@ -222,10 +221,3 @@ class PrintedText(list[str]):
         if self:  # PERF: each run begins with this, and its first call would have it sent at once: a frame more a task
             super().clear()
             self._pipe.tell(Printed(self._run, None))
-
-
-def end_at_once() -> Never:
-    """End this process and whatever it has started in its group."""
-    with contextlib.suppress(OSError):
-        os.killpg(0, signal.SIGKILL)
-    os._exit(1)

@@ -1,5 +1,6 @@
 """A worker that is killed costs its tasks a try; with a server that is killed its workers are gone, and nothing begins any more."""
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -219,3 +220,29 @@ def test_a_suspect_that_holds_its_process_is_not_what_a_probe_finds(hell: Hell) 
     assert apart in hell.pids
     hell.cancel(suspect)
     wait_for(lambda: apart not in hell.pids, "it is not ended")
+
+
+STARTS_A_WORKER_AND_DIES = """
+import os, signal
+from callboard.workers.process import WorkerProcess
+worker = WorkerProcess(lambda: None)
+worker.spawn(dict(os.environ), os.open("workers.lock", os.O_RDWR | os.O_CREAT))
+open("pid", "w").write(str(worker.pid))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_worker_whose_server_is_killed_as_it_starts_ends_before_it_has_loaded_anything(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", STARTS_A_WORKER_AND_DIES], cwd=tmp_path, check=False, timeout=60)
+    maps_of = Path(f"/proc/{(tmp_path / 'pid').read_text()}/maps")
+    seen: list[str] = []
+
+    def is_gone() -> bool:
+        with contextlib.suppress(OSError):
+            maps = maps_of.read_text()
+            seen.append(maps)
+            return not maps  # nobody may have taken note of its end yet
+        return True
+
+    wait_for(is_gone, "it goes on")
+    assert not any("pydantic_core" in maps for maps in seen)
