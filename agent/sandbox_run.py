@@ -6,7 +6,7 @@ In the worker's thread. Imported by sandbox.py, and what passes between it and t
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,6 +113,14 @@ class Script:
     allowed: Collection[str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What is fed to the interpreter of a script's code, line for line, and the functions that are bound before it."""
+
+    code: str
+    functions: Mapping[str, Callable[..., Any]]
+
+
 class ScriptRun:
     """One run of one script in one process; lives in the worker's thread; `kill` may be called in any."""
 
@@ -124,8 +132,10 @@ class ScriptRun:
         token: CancelToken,
         settings: Settings,
         printed: list[str],
+        start: Start,
     ) -> None:
         self._session = session
+        self._start = start
         self._script = script
         self._pending = {asked.call_id: asked for asked in script.pending}
         self._pid = session.worker_pid
@@ -159,7 +169,10 @@ class ScriptRun:
             self._session.load_session(script.state)
         if script.before:
             self._session.feed_run(script.before, print_callback=self._print, skip_type_check=True)
-        return self._session.feed_start(script.code, print_callback=self._print, skip_type_check=True)
+        start = self._start
+        return self._session.feed_start(
+            start.code, inputs=dict(start.functions), print_callback=self._print, skip_type_check=True
+        )
 
     def drive(self) -> SandboxResult:
         """Run the script from its first step to its value."""

@@ -82,6 +82,8 @@ def test_a_skill_is_reached_through_the_module_too(sandbox: Sandbox) -> None:
         ("from skills import shout\ndef f():\n    from skills import calculate\n    return calculate('x')\nf()", 84.0),
         ("from skills import shout\nimport skills as s\ngetattr(s, 'calcu' + 'late')('x')", 84.0),
         ("from skills import shout, async_shout\nawait async_shout('hi')", "HI"),
+        ("from skills import shout\nstr(shout)", "<function 'skills.shout' external>"),
+        ("from skills import shout\nshout = str\nshout(1)", "1"),
         ('"""\nfrom skills import shout\n"""\nfrom skills import calculate\ncalculate("x")', 84.0),
     ],
 )
@@ -91,6 +93,13 @@ def test_a_skill_is_reached_however_it_is_imported(
 ) -> None:
     script = Script(code=code, keep_state=keep_state)
     assert sandbox.run(script, answer=one_by_one(call_skill), token=CancelToken()).value == value
+
+
+@pytest.mark.parametrize("keep_state", [True, False])
+def test_the_import_of_a_skill_does_not_bring_the_module(sandbox: Sandbox, *, keep_state: bool) -> None:
+    script = Script(code="from skills import shout\nskills.shout('hi')", keep_state=keep_state)
+    with pytest.raises(TaskError, match="name 'skills' is not defined"):
+        sandbox.run(script, answer=one_by_one(call_skill), token=CancelToken())
 
 
 @pytest.mark.parametrize("keep_state", [True, False])
