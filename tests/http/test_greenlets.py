@@ -181,7 +181,8 @@ def test_a_drain_answers_who_waits(
     running = start_server(http_greenlets=True, skills_dir=skills_dir, drain_s=3 if handed_back else 20)
     with connect(running) as held, connect(running) as late:
         held.sendall(post(task(gate.task), "Prefer: wait=60", "Connection: close"))
-        until(lambda: held_now() == 1 and running.client.get("/agent/results").json()["count"] == 1)
+        until(lambda: held_now() == 1)
+        until(lambda: running.client.get("/agent/results?status=running").json()["count"] == 1)  # else it does not start
         closing = threading.Thread(target=running.server.close)
         closing.start()
         until(lambda: running.system.draining)
