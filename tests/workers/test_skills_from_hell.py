@@ -79,7 +79,9 @@ def test_a_safe_call_that_ends_its_process_is_made_again_until_it_is_a_dead_lett
 def test_a_never_call_that_ends_its_process_is_in_doubt_and_not_made_again(hell: Hell, deed: str) -> None:
     hell.start()
     task_id = hell.submit(calling("hell_never", deed))
-    hell.in_doubt(task_id)
+    told = hell.in_doubt(task_id)
+    what = f"The worker's process that the task was in has ended \\({HOW[deed]}\\) while the skill hell-never was"
+    assert re.match(what, told)
     assert len(hell.calls(deed)) == 1
     hell.decide(task_id, Decision.ASSUME_DONE, "done")
     assert hell.ended(task_id).output == "done"
