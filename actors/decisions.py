@@ -134,7 +134,7 @@ def decision_record(
     failure = TaskFailed(
         at=at,
         caller=envelope.principal.caller,
-        error=f"The server died after {pause.skill} was called, its outcome is unknown, "
+        error=f"The server, or the worker's process, died after {pause.skill} was called, its outcome is unknown, "
         "and it was decided that the task fails.",
         error_code="outcome_unknown",
         decision=message.decision,

@@ -6,7 +6,7 @@ Plain data and pure functions inside the master agent; only its thread touches t
 from dataclasses import dataclass
 from datetime import datetime
 
-from callboard.agent.job import Job, Progress
+from callboard.agent.job import Job, LostProcess, Progress
 from callboard.budget import Charges
 from callboard.messages.event_types import TaskCancelled, TaskFailed, TaskRequeued
 from callboard.messages.ledger import CallRecord, TaskLedger
@@ -26,6 +26,7 @@ class Live:
 
     record: TaskRecord
     job: Job | None = None
+    lost: LostProcess | None = None  # the last one, since this server began to look after it
     started_at: datetime | None = None
     ends_by_s: float | None = None
     deadline_s: float | None = None
@@ -55,11 +56,12 @@ def got_further(record: TaskRecord, ledger: TaskLedger) -> bool:
     return any(call.attempt == record.state.attempt and call.ended_at is not None for call in ledger.calls)
 
 
-def died_of(crashes: int, most: int) -> str:
-    """Return why a task is a dead letter."""
+def died_of(crashes: int, most: int, lost: LostProcess | None) -> str:
+    """Return why a task is a dead letter; `lost` is the worker's process that died last, if it was one."""
+    last = "" if lost is None else f"; the last time it was a worker's process, {lost.how}"
     return (
         f"The server, or the process that worked on the task, died {crashes} times while it did, the limit is {most} "
-        "(CALLBOARD_MAX_CRASHES); find out why, then redrive the dead letter."
+        f"(CALLBOARD_MAX_CRASHES){last}; find out why, then redrive the dead letter."
     )
 
 

@@ -21,7 +21,7 @@ from callboard.actors.sessions import Sessions
 from callboard.actors.supervision import SupervisedActor
 from callboard.actors.task_pool import TaskPool
 from callboard.agent.catalogue import Catalogue
-from callboard.agent.job import Job
+from callboard.agent.job import Job, LostProcess
 from callboard.agent.spending import Accounts
 from callboard.clock import Clock
 from callboard.errors import SessionBusy, TaskNotFound, Unavailable
@@ -157,29 +157,29 @@ class MasterAgent(SupervisedActor[MasterAgentMessage]):
             live = self._admit(record)
             self._sessions.queue(record.task, time.monotonic())
         live.ending = False
-        further = got_further(record, self._reader.ledger(record.task_id))
-        self._died_under(record, record.state.attempt, further=further)
+        self._died_under(record, record.state.attempt, further=got_further(record, self._reader.ledger(record.task_id)))
 
-    def _died_under(self, record: TaskRecord, attempt: int, *, further: bool) -> None:
-        """Have a task go on that a server or a process has died under, unless it is what they die of; `further`: it had got on."""
-        crashes = 1 if further else record.state.crashes + 1
+    def _died_under(self, record: TaskRecord, attempt: int, *, further: bool, lost: LostProcess | None = None) -> None:
+        """Have a task go on that a server or a process (`lost`) has died under, unless it is what they die of; `further`: it had got on."""
+        live, crashes = self._live[record.task_id], 1 if further else record.state.crashes + 1
         if crashes >= self._settings.max_crashes:
-            self._live[record.task_id].ending = True
-            error = died_of(crashes, self._settings.max_crashes)
+            live.ending, error = True, died_of(crashes, self._settings.max_crashes, lost)
             self._end(record.task_id, error=error, error_code="dead_letter")
             return
-        event = TaskRequeued(at=self._clock.now(), reason="takeover", attempt=attempt, crashes=crashes)
-        self._result_logger.tell(requeued(record, event, attempt=attempt, charges=self._live[record.task_id].unsaid()))
+        at, told = self._clock.now(), None if lost is None else lost.told
+        event = TaskRequeued(at=at, reason="takeover", attempt=attempt, crashes=crashes, error=told)
+        self._result_logger.tell(requeued(record, event, attempt=attempt, charges=live.unsaid()))
 
     def _lost(self, message: WorkerLost) -> None:
         """Have a task go on whose process is gone: that counts as a crash only where a call was under way as it died."""
         live, attempt = self._live.get(message.task_id), message.attempt
         if live is None or live.ending or live.job is None or live.job.attempt != attempt:
             return
+        live.lost = LostProcess(attempt, message.how)
         if message.crashed:
-            self._died_under(live.record, attempt, further=message.further)
+            self._died_under(live.record, attempt, further=message.further, lost=live.lost)
             return
-        event = TaskRequeued(at=self._clock.now(), reason="worker", attempt=attempt)
+        event = TaskRequeued(at=self._clock.now(), reason="worker", attempt=attempt, error=live.lost.told)
         self._result_logger.tell(requeued(live.record, event, attempt=attempt, charges=live.unsaid()))
 
     # --- messages ---
@@ -314,6 +314,7 @@ class MasterAgent(SupervisedActor[MasterAgentMessage]):
             deadline=live.started_at + timedelta(seconds=live.deadline_s - now_s),
             deadline_s=live.deadline_s,
             ends_by_s=live.ends_by_s,
+            lost=live.lost,
         )
         self._places.take(task.task_id, live.job.attempt, suspect=suspect)
         self._pool.submit(live.job, alone=suspect)

@@ -88,6 +88,7 @@ class TaskPool:
             deadline=job.deadline,
             deadline_s=job.deadline_s,
             ends_by_s=job.ends_by_s,
+            lost=job.lost,
         )
         with self._lock:
             self._running[assignment.run] = job
@@ -180,7 +181,7 @@ class TaskPool:
         record = self._record(job, **what)
         return self._result_logger.ask_later(record, urgent=True, reply=None if then is None else ReplyThen(then))
 
-    def lost(self, run: Run, *, crashed: bool) -> None:
+    def lost(self, run: Run, *, crashed: bool, how: str) -> None:
         with self._lock:
             further = run in self._further
             times = self._losses.pop(run.task_id, 0) + 1
@@ -189,10 +190,9 @@ class TaskPool:
         crashed = crashed or (times > _MOST_LOSSES and not further)
         job = self._gone(run)
         if job is not None and not job.token.cancelled:
-            lost = WorkerLost(task_id=run.task_id, attempt=run.attempt, crashed=crashed, further=further)
-            if not self._say(
-                lost
-            ):  # the master agent has been stopped: the next start goes on with it, as with a drain
+            lost = WorkerLost(task_id=run.task_id, attempt=run.attempt, crashed=crashed, further=further, how=how)
+            # the master agent may have been stopped: the next start goes on with it, as with a drain
+            if not self._say(lost):
                 with contextlib.suppress(Unavailable):
                     self._result_logger.tell(self._attempts.requeue(job, "drain"))
         self._say(WorkerFreed(task_id=run.task_id, attempt=run.attempt))

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from callboard.agent.catalogue import Catalogue
 from callboard.agent.exceptions import text_of
+from callboard.agent.job import LostProcess
 from callboard.agent.ledger import Paused
 from callboard.agent.sandbox_run import Asked
 from callboard.agent.skill import AnySkill, RetryableError, Skill
@@ -28,8 +29,8 @@ SKILL_ERROR_CODES = (
 """The codes that a skill of others may give its error: the rest say something of the server, the model or a person."""
 
 
-def question_of(paused: Paused) -> Pause:
-    """Return what a pause waits for, as the log and the task show it."""
+def question_of(paused: Paused, lost: LostProcess | None) -> Pause:
+    """Return what a pause waits for, as the log and the task show it; `lost` is the last process that was lost with the task."""
     call, reason = paused.call, paused.reason
     if reason is PauseReason.SUBAGENTS:
         return Pause(
@@ -43,8 +44,12 @@ def question_of(paused: Paused) -> Pause:
     if reason is PauseReason.APPROVAL:
         message = f"The skill {call.name} needs a person's approval: decide approve, reject or edit."
     else:
+        if lost is not None and lost.attempt == call.attempt:
+            what = f"The worker's process that the task was in has ended ({lost.how})"
+        else:
+            what = "The server, or the worker's process that the task was in, died or was stopped"
         message = (
-            f"The server died or was stopped while the {call.kind} {call.name} was being called, and a call of it must "
+            f"{what} while the {call.kind} {call.name} was being called, and a call of it must "
             "not be repeated; find out what it did, then decide retry, assume_done or fail."
         )
     pause = Pause(

@@ -147,13 +147,27 @@ def no_note(_never: bool) -> AbstractContextManager[None]:  # it is asked for by
 _NOTHING = nullcontext()
 
 
+@dataclass(frozen=True, slots=True)
+class LostProcess:
+    """The worker's process that is gone which an attempt was in, and how it ended, as in "exit 3"."""
+
+    attempt: int
+    how: str
+
+    @property
+    def told(self) -> str:
+        """Why the task goes on, as its log says it."""
+        return f"The worker's process that the task was in has ended: {self.how}."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One attempt at one task, of which `failures` have failed in a way that may be retried.
 
     `session` is what the session keeps, as it is stored, None if that is only in the store; `opened` is what a run is given of it.
     The deadline is in UTC for those who are shown it and in seconds of `Clock.monotonic` for those who keep it;
-    `ends_by_s` is the task's own one, over all attempts, None without a `timeoutMs`.
+    `ends_by_s` is the task's own one, over all attempts, None without a `timeoutMs`. `lost` is the last process that was lost
+    with an attempt at the task, as far as this server knows.
     """
 
     task: Task
@@ -164,6 +178,7 @@ class Job:
     deadline: datetime
     deadline_s: float
     ends_by_s: float | None = None
+    lost: LostProcess | None = None
     token: CancelToken = field(default_factory=CancelToken)
     progress: Progress = field(default_factory=Progress)
     under_way: UnderWay = no_note

@@ -100,7 +100,7 @@ class TaskRun:
             output = self._rounds()
         except Paused as paused:
             return Outcome(
-                pause=question_of(paused),
+                pause=question_of(paused, self._job.lost),
                 calls=paused.calls,
                 snapshot=paused.snapshot,
                 metadata=self._state.metadata,

@@ -23,7 +23,7 @@ ENOUGH = 10
 """Of so many kills of workers some must have had tasks under way."""
 
 
-_DIED = re.compile(r"worker (\d+) has died \(signal 9\) with (\d+) tasks under way")
+_DIED = re.compile(r"worker (\d+) has died \(signal 9 \(SIGKILL\)\) with (\d+) tasks under way")
 
 
 class Target(Protocol):

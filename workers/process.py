@@ -32,6 +32,9 @@ _IS_THERE = 0
 """The number of the probe that asks a process whether anything in it gets on."""
 
 _ENDS_WITHIN_S = 2.0
+_EXITS_WITHIN_S = 0.5
+"""How long one whose pipe has ended may take to be gone, before it is ended: what it dies of is closed after its pipe."""
+
 _PIECE_BYTES = 1 << 18
 _STARTS = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
@@ -237,9 +240,10 @@ class WorkerProcess:
                 os.killpg(self.pid, signal.SIGKILL)
 
     def end(self) -> str:
-        """Wait for the end of one whose pipe has ended, which it has not outlived; return how it ended."""
+        """End one whose pipe has ended, if it has outlived that; return how it ended, as in "signal 11 (SIGSEGV)"."""
         if self._popen is None:
             return "it was never started"
+        outlives = not self.killed and not self.closing and self._outlives_its_pipe()
         if not self.closing:
             self._kill()
         try:
@@ -247,7 +251,21 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             self._kill()
             return "it does not end"
-        return f"exit {status}" if status >= 0 else f"signal {-status}"
+        if self.killed:
+            return "ended by the server"
+        if outlives and status == -signal.SIGKILL:
+            return "ended by the server, since something in it had closed its pipe or written into it"
+        return _in_words(status)
+
+    def _outlives_its_pipe(self) -> bool:
+        """Say whether it goes on without its pipe; it is not waited for, so that its number stays its own."""
+        until_s = time.monotonic() + _EXITS_WITHIN_S
+        with contextlib.suppress(AttributeError, ChildProcessError):  # macOS has no such call before Python 3.13
+            while os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                if time.monotonic() > until_s:
+                    return True
+                time.sleep(0.005)
+        return False
 
     def close(self) -> None:
         """Let go of its descriptors."""
@@ -270,6 +288,15 @@ def _answered(number: int, value: Any, error: BaseException | None) -> Answered:
         logger.error("a call of a worker has failed", exc_info=error)
         error = TaskError("internal_error", f"The server could not do it ({type(error).__name__}); its log says why.")
     return Answered(number, error=error)
+
+
+def _in_words(status: int) -> str:
+    if status >= 0:
+        return f"exit {status}"
+    try:
+        return f"signal {-status} ({signal.Signals(-status).name})"
+    except ValueError:  # one without a name, of the real-time ones
+        return f"signal {-status}"
 
 
 def _unnamed_file() -> int:

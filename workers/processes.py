@@ -10,7 +10,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -47,6 +47,8 @@ from callboard.workers.protocol import (
 from callboard.workers.team import MOST_ALONE, Team
 
 logger = logging.getLogger("callboard.workers")
+
+_MOST_NAMED = 5
 
 GRACE_S = 5.0
 """How long a process that is to be ended has for what its other runs are at."""
@@ -257,7 +259,7 @@ class ProcessWorkers:
                     left = self._keep_up()
                     has_ended = self._closing and not self._processes
                 for run in left:
-                    self._desk.lost(run, crashed=False)
+                    self._desk.lost(run, crashed=False, how="it was never started")
                 if has_ended:
                     return
                 for key, events in self._selector.select(self._patience_s()):
@@ -420,14 +422,15 @@ class ProcessWorkers:
             self.deaths += unasked
         if unasked:
             logger.error(
-                "worker %d has died (%s) with %d tasks under way; another one takes its place",
+                "worker %d has died (%s) with %d tasks under way, in a call: %s; another one takes its place",
                 process.pid,
                 status,
                 len(runs),
+                _named(in_call),
             )
         self._gone(str(process.pid))
         for run in runs:
-            self._desk.lost(run, crashed=not killed and run in in_call)
+            self._desk.lost(run, crashed=not killed and run in in_call, how=status)
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # full, or closed: it is awake, or has ended
@@ -436,3 +439,10 @@ class ProcessWorkers:
     def _descriptors(self) -> list[int]:
         own = [self._waking.fileno(), self._woken.fileno(), self._selector.fileno()]
         return [*own, *(number for one in self._processes for number in one.descriptors)]
+
+
+def _named(runs: Collection[Run]) -> str:
+    """Return the tasks of some runs, the first few of them, for a line of the log."""
+    ids = sorted(run.task_id for run in runs)
+    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+    return ", ".join(ids[:_MOST_NAMED]) + more if ids else "none"

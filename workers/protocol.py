@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from callboard.agent.cancel import CancelToken
 from callboard.agent.delegation import Delegated
-from callboard.agent.job import Outcome, Progress
+from callboard.agent.job import LostProcess, Outcome, Progress
 from callboard.agent.sealing import OpenSession, Unsealed
 from callboard.budget import Charges
 from callboard.errors import CallboardError
@@ -35,7 +35,7 @@ class Run:
 class Assignment:
     """What is to be worked on: all that a run needs and does not ask for.
 
-    `session` is what the session keeps, opened, None if that is in the store alone. The deadlines are those of `Job`; `time.monotonic` is one clock for all processes of a machine.
+    `session` is what the session keeps, opened, None if that is in the store alone. The deadlines and `lost` are those of `Job`; `time.monotonic` is one clock for all processes of a machine.
     """
 
     task: Task
@@ -45,6 +45,7 @@ class Assignment:
     deadline: datetime
     deadline_s: float
     ends_by_s: float | None = None
+    lost: LostProcess | None = None
     slot: int = 0
 
     @property
@@ -240,8 +241,8 @@ class Desk(Protocol):
     def commit(self, message: Commit, then: Callable[[Any, BaseException | None], None] | None = None) -> "Reply":
         """Have something stored; the answer arrives at the reply that is returned, and `then` is called with it, in another thread."""
 
-    def lost(self, run: Run, *, crashed: bool) -> None:
-        """Take back a run whose process is gone; `crashed`: it died by itself, while the run was in a call."""
+    def lost(self, run: Run, *, crashed: bool, how: str) -> None:
+        """Take back a run whose process is gone; `crashed`: it died by itself, while the run was in a call; `how` as in "exit 3"."""
 
 
 class Workers(Protocol):

@@ -67,6 +67,7 @@ class Work:
             deadline=assignment.deadline,
             deadline_s=assignment.deadline_s,
             ends_by_s=assignment.ends_by_s,
+            lost=assignment.lost,
             token=token,
             progress=progress,
             under_way=under_way,

@@ -181,7 +181,8 @@ class TaskPaused(NewEvent):
 class TaskRequeued(NewEvent):
     """The attempt `attempt` is over, and the task goes on under the next one.
 
-    `reason` is `takeover`, `retry`, `decision`, `subagents` or `drain`; `digest` that of the arguments that were decided on.
+    `reason` is `takeover`, `worker`, `retry`, `decision`, `subagents` or `drain`; `error` why it is a retry, or how the worker's
+    process has ended; `digest` that of the arguments that were decided on.
     """
 
     topic = Topic.TASK_REQUEUED

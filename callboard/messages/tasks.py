@@ -390,10 +390,11 @@ class WorkerFreed:
 class WorkerLost:
     """The process that worked on a task is gone; `crashed`: it died by itself, while a call of a skill was under way.
 
-    `further` says that the attempt had finished a call before that.
+    `further` says that the attempt had finished a call before that, `how` how the process ended, as in "exit 3".
     """
 
     task_id: str
     attempt: int
     crashed: bool
     further: bool
+    how: str

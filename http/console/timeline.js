@@ -96,7 +96,7 @@ function pauseTitle(data) {
 
 function requeueTitle(data) {
   if (data.decision) return `Decided: ${data.decision.replace("_", " ")}`;
-  const words = { takeover: "Taken over after a crash", retry: "To be tried again", drain: "Handed on at shutdown", subagents: "Goes on: the agents have ended" };
+  const words = { takeover: "Taken over after a crash", worker: "Goes on in another process", retry: "To be tried again", drain: "Handed on at shutdown", subagents: "Goes on: the agents have ended" };
   return words[data.reason] ?? `Requeued: ${data.reason ?? ""}`;
 }
 

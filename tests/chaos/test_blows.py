@@ -63,8 +63,8 @@ def test_a_worker_is_hit_and_what_it_had_under_way_is_told(target: Target) -> No
     blows = Blows(target, random.Random(1))
     blows.strike_worker()
     target.logs[0].write_text(
-        f"worker {worker.pid} has died (signal 9) with 3 tasks under way; another one takes its place\n"
-        "worker 1 has died (signal 9) with 5 tasks under way; another one takes its place\n"
+        f"worker {worker.pid} has died (signal 9 (SIGKILL)) with 3 tasks under way, in a call: none; another one takes its place\n"
+        "worker 1 has died (signal 9 (SIGKILL)) with 5 tasks under way, in a call: none; another one takes its place\n"
     )
     found = values(blows)
     assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE

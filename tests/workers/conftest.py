@@ -4,7 +4,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,17 +81,22 @@ class Hell:
         assert record.status.ended, record
         return record
 
-    def in_doubt(self, task_id: str) -> None:
-        """Wait until a task is paused since nobody knows what came of a call."""
+    def in_doubt(self, task_id: str) -> str:
+        """Wait until a task is paused since nobody knows what came of a call; return what its question says."""
         wait_for(lambda: self.task(task_id).status is Status.PAUSED, f"not paused: {self.task(task_id)}")
         pause = self.task(task_id).state.pause
         assert pause is not None
         assert pause.reason is PauseReason.OUTCOME_UNKNOWN
+        return str(pause.message)
+
+    def requeued(self, task_id: str) -> list[Mapping[str, Any]]:
+        """Return what a task's log says of each time that it was set back."""
+        page = self.system.gateway.ask(AwaitEvents(task_id=task_id, after=0, wait_s=0), timeout_s=30)
+        return [event.data for event in page.events if event.topic == "agent.task.requeued"]
 
     def reasons(self, task_id: str) -> list[str]:
         """Return why a task was set back, in order."""
-        page = self.system.gateway.ask(AwaitEvents(task_id=task_id, after=0, wait_s=0), timeout_s=30)
-        return [event.data["reason"] for event in page.events if event.topic == "agent.task.requeued"]
+        return [data["reason"] for data in self.requeued(task_id)]
 
     def calls(self, token: str, phase: str = "begin") -> list[dict[str, Any]]:
         """Return the calls of a token that are on record."""

@@ -1,6 +1,7 @@
 """What skills do to the process that they run in costs that process; whoever is beside them ends as if nothing had been."""
 
 import os
+import re
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,16 @@ from tests.workers.conftest import Hell, calling, code, wait_for
 
 pytestmark = pytest.mark.slow
 
-ENDING = ("exits", "segfaults", "kills_itself", "closes_everything", "writes_anywhere")
+SPOILT = "ended by the server, since something in it had closed its pipe or written into it"
+HOW = {
+    "exits": r"exit 3",
+    "segfaults": r"signal 11 \(SIGSEGV\)",
+    "kills_itself": r"signal 9 \(SIGKILL\)",
+    "closes_everything": rf"(signal 9 \(SIGKILL\)|exit 1|{SPOILT})",  # whichever of its threads notices first
+    "writes_anywhere": SPOILT,
+}
+"""How each ends its process, as an expression."""
+ENDING = tuple(HOW)
 HOLDING = ("sleeps", "backtracks", "computes")
 SPOILING = ("forks_and_exits", "forks_and_returns", "forks_and_raises", "leaks_threads", "moves_and_redecorates")
 
@@ -36,7 +46,9 @@ def assert_fine(hell: Hell, tasks: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("deed", ENDING)
-def test_a_safe_call_that_ends_its_process_is_made_again_until_it_is_a_dead_letter(hell: Hell, deed: str) -> None:
+def test_a_safe_call_that_ends_its_process_is_made_again_until_it_is_a_dead_letter_that_says_how(
+    hell: Hell, deed: str, caplog: pytest.LogCaptureFixture
+) -> None:
     hell.start(max_crashes=2)
     before = hell.pids
     beside = hell.innocents("pure", "safe")
@@ -51,16 +63,25 @@ def test_a_safe_call_that_ends_its_process_is_made_again_until_it_is_a_dead_lett
     hell.open("gate")
     record = hell.ended(guilty)
     assert (record.status, record.error_code) == (Status.FAILED, "dead_letter")
+    assert re.search(f"; the last time it was a worker's process, {HOW[deed]}; find out why", str(record.error))
+    (requeued,) = hell.requeued(guilty)
+    assert re.fullmatch(f"The worker's process that the task was in has ended: {HOW[deed]}.", requeued["error"])
     assert len(hell.calls(deed)) == 2
     assert_fine(hell, {**beside, "after": done_never})
     assert len(hell.calls("paid")) == 1, "it was on record as done"
+    first, second = (line.getMessage() for line in caplog.records if "has died" in line.msg)
+    assert re.search(rf"has died \({HOW[deed]}\) with 4 tasks under way, in a call: ", first)
+    assert all(task_id in first for task_id in (guilty, done_never, *beside.values()))
+    assert f"with 1 tasks under way, in a call: {guilty};" in second
 
 
 @pytest.mark.parametrize("deed", ENDING)
 def test_a_never_call_that_ends_its_process_is_in_doubt_and_not_made_again(hell: Hell, deed: str) -> None:
     hell.start()
     task_id = hell.submit(calling("hell_never", deed))
-    hell.in_doubt(task_id)
+    told = hell.in_doubt(task_id)
+    what = f"The worker's process that the task was in has ended \\({HOW[deed]}\\) while the skill hell-never was"
+    assert re.match(what, told)
     assert len(hell.calls(deed)) == 1
     hell.decide(task_id, Decision.ASSUME_DONE, "done")
     assert hell.ended(task_id).output == "done"
