@@ -182,7 +182,8 @@ def test_a_drain_answers_who_waits(
     with connect(running) as held, connect(running) as late:
         held.sendall(post(task(gate.task), "Prefer: wait=60", "Connection: close"))
         until(lambda: held_now() == 1)
-        until(lambda: running.client.get("/agent/results?status=running").json()["count"] == 1)  # else it does not start
+        # while it drains nothing starts that has only been accepted
+        until(lambda: running.client.get("/agent/results?status=running").json()["count"] == 1)
         closing = threading.Thread(target=running.server.close)
         closing.start()
         until(lambda: running.system.draining)
