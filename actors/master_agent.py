@@ -152,8 +152,7 @@ class MasterAgent(SupervisedActor[MasterAgentMessage]):
 
     def _take_over(self, record: TaskRecord) -> None:
         """Go on with a task whose server died, or end it if it is what servers die of."""
-        live = self._live.get(record.task_id)
-        if live is None:
+        if (live := self._live.get(record.task_id)) is None:
             live = self._admit(record)
             self._sessions.queue(record.task, time.monotonic())
         live.ending = False
@@ -163,10 +162,10 @@ class MasterAgent(SupervisedActor[MasterAgentMessage]):
         """Have a task go on that a server or a process (`lost`) has died under, unless it is what they die of; `further`: it had got on."""
         live, crashes = self._live[record.task_id], 1 if further else record.state.crashes + 1
         if crashes >= self._settings.max_crashes:
-            live.ending, error = True, died_of(crashes, self._settings.max_crashes, lost)
-            self._end(record.task_id, error=error, error_code="dead_letter")
+            live.ending, why = True, died_of(crashes, self._settings.max_crashes, lost)
+            self._end(record.task_id, error=why, error_code="dead_letter")
             return
-        at, told = self._clock.now(), None if lost is None else lost.told
+        at, told = self._clock.now(), lost and lost.told
         event = TaskRequeued(at=at, reason="takeover", attempt=attempt, crashes=crashes, error=told)
         self._result_logger.tell(requeued(record, event, attempt=attempt, charges=live.unsaid()))
 

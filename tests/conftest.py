@@ -4,6 +4,7 @@ And which tests stay together when several processes share the work: `GROUPS`.
 """
 
 import gc
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -108,6 +109,19 @@ def no_thread_is_left_behind() -> Iterator[None]:
         thread.join(max(0.0, until_s - time.monotonic()))
     still = [thread.name for thread in left if thread.is_alive()]
     assert not still, f"threads left behind: {still}"
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """Put back what configuring the logs has changed in this process: the root logger, and where warnings go."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
 
 
 @pytest.fixture
