@@ -165,7 +165,7 @@ class MasterAgent(SupervisedActor[MasterAgentMessage]):
             live.ending, why = True, died_of(crashes, self._settings.max_crashes, lost)
             self._end(record.task_id, error=why, error_code="dead_letter")
             return
-        at, told = self._clock.now(), lost and lost.told
+        at, told = self._clock.now(), None if lost is None else lost.told
         event = TaskRequeued(at=at, reason="takeover", attempt=attempt, crashes=crashes, error=told)
         self._result_logger.tell(requeued(record, event, attempt=attempt, charges=live.unsaid()))
 
