@@ -319,8 +319,7 @@ class MasterAgent(SupervisedActor[MasterAgentMessage]):
         self._pool.submit(live.job, alone=suspect)
 
     def _ended(self, message: TaskEnded) -> None:
-        task_id = message.record.task_id
-        live = self._live.pop(task_id, None)
+        live = self._live.pop(task_id := message.record.task_id, None)
         if live is None:
             return
         self._family.has_ended(message.record)
