@@ -22,7 +22,7 @@ from callboard.paths import NOWHERE, default_data_dir, is_utf8, written_path
 from callboard.providers import spoken, spoken_second
 from callboard.secret_files import check_webhook_secret
 from callboard.values import BYTE_ORDER_MARK, unmarked
-from callboard.variables import SKILL_PREFIX, refused_names, value_fault
+from callboard.variables import SKILL_PREFIX, check_worker_bytes, refused_names, value_fault
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -171,8 +171,8 @@ class Settings(BaseSettings):
         ge=0,
         le=64,
     )
-    worker_memory_bytes: int = _setting(
-        4 * 1024**3, "Most memory that one such process may take, in bytes; 0: no limit.", ge=0
+    worker_memory_bytes: Annotated[int, AfterValidator(check_worker_bytes)] = _setting(
+        4 * 1024**3, "Most memory that one such process may take, in bytes, 268435456 or more; 0: no limit.", ge=0
     )
     one_core: bool = _setting(
         True, "Whether the server's busy threads share one core, where processes work on its tasks (Linux)."

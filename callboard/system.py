@@ -239,6 +239,10 @@ class AgentSystem:
         """
         report = self._abilities.added_to(self._board.read(), details=details)
         report = replace(report, workers=self.workers)
+        if not report.workers.can_work:
+            told = "No worker's process has become ready, so tasks wait for one; the server's log says what keeps it."
+            status = "degraded" if report.status == "healthy" else report.status
+            report = replace(report, status=status, problems=(*report.problems, told))
         if self.draining:
             told = "The server is shutting down and takes no new tasks."
             status = "degraded" if report.status == "healthy" else report.status

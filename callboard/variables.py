@@ -12,6 +12,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 PREFIX = "CALLBOARD_"
+LEAST_WORKER_BYTES = 256 * 1024**2
+"""What a worker's process loads is 57 MiB of this, 81 MiB with small tasks under way; the rest is for what skills take."""
+
 SKILL_PREFIX = "CALLBOARD_SKILL_"
 Names = Mapping[str, tuple[str, ...]]
 """The variables that each setting is read from, by its field."""
@@ -140,3 +143,13 @@ def _is_one_edit_from(name: str, known: str) -> bool:
         swapped = a[same : same + 2] == b[same : same + 2][::-1] and a[same + 2 :] == b[same + 2 :]
         return swapped or a[same + 1 :] == b[same + 1 :]
     return len(b) - len(a) == 1 and a[same:] == b[same + 1 :]
+
+
+def check_worker_bytes(value: int) -> int:
+    """Return the most memory that a worker's process may take; raise `ValueError` where none can work with so little."""
+    if 0 < value < LEAST_WORKER_BYTES:
+        raise ValueError(
+            f"{value} bytes are too few for a worker's process to load and to work; give it {LEAST_WORKER_BYTES} "
+            "(256 MiB) or more, or 0 for no limit"
+        )
+    return value

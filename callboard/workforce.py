@@ -27,6 +27,7 @@ from callboard.workers.protocol import Assignment, Desk, Workers
 logger = logging.getLogger("callboard.workers")
 
 _READY_S = 30.0
+"""How long a start waits for a process that is ready, and how long a server that had one is thought to have one again soon."""
 
 
 class Workforce:
@@ -94,7 +95,8 @@ class Workforce:
         if self._processes is None:
             return WorkersReport()
         states = tuple(WorkerState(**one) for one in self.described())
-        return WorkersReport(processes=states, deaths=self._processes.deaths)
+        can_work = self._processes.unready_s() < _READY_S
+        return WorkersReport(processes=states, deaths=self._processes.deaths, can_work=can_work)
 
     def described(self) -> list[dict[str, Any]]:
         """Return what there is to say of each process; nothing where threads work."""

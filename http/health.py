@@ -41,10 +41,18 @@ class Health:
     on_head_live = on_get_live
 
     def on_get_ready(self, req: Request, resp: falcon.Response) -> None:
-        status = "draining" if self._system.draining else self._system.health().status
-        if status in ("draining", "unhealthy"):
+        status = self._readiness()
+        if status != "ready":
             resp.status = falcon.HTTP_503
             resp.set_header("Retry-After", "5")
-        respond(resp, {"status": status if status in ("draining", "unhealthy") else "ready"}, req.reply_type)
+        respond(resp, {"status": status}, req.reply_type)
 
     on_head_ready = on_get_ready
+
+    def _readiness(self) -> str:
+        if self._system.draining:
+            return "draining"
+        report = self._system.health()
+        if report.status == "unhealthy":
+            return "unhealthy"
+        return "ready" if report.workers.can_work else "no_worker"

@@ -10,7 +10,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -44,11 +44,9 @@ from callboard.workers.protocol import (
     Told,
     Up,
 )
-from callboard.workers.team import MOST_ALONE, Team
+from callboard.workers.team import MOST_ALONE, Team, named
 
 logger = logging.getLogger("callboard.workers")
-
-_MOST_NAMED = 5
 
 GRACE_S = 5.0
 """How long a process that is to be ended has for what its other runs are at."""
@@ -97,6 +95,7 @@ class ProcessWorkers:
         self._start_at_s = 0.0
         self._closing = False
         self._ready = threading.Event()
+        self._last_ready_s = float("-inf")
         self.deaths = 0
         self._thread = threading.Thread(target=self._loop, name="workers", daemon=True)
         try:
@@ -205,6 +204,11 @@ class ProcessWorkers:
         self._end_withholding()
         for one in (self._selector, self._waking, self._woken):
             one.close()
+
+    def unready_s(self) -> float:
+        """Return how many seconds none has been ready for; infinite where none ever was."""
+        with self._lock:
+            return 0.0 if any(one.ready for one in self._processes) else time.monotonic() - self._last_ready_s
 
     def described(self) -> list[dict[str, Any]]:
         """Return what there is to say of each process."""
@@ -412,6 +416,7 @@ class ProcessWorkers:
             runs = dict(process.runs)
             process.runs.clear()
             killed = process.killed
+            self._last_ready_s = time.monotonic() if process.ready else self._last_ready_s
             process.close()
             if not process.ready and not self._closing:  # what it was given has not begun
                 self._start_at_s = time.monotonic() + _AGAIN_S
@@ -426,7 +431,7 @@ class ProcessWorkers:
                 process.pid,
                 status,
                 len(runs),
-                _named(in_call),
+                named(in_call),
             )
         self._gone(str(process.pid))
         for run in runs:
@@ -439,10 +444,3 @@ class ProcessWorkers:
     def _descriptors(self) -> list[int]:
         own = [self._waking.fileno(), self._woken.fileno(), self._selector.fileno()]
         return [*own, *(number for one in self._processes for number in one.descriptors)]
-
-
-def _named(runs: Collection[Run]) -> str:
-    """Return the tasks of some runs, the first few of them, for a line of the log."""
-    ids = sorted(run.task_id for run in runs)
-    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
-    return ", ".join(ids[:_MOST_NAMED]) + more if ids else "none"

@@ -1,6 +1,7 @@
 """The worker processes that there are, and which of them takes a run. Used by `processes.py` alone, under its lock."""
 
 import time
+from collections.abc import Collection
 
 from callboard.workers.process import WorkerProcess
 from callboard.workers.protocol import Run
@@ -10,6 +11,8 @@ MOST_ALONE = 4
 
 SPARE_S = 5.0
 """How long a process that was there for one run alone is kept for the next such run: many are suspects at once, and a start takes a second."""
+
+_MOST_NAMED = 5
 
 
 class Team:
@@ -56,3 +59,10 @@ class Team:
         """Say whether one has been to spare long enough."""
         since_s = process.spare_since_s
         return since_s is not None and self.is_to_spare(process) and time.monotonic() - since_s > SPARE_S
+
+
+def named(runs: Collection[Run]) -> str:
+    """Return the tasks of some runs, the first few of them, for a line of the log."""
+    ids = sorted(run.task_id for run in runs)
+    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+    return ", ".join(ids[:_MOST_NAMED]) + more if ids else "none"

@@ -67,10 +67,14 @@ class WorkerState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkersReport:
-    """The processes that work on tasks, none where threads of the server do; and how many have died by themselves since its start."""
+    """The processes that work on tasks, none where threads of the server do; and how many have died by themselves since its start.
+
+    `can_work` is False where no process has become ready, be it since the start or for a while.
+    """
 
     processes: tuple[WorkerState, ...] = ()
     deaths: int = 0
+    can_work: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

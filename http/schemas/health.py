@@ -82,7 +82,7 @@ class Liveness(Answer):
 
 
 class Readiness(Answer):
-    status: Literal["ready", "draining", "unhealthy"]
+    status: Literal["ready", "draining", "unhealthy", "no_worker"]
 
 
 class Index(Answer):

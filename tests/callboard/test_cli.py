@@ -229,6 +229,15 @@ def test_a_server_whose_key_is_misspelt_does_not_start(tmp_path: Path) -> None:
     assert "sekret" not in done.stderr
 
 
+@pytest.mark.parametrize("most", ["1000", "268435455"])
+def test_memory_that_no_worker_can_work_with_is_refused_at_the_start(tmp_path: Path, most: str) -> None:
+    done = in_process("serve", "--port", "0", home=tmp_path, CALLBOARD_WORKER_MEMORY_BYTES=most)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert f"CALLBOARD_WORKER_MEMORY_BYTES: {most} bytes are too few" in done.stderr
+    assert "268435456 (256 MiB) or more, or 0 for no limit" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
 def test_the_line_that_a_server_listens_says_whether_keys_are_asked(served: Served) -> None:
     [line] = [line for line in served.lines if line["event"] == "listening"]
     assert line["keys"] == "not asked"

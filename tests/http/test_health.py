@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
+from callboard import workforce
 from callboard.http.door import PUBLIC
 from callboard.messages.health import HealthReport, Totals
 
@@ -105,6 +109,40 @@ def test_worker_processes_are_shown_and_the_dead_counted(start_server: Callable[
     assert body["workerDeaths"] == 1
     assert worker["pid"] not in [one["pid"] for one in body["workers"]]
     assert running.client.get("/agent/statistics").json()["workerDeaths"] == 1
+
+
+def test_a_server_none_of_whose_processes_gets_ready_is_not_ready_until_one_is(
+    start_server: Callable[..., Running], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workforce, "_READY_S", 0.5)  # the start waits no longer, and it is how long one may be gone
+    gate = tmp_path / "gate"
+    (tmp_path / "skills").mkdir()
+    (tmp_path / "skills" / "gated.py").write_text(
+        "import os, sys\nfrom pathlib import Path\n"
+        f'if "callboard.workers.child" in sys.modules and not Path({str(gate)!r}).exists():\n    os._exit(7)\n'
+    )
+    running = start_server(worker_processes=1, skills_dir=tmp_path / "skills")
+    reply = running.client.get("/health/ready")
+    assert (reply.status_code, reply.json(), reply.headers["retry-after"]) == (503, {"status": "no_worker"}, "5")
+    whole = running.client.get("/health").json()
+    assert whole["status"] == "degraded"
+    assert any(one.startswith("No worker's process has become ready") for one in whole["problems"])
+    gate.touch()
+    _wait_for(lambda: running.client.get("/health/ready").json() == {"status": "ready"})
+    assert running.result("What is 6 times 7?")["output"] == 42
+    gate.unlink()
+    (worker,) = running.client.get("/health").json()["workers"]
+    os.kill(worker["pid"], signal.SIGKILL)
+    _wait_for(lambda: running.client.get("/health/ready").json() == {"status": "no_worker"})
+    gate.touch()
+    _wait_for(lambda: running.client.get("/health/ready").status_code == 200)
+
+
+def _wait_for(met: Callable[[], bool], within_s: float = 60.0) -> None:
+    until_s = time.monotonic() + within_s
+    while not met():
+        assert time.monotonic() < until_s
+        threading.Event().wait(0.02)
 
 
 def test_threads_are_no_worker_processes(start_server: Callable[..., Running]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from callboard import Decision, Status
 from callboard.actors import places
+from callboard.variables import LEAST_WORKER_BYTES
 from callboard.workers import processes
 from tests.workers.conftest import Hell, calling, code, wait_for
 
@@ -116,6 +117,17 @@ def test_two_processes_share_the_tasks_and_one_that_dies_leaves_the_other_alone(
             assert hell.ended(task_id).output == token
     assert all(len(hell.calls(token)) == 1 + (places[token] == victim) for token in beside if token != "never")
     assert len(hell.calls("never")) == 1
+
+
+def test_the_least_memory_that_is_taken_is_enough_for_eight_tasks_at_once(hell: Hell) -> None:
+    hell.start(worker_memory_bytes=LEAST_WORKER_BYTES)
+    before = hell.pids
+    tasks = [hell.submit(calling("held_safe", str(number), "gate")) for number in range(8)]
+    for number in range(8):
+        hell.wait_begun(str(number))
+    hell.open("gate")
+    assert [hell.ended(task_id).output for task_id in tasks] == [str(number) for number in range(8)]
+    assert hell.pids == before
 
 
 # --- what holds one ---
