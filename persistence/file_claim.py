@@ -116,7 +116,7 @@ class FileClaim:
         try:
             fresh = self._by_name()
         except ConfigurationError as error:
-            raise StoreUnavailable(error.message) from error
+            raise StoreUnavailable(error.message) from None
         os.dup2(fresh, self._name, inheritable=False)
         os.close(fresh)
         _write_note(self._name)
@@ -135,9 +135,9 @@ class FileClaim:
                 _patiently(lambda: fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB), until_s)  # noqa: B023
                 if identity_of(str(self._lock_path)) == _identity(os.fstat(descriptor)):
                     return descriptor
-            except OSError as error:
+            except OSError:  # who has it is in the sentence
                 os.close(descriptor)
-                raise self._taken() from error
+                raise self._taken() from None
             os.close(descriptor)
 
     def _by_inode(self) -> tuple[Identity, int]:
@@ -159,7 +159,7 @@ class FileClaim:
         except OSError as error:
             close_beside_nobody(descriptor)
             if isinstance(error, BlockingIOError | PermissionError):
-                raise self._taken() from error
+                raise self._taken() from None
             if error.errno in _UNKNOWN:
                 logger.warning(
                     "%s cannot be locked by its inode here; only its path keeps a second server away", self._path

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +34,13 @@ sys.stdin.read()
 """
 
 
+def assert_said_once(error: Exception) -> None:
+    """See that a program which lets it through ends with one traceback, whose last line is the sentence."""
+    told = "".join(traceback.format_exception(error))
+    assert told.count("Traceback") == 1, told
+    assert "BlockingIOError" not in told
+
+
 def test_a_second_server_on_the_same_history_is_refused_and_touches_nothing(
     start_system: Callable[..., AgentSystem], make_settings: Callable[..., Settings]
 ) -> None:
@@ -40,8 +48,9 @@ def test_a_second_server_on_the_same_history_is_refused_and_touches_nothing(
     task_id = first.execute("What is 2 + 2?").task_id
     with pytest.raises(
         ConfigurationError, match=r"Another server is at work on the history .*callboard\.db: it is this"
-    ):
+    ) as caught:
         AgentSystem.start(make_settings())
+    assert_said_once(caught.value)
     assert first.execute("What is 3 + 3?").output == 6
     assert [event.seq for event in first.events(task_id)] == [1, 2, 3, 4, 5, 6]
 
@@ -58,8 +67,9 @@ def test_the_hold_of_a_killed_process_ends_with_it(make_settings: Callable[..., 
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(ConfigurationError):
+        with pytest.raises(ConfigurationError) as caught:
             claim(settings)
+        assert_said_once(caught.value)
         holder.kill()
     claim(settings).let_go()
 
