@@ -157,7 +157,7 @@ def _paused(connection: Connection) -> Finding:
         level="warning",
         check="paused",
         message=f"{len(waiting)} {wait} for a decision, {waiting[0]} the longest.",
-        advice="List them with GET /agent/results?status=paused and decide with POST /agent/tasks/{id}/decide.",
+        advice="List them with `callboard approvals`, and decide with `callboard decide`.",
     )
 
 
@@ -168,7 +168,7 @@ def _dead_letters(connection: Connection) -> Finding:
             level="warning",
             check="dead-letters",
             message=f"{count} dead {'letter has' if count == 1 else 'letters have'} not been redriven.",
-            advice="List them with GET /agent/dead-letters; redrive those whose cause is mended.",
+            advice="List them with `callboard dead-letters list`; those whose cause is mended, `callboard dead-letters redrive`.",
         )
     return Finding(level="ok", check="dead-letters", message="No dead letter waits.")
 

@@ -59,7 +59,9 @@ def _health(report: "Health", url: str) -> Iterator[tuple[str, object]]:
     )
     if report.workers:
         ready = sum(worker.ready for worker in report.workers)
-        yield "workers", f"{len(report.workers)} processes, {ready} ready, {report.worker_deaths:,} have died"
+        processes = "1 process" if len(report.workers) == 1 else f"{len(report.workers)} processes"
+        died = "1 has died" if report.worker_deaths == 1 else f"{report.worker_deaths:,} have died"
+        yield "workers", f"{processes}, {ready} ready, {died}"
     yield "on average", took(metrics.average_elapsed_time, metrics.average_execution_time)
     for problem in report.problems:
         yield "problem", problem

@@ -427,6 +427,15 @@ def test_health_is_said(served: Served, ask: Ask, tmp_path: Path) -> None:
         assert "\x1b[32mhealthy" in terminal.raw
 
 
+def test_health_counts_one_worker_process_as_one_and_two_as_two(serve: Callable[..., Served], tmp_path: Path) -> None:
+    for number, said in ((1, "1 process, "), (2, "2 processes, ")):
+        served = serve(f"with-{number}", CALLBOARD_WORKER_PROCESSES=str(number))
+        done = in_process("health", "--url", served.url, home=tmp_path)
+        (line,) = (line for line in done.stdout.splitlines() if line.startswith("workers"))
+        assert line.split(maxsplit=1)[1].startswith(said)
+        assert line.endswith(" ready, 0 have died")
+
+
 @pytest.mark.parametrize("words", [("tasks",), ("sessions",), ("agents",), ("skills",), ("health",), ("dead-letters",)])
 def test_no_colour_and_no_control_characters_go_into_a_pipe(ask: Ask, words: tuple[str, ...]) -> None:
     done = ask(*words)

@@ -1,17 +1,20 @@
 """`callboard doctor`: what it finds on both backends, each fault made on purpose."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from sqlalchemy import Engine, text
 
 from callboard import Settings
 from callboard.budget import Account, Usage
+from callboard.cli.main import main
 from callboard.errors import ConfigurationError
 from callboard.messages.events import Topic
 from callboard.messages.pauses import Pause, PauseReason
@@ -98,6 +101,13 @@ def test_what_waits_for_somebody_is_a_warning(store: SqlStore, make: "Maker", ex
     warned = {name for name, f in found.items() if f.level == "warning"} - {"disk"}
     assert warned == {"paused", "dead-letters", "running", "deliveries"}
     assert all(found[name].advice for name in warned)
+    named = re.findall(r"`callboard ([^`]+)`", found["paused"].advice + found["dead-letters"].advice)
+    assert named == ["approvals", "decide", "dead-letters list", "dead-letters redrive"]
+    for words in named:
+        command: click.Command = main
+        for word in words.split():
+            assert isinstance(command, click.Group)
+            command = command.commands[word]
 
 
 def test_a_task_that_waits_for_agents_waits_for_nobody_to_decide(
