@@ -12,7 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, Never
 
 from callboard import inheritance
@@ -27,6 +27,7 @@ from callboard.workers.equipment import Equipment
 from callboard.workers.lifeline import end_at_once
 from callboard.workers.pipe import Pipe, PrintedText
 from callboard.workers.protocol import (
+    IS_THERE,
     Answered,
     Assignment,
     Begin,
@@ -85,6 +86,8 @@ class Child:
         self._tokens: dict[Run, CancelToken] = {}
         self._pipe = Pipe(connection, lambda run: self._tokens.pop(run, None))
         self._board = Board(board)
+        self._umask = os.umask(0o022)
+        os.umask(self._umask)
 
     def run(self) -> Never:
         """Read for as long as the control side is there."""
@@ -104,7 +107,7 @@ class Child:
 
     def _next(self) -> list[Any]:
         """Return the messages of the next frame; end where the control side has ended, of whose last frame a part may have come."""
-        head = self._reading.read(HEAD.size)
+        head = self._reading.read(HEAD.size) or b""  # None: a skill has had the pipe wait for nothing
         size = HEAD.unpack(head)[0] if len(head) == HEAD.size else 0
         body = self._reading.read(size)
         if not body or len(body) < size:
@@ -129,6 +132,8 @@ class Child:
                 threading.Thread(target=self._close, name="end", daemon=True).start()
             case Begin():
                 pass  # it was the first
+            case Probe(number=number) if number == IS_THERE:
+                self._pipe.tell_now(Probed(number))
             case Probe(number=number):
                 threading.Thread(target=self._probe, args=(number,), name="probe", daemon=True).start()
 
@@ -140,9 +145,14 @@ class Child:
         slot = assignment.slot
         self._work.assign(assignment, token, progress, under_way=lambda never: self._under_way(run, slot, never=never))
 
-    def _under_way(self, run: Run, slot: int, *, never: bool) -> AbstractContextManager[None]:
+    @contextmanager
+    def _under_way(self, run: Run, slot: int, *, never: bool) -> Iterator[None]:
         self._pipe.tell_printed(run)
-        return self._board.call(slot, never=never)
+        try:
+            with self._board.call(slot, never=never):
+                yield
+        finally:
+            os.umask(self._umask)  # a skill's would make folders of other sessions that nobody may enter
 
     def _asks(self, method: str, *arguments: Any) -> Any:
         """Call a method of the control side; the calling thread waits."""

@@ -21,16 +21,20 @@ from callboard.agent.cancel import Cancelled, CancelToken
 from callboard.agent.job import Progress
 from callboard.errors import CallboardError, TaskError
 from callboard.workers.codec import HEAD, as_argument, packed, unpacked
-from callboard.workers.protocol import Answered, Assignment, Probe, Probed, Run
+from callboard.workers.protocol import IS_THERE, Answered, Assignment, Probe, Probed, Run
 
 logger = logging.getLogger("callboard.workers")
 
 SLOTS = 1024
 """Most runs that one process has at once, those that do not let go included."""
 
-_IS_THERE = 0
-"""The number of the probe that asks a process whether anything in it gets on."""
+_ASKED_AFTER, FROZEN_AFTER = 10, 30
+"""After how many looks, of a second each, a process that says nothing is asked whether it is there, and counts as frozen.
 
+Looks are counted, not seconds: where the whole machine stood still, nobody has looked.
+"""
+
+_LOOK_S = 1.0
 _ENDS_WITHIN_S = 2.0
 _EXITS_WITHIN_S = 0.5
 """How long one whose pipe has ended may take to be gone, before it is ended: what it dies of is closed after its pipe."""
@@ -76,11 +80,12 @@ class WorkerProcess:
         """`wake` is called when there is something that could not be sent at once."""
         self._wake = wake
         self.runs: dict[Run, Given] = {}
-        self.ready = self.answers = self.killed = self.closing = False
+        self.ready = self.answers = self.killed = self.closing = self.frozen = False
+        self._looked_s, self._silent = 0.0, 0
         self.condemned_s: float | None = None
         self.spare_since_s: float | None = None
         self.alone: Run | None = None
-        self._probe_numbers = itertools.count(_IS_THERE + 1)
+        self._probe_numbers = itertools.count(IS_THERE + 1)
         self._asked: dict[int, Asked] = {}
         self.connection, self._theirs = socket.socketpair()
         self.connection.setblocking(False)
@@ -150,10 +155,21 @@ class WorkerProcess:
 
     def ask_whether_it_is_there(self) -> None:
         """Have `answers` say, once it has, that something in it gets on."""
-        self.send(Probe(_IS_THERE))
+        self.send(Probe(IS_THERE))
+
+    def look(self, now_s: float) -> None:
+        """Look, once a second, whether one that has runs says anything; end it where nothing in it gets on. It has died then."""
+        if now_s < self._looked_s + _LOOK_S:
+            return
+        self._looked_s, self._silent = now_s, self._silent + 1 if self.runs and self.ready else 0
+        if self._silent == _ASKED_AFTER:
+            self.ask_whether_it_is_there()
+        elif self._silent >= FROZEN_AFTER:
+            self.frozen = True
+            self._kill()
 
     def probed(self, message: Probed) -> None:
-        if message.number == _IS_THERE:
+        if message.number == IS_THERE:
             self.answers = True
         elif (asked := self._asked.pop(message.number, None)) is not None:
             asked.answered, asked.fault = True, message.fault
@@ -185,7 +201,7 @@ class WorkerProcess:
         ended = False
         try:
             piece = self.connection.recv(_PIECE_BYTES)
-            ended = not piece
+            ended, self._silent = not piece, 0
             self._unread += piece
         except BlockingIOError:
             pass
@@ -253,6 +269,8 @@ class WorkerProcess:
             return "it does not end"
         if self.killed:
             return "ended by the server"
+        if self.frozen:
+            return f"ended by the server, since nothing in it got on for {FROZEN_AFTER * _LOOK_S:g} s"
         if outlives and status == -signal.SIGKILL:
             return "ended by the server, since something in it had closed its pipe or written into it"
         return _in_words(status)

@@ -283,8 +283,9 @@ class ProcessWorkers:
     def _patience_s(self) -> float | None:
         with self._lock:
             passing = any(one.condemned_s is not None or self._team.is_to_spare(one) for one in self._processes)
-            waits = self._closing or passing or self._start_at_s
-        return _LOOK_S if waits else None
+            if self._closing or passing or self._start_at_s:
+                return _LOOK_S
+            return 1.0 if any(one.runs for one in self._processes) else None
 
     def _keep_up(self) -> list[Run]:
         """Start and end the processes that are to be, and watch those that have something to send; return the runs that nobody takes."""
@@ -333,6 +334,8 @@ class ProcessWorkers:
         elif self._team.may_end(process):
             process.closing = True
             process.send(Close())
+        else:
+            process.look(now_s)
 
     def _read(self, process: WorkerProcess) -> None:
         messages, ended = process.receive()

@@ -92,9 +92,13 @@ class Listing:
     servers: Any
 
 
+IS_THERE = 0
+"""The number of the probe that is answered by whoever reads."""
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Say whether the sandbox works."""
+    """Say whether the sandbox works; `IS_THERE`, whether anything gets on."""
 
     number: int
 

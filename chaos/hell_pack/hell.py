@@ -111,7 +111,6 @@ def moves_and_redecorates() -> None:
     os.chdir("/")
     os.environ.clear()
     os.umask(0o777)
-    os.umask(0o022)
     sys.setswitchinterval(0.05)
     ctypes.CDLL(None).signal(signal.SIGTERM, 0)
     print("hello from hell", flush=True)

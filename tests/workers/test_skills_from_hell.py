@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from pathlib import Path
 
 import psutil
@@ -10,7 +11,7 @@ import pytest
 from callboard import Decision, Status
 from callboard.actors import places
 from callboard.variables import LEAST_WORKER_BYTES
-from callboard.workers import processes
+from callboard.workers import process, processes
 from tests.workers.conftest import Hell, calling, code, wait_for
 
 pytestmark = pytest.mark.slow
@@ -219,3 +220,63 @@ def test_a_skill_that_eats_memory_costs_nobody_else_a_task(hell: Hell) -> None:
     assert record.status is Status.FAILED
     hell.open("gate")
     assert_fine(hell, beside)
+
+
+# --- what holds its process while its task is under way ---
+
+
+@pytest.fixture
+def soon_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a process count as frozen after 5 s."""
+    monkeypatch.setattr(process, "_LOOK_S", 0.25)
+    monkeypatch.setattr(process, "_ASKED_AFTER", 4)
+    monkeypatch.setattr(process, "FROZEN_AFTER", 20)
+
+
+FROZEN = "ended by the server, since nothing in it got on for 5 s"
+
+
+@pytest.mark.usefixtures("soon_frozen")
+def test_a_process_that_a_call_holds_is_ended_and_the_others_go_on_elsewhere(hell: Hell) -> None:
+    hell.start(max_crashes=2)
+    guilty = hell.submit(calling("hell_safe", "backtracks"))
+    hell.wait_begun("backtracks")
+    others = [hell.submit(f"What is {n} times 7?") for n in range(5)]
+    assert [hell.ended(task_id).output for task_id in others] == [0, 7, 14, 21, 28]
+    record = hell.ended(guilty)
+    assert (record.status, record.error_code) == (Status.FAILED, "dead_letter")
+    assert FROZEN in str(record.error)
+
+
+@pytest.mark.usefixtures("soon_frozen")
+def test_a_process_that_is_stopped_is_ended(hell: Hell) -> None:
+    hell.start(max_crashes=9)
+    beside = hell.innocents("pure", "safe")
+    (pid,) = hell.pids
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: hell.pids and pid not in hell.pids, "it is not replaced")
+    hell.open("gate")
+    assert_fine(hell, beside)
+
+
+@pytest.mark.usefixtures("soon_frozen")
+def test_a_call_that_takes_long_is_none_that_holds_its_process(hell: Hell) -> None:
+    hell.start()
+    beside = hell.innocents("pure", "safe", "never")
+    before = hell.pids
+    (asked,) = hell.system._workforce._processes._processes  # type: ignore[union-attr]
+    for _ in range(6):  # as often as it would have been ended by now, and once more
+        wait_for(lambda: asked.answers, "nobody asked whether it is there, or it did not say")
+        asked.answers = False
+    assert hell.pids == before
+    hell.open("gate")
+    assert_fine(hell, beside)
+
+
+def test_what_a_skill_makes_of_the_umask_is_nobody_elses(hell: Hell) -> None:
+    hell.start()
+    assert hell.ended(hell.submit(calling("hell_safe", "moves_and_redecorates"))).status is Status.COMPLETED
+    made = hell.submit(code("from skills import write_file\nwrite_file('a.txt', 'x')"), session_id="after")
+    assert hell.ended(made).status is Status.COMPLETED
+    folder = hell.system.settings.data_dir / "workspaces" / "after"
+    assert (folder.stat().st_mode & 0o777, (folder / "a.txt").stat().st_mode & 0o400) == (0o700, 0o400)
