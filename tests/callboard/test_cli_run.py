@@ -279,6 +279,23 @@ def test_what_is_under_way_has_a_spinner_and_the_output_may_go_to_a_file(
     assert (tmp_path / "out").read_text() == "found\n"
 
 
+def test_a_skill_that_ends_its_process_ends_the_command_unless_that_has_worker_processes(tmp_path: Path) -> None:
+    (tmp_path / "skills").mkdir()
+    (tmp_path / "skills" / "leave.py").write_text(
+        "import os\nfrom callboard import skill\n\n\n"
+        '@skill(replay="pure")\ndef leave() -> str:\n    """Leave."""\n    os._exit(3)\n'
+    )
+    words = ("run", "--local", python("from skills import leave\nleave()"))
+    there = {"CALLBOARD_SKILLS_DIR": str(tmp_path / "skills"), "CALLBOARD_MAX_CRASHES": "2"}
+    ended = piped(*words, home=tmp_path, **there, CALLBOARD_WORKER_PROCESSES="0")
+    assert (ended.returncode, ended.stdout) == (3, "")
+    there["CALLBOARD_DATA_DIR"] = str(tmp_path / "other")
+    told = piped(*words, home=tmp_path, **there, CALLBOARD_WORKER_PROCESSES="1")
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "failed (dead_letter)" in told.stderr
+    assert "the last time it was a worker's process, exit 3" in told.stderr
+
+
 def test_quiet_shows_no_progress(served: Served, tmp_path: Path) -> None:
     with Terminal("run", "6*7", "--quiet", "--url", served.url, home=tmp_path) as terminal:
         assert terminal.end() == 0
