@@ -96,12 +96,12 @@ class ServerLine:
         if not same:
             self._make(listing)
         self.late = False
-        if late or not same:
-            self._changed()
         if before is None:
             logger.info("the MCP server %s is ready, %s", self.server.name, _count(len(self.skills)))
         elif news := _news(were, self.skills):
             logger.info("the MCP server %s has other tools now: %s", self.server.name, news)
+        if late or not same:
+            self._changed()
 
     def _make(self, listing: Listing) -> None:
         made, left_out = make_tools(listing, self.server, self)
