@@ -15,10 +15,12 @@ const SPEAKERS = { user: "You", assistant: "Agent" };
 export async function render(main, params, signal) {
   const about = h("div", { class: "stack" });
   const tasks = tasksOf(params.id, signal);
+  let shown = null;
   const show = async () => {
     try {
       const session = await remembered(params.id, signal);
       if (signal.aborted) return;
+      shown = session?.updatedAt;
       setActions(...actions(params.id, session));
       replace(about, session ? remembering(session, signal) : forgotten());
     } catch (error) {
@@ -29,7 +31,8 @@ export async function render(main, params, signal) {
   if (signal.aborted) return;
   replace(main, about, section("Tasks of this session", tasks));
   await tasks.show();
-  keepUp(params.id, signal, () => Promise.all([show(), tasks.show({ quiet: true })]));
+  const isLate = async () => (await remembered(params.id, signal))?.updatedAt !== shown;
+  keepUp(params.id, signal, isLate, () => Promise.all([show(), tasks.show({ quiet: true })]));
 }
 
 /** Return what is remembered, null where nothing is. */
@@ -114,16 +117,17 @@ function tasksOf(id, signal) {
   });
 }
 
-/** Show the session anew when a task of it begins or ends. */
-function keepUp(id, signal, show) {
+/** Show the session anew when a task of it begins or ends, and where one has (`isLate`) before the stream was open. */
+function keepUp(id, signal, isLate, show) {
   let timer = 0;
   const soon = () => {
     clearTimeout(timer);
     timer = setTimeout(() => signal.aborted || show(), 150); // several events come at once
   };
+  const onState = (state) => state === "live" && isLate().then((late) => late && soon(), () => {});
   const query = { sessionId: id, topic: "agent.task.*" };
   // Where streams are used up or not to be had the page stays as it was loaded.
-  follow("/agent/events", { query, signal, onEvent: soon }).catch((error) => error.status || signal.aborted || reportError(error));
+  follow("/agent/events", { query, signal, onEvent: soon, onState }).catch((error) => error.status || signal.aborted || reportError(error));
 }
 
 async function forget(id) {
