@@ -1,8 +1,8 @@
 """One core for the threads that hand the interpreter's lock to one another (CALLBOARD_ONE_CORE).
 
 Of a server's busy threads one runs at a time, the one that has the lock. Spread over cores, each hand-over interrupts another core
-to wake it, and the lock is nobody's on the way; on one core it is a switch. Where processes do the work, twice as many tasks are
-accepted a second, and each takes a fifth less processor time (bench/README.md).
+to wake it, and the lock is nobody's on the way; on one core it is a switch. Where processes do the work, three quarters more
+tasks are accepted a second, and each takes a fifth less processor time (bench/README.md).
 
 # Invariant: what works without the lock, or starts processes, is not in here: history readers, webhook senders, calls of workers, the
   MCP loop. A thread or process that is started inherits where it may run: hence `left`.
